@@ -1,0 +1,39 @@
+// What can happen in a cluster that may make a rejected pod fit, in upstream's terms.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_CLUSTER_EVENT_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_CLUSTER_EVENT_H_
+
+#include <cstdint>
+
+#include "scheduler/model/node.h"
+#include "scheduler/model/pod.h"
+
+namespace muster {
+
+using ClusterEvents = uint32_t;  // a set of the bits below
+inline constexpr ClusterEvents kNodeAdded = 1u << 0;
+inline constexpr ClusterEvents kNodeAllocatable = 1u << 1;
+inline constexpr ClusterEvents kNodeLabel = 1u << 2;
+inline constexpr ClusterEvents kNodeTaint = 1u << 3;        // also spec.unschedulable
+inline constexpr ClusterEvents kPodAdded = 1u << 4;         // an assigned pod appeared
+inline constexpr ClusterEvents kPodRemoved = 1u << 5;       // an assigned pod ended or was deleted
+inline constexpr ClusterEvents kPodScaledDown = 1u << 6;    // an assigned pod's requests shrank
+inline constexpr ClusterEvents kPodLabel = 1u << 7;         // an assigned pod's labels changed
+inline constexpr ClusterEvents kSelfUpdated = 1u << 8;      // the pending pod's own spec changed
+inline constexpr ClusterEvents kSelfTolerations = 1u << 9;  // the pending pod gained tolerations
+inline constexpr ClusterEvents kSelfGates = 1u << 10;       // a scheduling gate went away
+inline constexpr ClusterEvents kSelfScaledDown = 1u << 11;  // the pending pod asks for less
+inline constexpr ClusterEvents kAnyEvent = ~0u;
+
+// One event, with what it changed; pointers are null where they do not apply and valid only
+// during the call.
+struct ClusterEvent {
+  ClusterEvents what = 0;
+  const Node* old_node = nullptr;
+  const Node* new_node = nullptr;
+  const Pod* old_pod = nullptr;
+  const Pod* new_pod = nullptr;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_CLUSTER_EVENT_H_

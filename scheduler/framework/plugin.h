@@ -1,0 +1,178 @@
+// The plugin interfaces: one per extension point, with kube-scheduler's names. A plugin class
+// implements the ones it needs.
+//
+// Plugins decide; they do not act. A plugin reads one immutable Snapshot and has no clock, I/O or
+// lock. Filter, Score and Normalize may run on several threads at once, for disjoint word ranges.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "scheduler/framework/cluster_event.h"
+#include "scheduler/framework/cycle_state.h"
+#include "scheduler/framework/feasible.h"
+#include "scheduler/framework/status.h"
+#include "scheduler/model/snapshot.h"
+
+namespace muster {
+
+class Statement;
+
+inline constexpr int64_t kMaxNodeScore = 100;
+
+class Plugin {
+ public:
+  virtual ~Plugin() = default;
+  virtual std::string_view Name() const = 0;
+  // Events that can make a pod fit which this plugin rejected.
+  virtual ClusterEvents RequeueOn() const { return 0; }
+  // Narrower: whether this event can help this pod (a queueing hint). Asked only for events in
+  // RequeueOn().
+  virtual bool MayHelp(const Pod& pod, const ClusterEvent& event) const {
+    (void)pod, (void)event;
+    return true;
+  }
+  // The plugin's slot in a CycleState; set once by the Framework.
+  size_t slot() const { return slot_; }
+  void set_slot(size_t slot) { slot_ = slot; }
+
+ private:
+  size_t slot_ = 0;
+};
+
+// May the pod enter the queue at all? Not ok: it stays gated, with the reasons.
+class PreEnqueuePlugin : public virtual Plugin {
+ public:
+  virtual Outcome PreEnqueue(const Pod& pod) const = 0;
+};
+
+// What the queue is ordered by.
+struct QueueKey {
+  int32_t priority = 0;
+  Time queued_at;
+};
+class QueueSortPlugin : public virtual Plugin {
+ public:
+  virtual bool Less(const QueueKey& a, const QueueKey& b) const = 0;
+};
+
+// Once per shape. May fill the plugin's slot, clear candidates (the only nodes that can do), or
+// reject the pod everywhere; Skip also skips the plugin's Filter.
+class PreFilterPlugin : public virtual Plugin {
+ public:
+  virtual absl::StatusOr<Outcome> PreFilter(const PodInfo& pod, const Snapshot& snap, CycleState& state,
+                                            NodeSet& candidates) const = 0;
+};
+
+// Clears, in nodes.range(), the nodes that the pod cannot run on.
+class FilterPlugin : public virtual Plugin {
+ public:
+  virtual absl::Status Filter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
+                              Feasible& nodes) const = 0;
+};
+
+// Lifts a one-node answer to the cluster. Derived has
+//   bool Fits(const PodInfo&, const Snapshot&, const CycleState&, NodeIndex) const;
+//   static constexpr Reason kReason;
+template <typename Derived>
+class PerNodeFilter : public FilterPlugin {
+ public:
+  absl::Status Filter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
+                      Feasible& nodes) const override {
+    const auto& self = static_cast<const Derived&>(*this);
+    for (size_t w = nodes.range().begin; w < nodes.range().end; ++w) {
+      uint64_t keep = 0;
+      NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
+        keep |= uint64_t{self.Fits(pod, snap, state, n)} << (n % kWordBits);
+      });
+      nodes.Retain(w, keep, Derived::kReason);
+    }
+    return absl::OkStatus();
+  }
+};
+
+// When no node is feasible: the later preemption issue gives this its arguments.
+class PostFilterPlugin : public virtual Plugin {
+ public:
+  virtual Outcome PostFilter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
+                             const Rejections& rejections, Statement& statement) const = 0;
+};
+
+// Once per shape, when there are feasible nodes. Skip also skips the plugin's Score.
+class PreScorePlugin : public virtual Plugin {
+ public:
+  virtual absl::StatusOr<Outcome> PreScore(const PodInfo& pod, const Snapshot& snap, CycleState& state,
+                                           const NodeSet& feasible) const = 0;
+};
+
+// How raw scores become 0..100 over the feasible nodes (upstream's NormalizeScore).
+enum class Normalization : uint8_t {
+  kNone,        // Score gives 0..100 already
+  kByMax,       // raw * 100 / max; all 0 where max is 0
+  kByMaxReversed,  // 100 - that; all 100 where max is 0
+};
+
+class ScorePlugin : public virtual Plugin {
+ public:
+  // Writes out[n] for every feasible node n in `range`; other entries of the range may hold
+  // anything. Raw scores are >= 0.
+  virtual absl::Status Score(const PodInfo& pod, const Snapshot& snap, const CycleState& state, const NodeSet& feasible,
+                             WordRange range, int64_t* out) const = 0;
+  virtual Normalization normalization() const { return Normalization::kNone; }
+};
+
+// Takes or gives back what the pod uses beyond its cells, through the Statement.
+class ReservePlugin : public virtual Plugin {
+ public:
+  virtual Outcome Reserve(const PodInfo& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const = 0;
+};
+
+class PermitPlugin : public virtual Plugin {
+ public:
+  virtual Outcome Permit(const PodInfo& pod, const Snapshot& snap, NodeIndex node) const = 0;
+};
+
+// What the engine shall do once a group is committed; executed by the binding cycle, in order.
+struct Intent {
+  enum class Kind : uint8_t { kBind };
+  Kind kind = Kind::kBind;
+};
+
+// Writes needed before the first bind of a group.
+class PreBindPlugin : public virtual Plugin {
+ public:
+  virtual Outcome PreBind(const PodInfo& pod, NodeIndex node, std::vector<Intent>& intents) const = 0;
+};
+
+class BindPlugin : public virtual Plugin {
+ public:
+  // Skip: leaves the pod to the next Bind plugin.
+  virtual Outcome Bind(const PodInfo& pod, NodeIndex node, std::vector<Intent>& intents) const = 0;
+};
+
+class PostBindPlugin : public virtual Plugin {
+ public:
+  virtual void PostBind(const PodInfo& pod, NodeIndex node) const = 0;
+};
+
+// Candidate domains of a group, and their scores: filled by the topology plugins.
+class PlacementGeneratePlugin : public virtual Plugin {
+ public:
+  virtual absl::Status GeneratePlacements(std::span<const PodInfo* const> group, const Snapshot& snap,
+                                          std::vector<NodeSet>& domains) const = 0;
+};
+
+class PlacementScorePlugin : public virtual Plugin {
+ public:
+  virtual int64_t ScorePlacement(std::span<const PodInfo* const> group, const Snapshot& snap,
+                                 const NodeSet& domain) const = 0;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_H_

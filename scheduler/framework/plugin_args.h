@@ -1,0 +1,51 @@
+// Typed plugin arguments (kubescheduler.config.k8s.io/v1), with upstream's defaults.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_ARGS_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_ARGS_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/model/labels.h"
+
+namespace muster {
+
+struct ResourceWeight {
+  std::string name;
+  int64_t weight = 1;
+};
+
+struct UtilizationPoint {
+  int32_t utilization = 0;  // 0..100
+  int32_t score = 0;        // 0..10
+};
+
+struct ScoringStrategy {
+  enum class Type : uint8_t { kLeastAllocated, kMostAllocated, kRequestedToCapacityRatio };
+  Type type = Type::kLeastAllocated;
+  std::vector<ResourceWeight> resources = {{"cpu", 1}, {"memory", 1}};
+  std::vector<UtilizationPoint> shape;  // kRequestedToCapacityRatio only
+};
+
+struct NodeResourcesFitArgs {
+  std::vector<std::string> ignored_resources;
+  std::vector<std::string> ignored_resource_groups;
+  ScoringStrategy scoring_strategy;
+};
+
+struct NodeResourcesBalancedAllocationArgs {
+  std::vector<ResourceWeight> resources = {{"cpu", 1}, {"memory", 1}};
+};
+
+struct NodeAffinityArgs {
+  NodeAffinity added_affinity;
+};
+
+// monostate: the plugin takes no arguments, or none were given.
+using PluginArgs =
+    std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs>;
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_PLUGIN_ARGS_H_

@@ -1,0 +1,38 @@
+// What a plugin answers. "Does not fit" is data (Outcome); absl::Status means something is broken.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_STATUS_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_STATUS_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace muster {
+
+// kube-scheduler's outcome codes.
+enum class Code : uint8_t {
+  kSuccess,
+  kUnschedulable,                  // does not fit now; preemption may help
+  kUnschedulableAndUnresolvable,   // does not fit, and no preemption changes that
+  kWait,
+  kSkip,                           // the plugin has nothing to say about this pod
+  kPending,
+};
+
+struct Outcome {
+  Code code = Code::kSuccess;
+  std::vector<std::string> reasons;
+
+  static Outcome Success() { return {}; }
+  static Outcome Skip() { return {Code::kSkip, {}}; }
+  static Outcome Unschedulable(std::string reason) { return {Code::kUnschedulable, {std::move(reason)}}; }
+  static Outcome Unresolvable(std::string reason) {
+    return {Code::kUnschedulableAndUnresolvable, {std::move(reason)}};
+  }
+  bool ok() const { return code == Code::kSuccess; }
+  bool skip() const { return code == Code::kSkip; }
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_STATUS_H_

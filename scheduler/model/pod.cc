@@ -1,0 +1,59 @@
+#include "scheduler/model/pod.h"
+
+#include "scheduler/model/stable_hash.h"
+
+namespace muster {
+namespace {
+
+void Add(StableHasher& h, const Labels& labels) {
+  h.Add(labels.size());
+  for (const auto& [key, value] : labels) h.Add(key), h.Add(value);
+}
+
+void Add(StableHasher& h, const std::vector<Amount>& amounts) {
+  h.Add(amounts.size());
+  for (const Amount& a : amounts) h.Add(a.resource), h.Add(static_cast<uint64_t>(a.value));
+}
+
+void Add(StableHasher& h, const std::vector<Requirement>& requirements) {
+  h.Add(requirements.size());
+  for (const Requirement& r : requirements) {
+    h.Add(r.key), h.Add(static_cast<uint64_t>(r.op)), h.Add(r.op_text), h.Add(r.values.size());
+    for (const std::string& v : r.values) h.Add(v);
+  }
+}
+
+void Add(StableHasher& h, const NodeSelectorTerm& term) { Add(h, term.expressions), Add(h, term.fields); }
+
+void Add(StableHasher& h, const NodeAffinity& affinity) {
+  h.Add(uint64_t{affinity.has_required});
+  h.Add(affinity.required.size());
+  for (const NodeSelectorTerm& t : affinity.required) Add(h, t);
+  h.Add(affinity.preferred.size());
+  for (const PreferredTerm& t : affinity.preferred) h.Add(static_cast<uint64_t>(t.weight)), Add(h, t.term);
+}
+
+}  // namespace
+
+uint64_t StableHash(const PodSpec& spec) {
+  StableHasher h;
+  h.Add(spec.scheduler_name), h.Add(spec.ns);
+  Add(h, spec.labels);
+  h.Add(static_cast<uint64_t>(spec.priority)), h.Add(spec.preemption_policy), h.Add(spec.requested_node);
+  Add(h, spec.amounts.requests), Add(h, spec.amounts.usage);
+  h.Add(static_cast<uint64_t>(spec.amounts.non_zero_cpu)), h.Add(static_cast<uint64_t>(spec.amounts.non_zero_memory));
+  Add(h, spec.node_selector), Add(h, spec.node_affinity);
+  h.Add(spec.tolerations.size());
+  for (const Toleration& t : spec.tolerations) {
+    h.Add(t.key), h.Add(t.value);
+    h.Add(static_cast<uint64_t>(t.op) << 16 | static_cast<uint64_t>(t.any_effect) << 8 | static_cast<uint64_t>(t.effect));
+  }
+  h.Add(spec.host_ports.size());
+  for (const HostPort& p : spec.host_ports) h.Add(p.ip), h.Add(p.protocol), h.Add(static_cast<uint64_t>(p.port));
+  h.Add(spec.images.size());
+  for (const std::string& image : spec.images) h.Add(image);
+  h.Add(static_cast<uint64_t>(spec.image_count));
+  return h.Digest();
+}
+
+}  // namespace muster

@@ -1,0 +1,101 @@
+// A Pod, reduced to what a scheduler reads.
+#ifndef MUSTER_SCHEDULER_MODEL_POD_H_
+#define MUSTER_SCHEDULER_MODEL_POD_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "scheduler/model/ids.h"
+#include "scheduler/model/labels.h"
+
+namespace muster {
+
+enum class TaintEffect : uint8_t { kNoSchedule, kPreferNoSchedule, kNoExecute, kOther };
+
+struct Toleration {
+  enum class Op : uint8_t { kEqual, kExists, kLt, kGt, kInvalid };
+  std::string key;
+  Op op = Op::kEqual;
+  std::string value;
+  bool any_effect = true;  // effect left empty
+  TaintEffect effect = TaintEffect::kOther;
+  friend bool operator==(const Toleration&, const Toleration&) = default;
+};
+
+struct HostPort {
+  std::string ip;        // "0.0.0.0" where left empty
+  std::string protocol;  // "TCP" where left empty
+  int32_t port = 0;      // > 0
+  friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+// An amount in the resource's fixed unit: milli-CPU for cpu, whole units for all others.
+struct Amount {
+  std::string resource;
+  int64_t value = 0;
+  friend bool operator==(const Amount&, const Amount&) = default;
+};
+
+// The pod's requests summed three ways, by PodAmounts (pod_requests.h). Vectors are ordered by
+// resource name, without zero amounts.
+struct PodAmounts {
+  std::vector<Amount> requests;  // what a node must have free (spec only)
+  std::vector<Amount> usage;     // what the pod counts for on its node (spec and resize status)
+  // cpu and memory with 100m and 200Mi a container where nothing is asked: what scores read.
+  int64_t non_zero_cpu = 0;
+  int64_t non_zero_memory = 0;
+  friend bool operator==(const PodAmounts&, const PodAmounts&) = default;
+};
+
+// All that plugins read of a pod: its *shape*. Equal shapes share one PodSpec.
+struct PodSpec {
+  std::string scheduler_name;
+  std::string ns;
+  Labels labels;
+  int32_t priority = 0;
+  std::string preemption_policy;  // "" = PreemptLowerPriority
+  std::string requested_node;     // spec.nodeName, kept only while it is a wish (see Pod::node)
+  PodAmounts amounts;
+  Labels node_selector;
+  NodeAffinity node_affinity;
+  std::vector<Toleration> tolerations;
+  std::vector<HostPort> host_ports;
+  std::vector<std::string> images;  // containers, then init containers, then image volumes
+  int32_t image_count = 0;          // upstream's divisor: all of those, images or not
+  friend bool operator==(const PodSpec&, const PodSpec&) = default;
+};
+
+// Content hash, the same in every process (absl's is seeded per process and may not decide ties).
+uint64_t StableHash(const PodSpec& spec);
+
+struct PodCondition {
+  bool present = false;
+  std::string status, reason, message;
+  friend bool operator==(const PodCondition&, const PodCondition&) = default;
+};
+
+struct Pod {
+  std::string name, uid;
+  uint64_t resource_version = 0;
+  int64_t generation = 0;
+  std::string node;            // spec.nodeName: bound there; empty: pending
+  std::string nominated_node;  // status.nominatedNodeName
+  std::shared_ptr<const PodSpec> spec;  // never null
+  std::vector<std::string> scheduling_gates;
+  Time created;
+  bool deleting = false;  // has a deletionTimestamp
+  bool ended = false;     // phase Succeeded or Failed
+  PodCondition scheduled;  // the PodScheduled condition
+  // Why this pod cannot be interpreted ("spec.containers[0].resources.requests[cpu]: ..."), or "".
+  std::string invalid;
+
+  const std::string& ns() const { return spec->ns; }
+  std::string Key() const { return spec->ns + "/" + name; }
+};
+using PodPtr = std::shared_ptr<const Pod>;
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_MODEL_POD_H_

@@ -1,0 +1,52 @@
+// Kubernetes resource quantities, exact: an integer count of nano-units.
+#ifndef MUSTER_SCHEDULER_MODEL_QUANTITY_H_
+#define MUSTER_SCHEDULER_MODEL_QUANTITY_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/container/btree_map.h"
+#include "absl/numeric/int128.h"
+#include "absl/status/statusor.h"
+
+namespace muster {
+
+class Quantity {
+ public:
+  constexpr Quantity() = default;
+  static Quantity FromUnits(int64_t units) { return Quantity(absl::int128(units) * kNano); }
+  static Quantity FromMilli(int64_t milli) { return Quantity(absl::int128(milli) * 1'000'000); }
+
+  // Reads "250m", "1.5Gi", "2e3", ...; fractions finer than a nano-unit round away from zero, as
+  // upstream's do. Errors: not a quantity; beyond int64 units ("overflows").
+  static absl::StatusOr<Quantity> Parse(std::string_view text);
+
+  // Whole units or thousandths, rounded up (upstream's Value and MilliValue). Saturates.
+  int64_t Value() const { return CeilDiv(kNano); }
+  int64_t MilliValue() const { return CeilDiv(1'000'000); }
+
+  bool IsZero() const { return nano_ == 0; }
+  bool IsNegative() const { return nano_ < 0; }
+  Quantity& operator+=(Quantity other) {
+    nano_ += other.nano_;
+    return *this;
+  }
+  friend Quantity operator+(Quantity a, Quantity b) { return a += b; }
+  friend bool operator==(Quantity a, Quantity b) { return a.nano_ == b.nano_; }
+  friend bool operator<(Quantity a, Quantity b) { return a.nano_ < b.nano_; }
+
+ private:
+  static constexpr int64_t kNano = 1'000'000'000;
+  explicit constexpr Quantity(absl::int128 nano) : nano_(nano) {}
+  int64_t CeilDiv(int64_t by) const;
+
+  absl::int128 nano_ = 0;  // |value| < 2^63 units = 2^93 nano: a million sums cannot overflow
+};
+
+// Resource name -> quantity, ordered by name (a ResourceList).
+using ResourceList = absl::btree_map<std::string, Quantity>;
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_MODEL_QUANTITY_H_

@@ -1,0 +1,129 @@
+// The API server as the engine sees it. Implemented over HTTPS (scheduler/kube) and in memory
+// (scheduler/sim). All methods are called on the decision thread and return at once; every answer
+// is a later event on the same EventLoop, in no promised order between requests.
+#ifndef MUSTER_SCHEDULER_RUNTIME_API_SERVER_H_
+#define MUSTER_SCHEDULER_RUNTIME_API_SERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/model/ids.h"
+#include "scheduler/model/node.h"
+#include "scheduler/model/pod.h"
+
+namespace muster {
+
+// The kinds that the scheduler watches.
+enum class Kind : uint8_t { kPod, kNode };
+
+enum class ApiCode : uint8_t {
+  kOk,
+  kNotFound,          // 404
+  kConflict,          // 409
+  kAlreadyExists,     // 409 with reason AlreadyExists
+  kGone,              // 410, or an ERROR event with reason Expired or Gone: list anew
+  kTooManyRequests,   // 429
+  kForbidden,         // 403: message says which rule is missing
+  kUnauthorized,      // 401
+  kInvalid,           // 400, 422 and other 4xx
+  kServerError,       // 5xx
+  kUnreachable,       // no connection, connection lost, timeout, certificate not accepted
+};
+
+struct ApiStatus {
+  ApiCode code = ApiCode::kOk;
+  std::string message;
+  Duration retry_after;  // from Retry-After; zero if none
+  bool ok() const { return code == ApiCode::kOk; }
+  // Whether the same request may succeed later without change.
+  bool Retriable() const {
+    return code == ApiCode::kTooManyRequests || code == ApiCode::kServerError || code == ApiCode::kUnreachable;
+  }
+};
+
+// One change of a watched object. kSynced ends the initial state: what was not named before it
+// since the watch's start does not exist. kBookmark only moves the resourceVersion on.
+struct WatchEvent {
+  enum class Type : uint8_t { kAdded, kModified, kDeleted, kBookmark, kSynced };
+  Type type = Type::kAdded;
+  uint64_t resource_version = 0;
+  std::variant<std::monostate, PodPtr, NodePtr> object;
+};
+
+// An open watch; destroying it cancels it, after which its handler is not called again.
+class WatchStream {
+ public:
+  virtual ~WatchStream() = default;
+};
+
+struct WatchHandler {
+  // Events in server order, as many as have arrived.
+  std::function<void(std::vector<WatchEvent> events)> on_events;
+  // The stream is over (always the last call): ok after a server's normal timeout.
+  std::function<void(ApiStatus)> on_end;
+};
+
+struct BindRequest {
+  std::string ns, name, uid, node;
+};
+
+// A strategic-merge patch of pods/status; empty optional parts are left alone.
+struct PodStatusPatch {
+  std::string ns, name, uid;
+  PodCondition condition;         // present: sets PodScheduled
+  int64_t observed_generation = 0;
+  bool set_nominated_node = false;
+  std::string nominated_node;     // "" clears it
+};
+
+// events.k8s.io/v1 Event.
+struct ApiEvent {
+  std::string ns, name;  // name unique per series: "<pod>.<hex>"
+  std::string reporting_controller, reporting_instance, action, reason, type, note;
+  std::string regarding_kind, regarding_api_version, regarding_ns, regarding_name, regarding_uid;
+  uint64_t regarding_resource_version = 0;
+  Time event_time;
+  int32_t series_count = 0;  // > 0: `series` is present
+  Time series_last;
+};
+
+struct Lease {
+  std::string ns, name, holder;
+  int32_t duration_seconds = 0, transitions = 0;
+  Time acquired, renewed;
+  // Written back as read, with unknown fields; opaque to the engine.
+  std::string resource_version;
+  std::shared_ptr<const void> original;
+};
+
+class ApiServer {
+ public:
+  using Done = std::function<void(ApiStatus)>;
+  using LeaseDone = std::function<void(ApiStatus, Lease)>;
+  virtual ~ApiServer() = default;
+
+  // Streams a kind. resource_version 0: the whole present state first (ADDED..., then kSynced),
+  // from a consistent read, whether the server does that by WatchList or by list and watch; else
+  // the changes after that version. Pods come without ended ones (the server's field selector);
+  // a pod that ends is a kDeleted.
+  virtual std::unique_ptr<WatchStream> Watch(Kind kind, uint64_t resource_version, WatchHandler handler) = 0;
+
+  virtual void Bind(const BindRequest& request, Done done) = 0;
+  virtual void PatchPodStatus(const PodStatusPatch& patch, Done done) = 0;
+  virtual void DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) = 0;
+  virtual void CreateEvent(const ApiEvent& event, Done done) = 0;
+  // Sets an existing event's series (count and last time).
+  virtual void PatchEventSeries(const ApiEvent& event, Done done) = 0;
+
+  virtual void GetLease(const std::string& ns, const std::string& name, LeaseDone done) = 0;
+  virtual void CreateLease(const Lease& lease, LeaseDone done) = 0;
+  virtual void UpdateLease(const Lease& lease, LeaseDone done) = 0;  // optimistic: kConflict
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_RUNTIME_API_SERVER_H_
