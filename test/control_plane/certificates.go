@@ -96,3 +96,12 @@ func writeFiles(dir string, files map[string][]byte) error {
 	}
 	return nil
 }
+
+// StrangerCA is the certificate of an authority that signed nothing, in PEM.
+func StrangerCA() ([]byte, error) {
+	stranger, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return stranger.PEM, nil
+}
