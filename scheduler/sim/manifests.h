@@ -1,0 +1,91 @@
+// Reads Kubernetes manifests as kubectl would: files and folders of YAML and JSON, with several
+// documents a file and List objects, into what a simulated cluster starts from.
+#ifndef MUSTER_SCHEDULER_SIM_MANIFESTS_H_
+#define MUSTER_SCHEDULER_SIM_MANIFESTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "scheduler/model/ids.h"
+#include "scheduler/model/labels.h"
+#include "scheduler/model/node.h"
+#include "scheduler/model/pod.h"
+
+namespace muster {
+
+struct ManifestPod {
+  // name, ns, uid (made from kind, namespace and name where none is given), labels, node
+  // (spec.nodeName: bound there), priority already resolved. resource_version as written, else 0.
+  // created is metadata.creationTimestamp, else ManifestOptions::start + arrival.
+  PodPtr pod;
+  Duration arrival;                       // annotation muster.dev/arrival, from the start; else zero
+  std::optional<Duration> run_duration;   // annotation muster.dev/run-duration; none: runs for ever
+  std::optional<size_t> workload;         // index into Manifests::workloads
+};
+
+// A Deployment, ReplicaSet, StatefulSet or Job; its pods are pods[first_pod, first_pod + pod_count).
+struct ManifestWorkload {
+  std::string kind, ns, name;
+  size_t first_pod = 0, pod_count = 0;
+  // How many of the pods exist at once. Jobs: the next one is created when one has ended; for all
+  // other kinds this is pod_count.
+  size_t parallelism = 0;
+};
+
+struct ManifestNamespace {
+  std::string name;
+  Labels labels;  // with kubernetes.io/metadata.name
+};
+
+struct ManifestPriorityClass {
+  std::string name;
+  int32_t value = 0;
+  bool global_default = false;
+  std::string preemption_policy;  // "" = PreemptLowerPriority
+};
+
+// minAvailable or maxUnavailable as written ("2", "50%"); "" where absent.
+struct ManifestDisruptionBudget {
+  std::string ns, name, min_available, max_unavailable;
+  bool has_selector = false;  // none selects nothing, an empty one selects all pods of the namespace
+  Labels match_labels;
+  std::vector<Requirement> match_expressions;
+};
+
+// Everything in the order in which it was read: that is the order of creation.
+struct Manifests {
+  std::vector<NodePtr> nodes;
+  std::vector<ManifestPod> pods;
+  std::vector<ManifestWorkload> workloads;
+  std::vector<ManifestNamespace> namespaces;              // those written; not those only used
+  std::vector<ManifestPriorityClass> priority_classes;    // with the two that every cluster has
+  std::vector<ManifestDisruptionBudget> disruption_budgets;
+  std::vector<std::string> notices;  // one line for each kind that was read over
+};
+
+struct ManifestOptions {
+  std::string scheduler_name = "muster";  // of pods that name none
+  Time start = absl::UnixEpoch();
+};
+
+struct ManifestSource {
+  std::string name;  // what errors call it
+  std::string text;
+};
+
+// Files, or folders (their *.yaml, *.yml and *.json files by name, without subfolders). "-" reads
+// standard input. All or nothing: the first error is returned as "FILE:LINE: FIELD.PATH: message"
+// (kInvalidArgument); a file that cannot be read is kNotFound.
+absl::StatusOr<Manifests> ReadManifests(std::span<const std::string> paths, const ManifestOptions& options);
+
+// The same for texts in memory. Returns an error or a value for any bytes.
+absl::StatusOr<Manifests> ParseManifests(std::span<const ManifestSource> sources, const ManifestOptions& options);
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_SIM_MANIFESTS_H_
