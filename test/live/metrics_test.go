@@ -9,7 +9,7 @@ import (
 
 // Dashboards that were made for kube-scheduler find their series: its stable metrics, with its labels.
 func TestMetrics(t *testing.T) {
-	s := newScene(t, node("metrics-0", "2"))
+	s := newScene(t, node("metrics-0", "2"), node("metrics-1", "2"))
 	d := muster(t, noElection)
 	s.create(pods(1, "fits", "1", schedulerName))
 	s.waitBound(1, 5*time.Second)
@@ -30,7 +30,7 @@ func TestMetrics(t *testing.T) {
 		{"scheduler_pending_pods", `queue="backoff"`},
 		{"scheduler_pending_pods", `queue="unschedulable"`},
 		{"scheduler_pending_pods", `queue="gated"`},
-		{"scheduler_queue_incoming_pods_total", `event="PodAdd",queue="active"`},
+		{"scheduler_queue_incoming_pods_total", `event="UnscheduledPodAdd",queue="active"`},
 		{"scheduler_queue_incoming_pods_total", `event="ScheduleAttemptFailure",queue="unschedulable"`},
 		{"scheduler_preemption_attempts_total", ""},
 		{"scheduler_preemption_victims_bucket", `le="1"`},
