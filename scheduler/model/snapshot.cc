@@ -153,9 +153,11 @@ void Snapshot::IndexStatic() {
   taints_.clear();
   images_.clear();
   unschedulable_.Reset(size());
+  usable_ = all_;
   for (NodeIndex n = 0; n < size(); ++n) {
     const Node& node = *nodes_[n];
     if (node.unschedulable) unschedulable_.Add(n);
+    if (!node.invalid.empty()) usable_.Remove(n);
     for (const auto& [key, value] : node.labels) {
       std::vector<uint32_t>& column = labels_[key];
       if (column.empty()) column.resize(Padded(size()), 0);

@@ -63,7 +63,8 @@ class Snapshot {
   // --- Nodes -------------------------------------------------------------------------------
   size_t size() const { return nodes_.size(); }
   size_t words() const { return all_.words(); }
-  const NodeSet& all() const { return all_; }      // every row, also of nodes that are invalid
+  const NodeSet& all() const { return all_; }
+  const NodeSet& usable() const { return usable_; }  // all but nodes that could not be interpreted
   const Node& node(NodeIndex n) const { return *nodes_[n]; }
   const NodePtr& node_ptr(NodeIndex n) const { return nodes_[n]; }
   std::string_view NodeName(NodeIndex n) const { return nodes_[n]->name; }
@@ -118,7 +119,7 @@ class Snapshot {
 
   std::vector<NodePtr> nodes_;
   std::vector<uint64_t> name_hash_;
-  NodeSet all_;
+  NodeSet all_, usable_;
   Interner resources_;
   std::vector<std::vector<int64_t>> allocatable_;  // by ResourceId
   std::vector<ColumnId> free_column_;              // by ResourceId

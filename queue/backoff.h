@@ -1,0 +1,27 @@
+// How long a group waits after its n-th failure.
+#ifndef MUSTER_QUEUE_BACKOFF_H_
+#define MUSTER_QUEUE_BACKOFF_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "scheduler/model/ids.h"
+
+namespace muster {
+
+struct Backoff {
+  Duration initial = absl::Seconds(1);
+  Duration max = absl::Seconds(10);
+
+  // initial * 2^(failures-1), at most max: 1 s, 2 s, 4 s, 8 s, 10 s, 10 s ... Zero for none.
+  Duration After(uint32_t failures) const {
+    if (failures == 0) return absl::ZeroDuration();
+    Duration wait = initial;
+    for (uint32_t i = 1; i < failures && wait < max; ++i) wait += wait;
+    return std::min(wait, max);
+  }
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_QUEUE_BACKOFF_H_

@@ -1,0 +1,205 @@
+#include "queue/scheduling_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster {
+namespace {
+
+constexpr Duration kLeftoverScan = absl::Seconds(30);
+
+// Backoffs end in windows of a second, and inside a window by priority, so that a pod of low
+// priority does not slip in just before one of high priority.
+Time Window(Time t) { return absl::FromUnixSeconds(absl::ToUnixSeconds(t)); }
+
+}  // namespace
+
+SchedulingQueue::SchedulingQueue(Backoff backoff, Duration max_unschedulable, Before before)
+    : backoff_rule_(backoff),
+      max_unschedulable_(max_unschedulable),
+      active_([before](const QueuedGroup& a, const QueuedGroup& b) {
+        if (before(a, b)) return true;
+        if (before(b, a)) return false;
+        return a.sequence < b.sequence;
+      }),
+      backoff_([before](const QueuedGroup& a, const QueuedGroup& b) {
+        const Time wa = Window(a.backoff_until), wb = Window(b.backoff_until);
+        if (wa != wb) return wa < wb;
+        if (before(a, b)) return true;
+        if (before(b, a)) return false;
+        return a.sequence < b.sequence;
+      }) {}
+
+QueuedGroup& SchedulingQueue::Add(PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now) {
+  auto owned = std::make_unique<QueuedGroup>();
+  QueuedGroup& group = *owned;
+  groups_[pod->uid] = std::move(owned);
+  group.pod = std::move(pod);
+  group.info = std::move(info);
+  group.profile = profile;
+  group.sequence = next_sequence_++;
+  group.queued_at = group.first_seen = now;
+  if (gated) {
+    group.part = QueuedGroup::Part::kGated;
+    ++gated_count_;
+  } else {
+    Activate(group);
+  }
+  return group;
+}
+
+QueuedGroup* SchedulingQueue::Find(const std::string& uid) {
+  auto it = groups_.find(uid);
+  return it == groups_.end() ? nullptr : it->second.get();
+}
+
+void SchedulingQueue::Remove(const std::string& uid) {
+  auto it = groups_.find(uid);
+  if (it == groups_.end()) return;
+  Detach(*it->second);
+  groups_.erase(it);
+}
+
+void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
+  if (gated == (group.part == QueuedGroup::Part::kGated)) return;
+  Detach(group);
+  if (gated) {
+    group.part = QueuedGroup::Part::kGated;
+    ++gated_count_;
+    return;
+  }
+  group.queued_at = now;
+  Activate(group);
+}
+
+void SchedulingQueue::Detach(QueuedGroup& group) {
+  switch (std::exchange(group.part, QueuedGroup::Part::kNone)) {
+    case QueuedGroup::Part::kActive: active_.Remove(&group); break;
+    case QueuedGroup::Part::kBackoff: backoff_.Remove(&group); break;
+    case QueuedGroup::Part::kGated: --gated_count_; break;
+    case QueuedGroup::Part::kUnschedulable: {
+      Bucket& bucket = unschedulable_[group.info.get()];
+      bucket[group.heap_index] = bucket.back();
+      bucket[group.heap_index]->heap_index = group.heap_index;
+      bucket.pop_back();
+      --unschedulable_count_;
+      if (!bucket.empty()) break;
+      unschedulable_.erase(group.info.get());
+      bucket_order_.erase(std::find(bucket_order_.begin(), bucket_order_.end(), group.info.get()));
+      break;
+    }
+    case QueuedGroup::Part::kNone: break;
+  }
+}
+
+void SchedulingQueue::Activate(QueuedGroup& group) {
+  group.part = QueuedGroup::Part::kActive;
+  active_.Push(&group);
+}
+
+void SchedulingQueue::PushBackoff(QueuedGroup& group) {
+  group.part = QueuedGroup::Part::kBackoff;
+  backoff_.Push(&group);
+}
+
+void SchedulingQueue::Enqueue(QueuedGroup& group, Time now) {
+  if (group.backoff_until > now) {
+    PushBackoff(group);
+  } else {
+    Activate(group);
+  }
+}
+
+QueuedGroup* SchedulingQueue::Pop(Time now) {
+  Flush(now);
+  QueuedGroup* group = nullptr;
+  if (!active_.empty()) {
+    group = active_.Top();
+  } else if (!backoff_.empty() && !backoff_.Top()->backoff_is_error) {
+    group = backoff_.Top();
+  } else {
+    return nullptr;
+  }
+  Detach(*group);
+  ++group->attempts;
+  return group;
+}
+
+void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {
+  Detach(group);
+  ++group.unschedulable_count;
+  group.error_count = 0;
+  group.backoff_is_error = false;
+  group.backoff_until = now + backoff_rule_.After(group.unschedulable_count);
+  group.rejected_at = now;
+  group.part = QueuedGroup::Part::kUnschedulable;
+  Bucket& bucket = unschedulable_[group.info.get()];
+  if (bucket.empty()) bucket_order_.push_back(group.info.get());
+  group.heap_index = bucket.size();
+  bucket.push_back(&group);
+  ++unschedulable_count_;
+  if (next_leftover_flush_ == absl::InfiniteFuture()) next_leftover_flush_ = now + kLeftoverScan;
+}
+
+void SchedulingQueue::Failed(QueuedGroup& group, Time now) {
+  Detach(group);
+  ++group.error_count;
+  group.backoff_is_error = true;
+  group.backoff_until = now + backoff_rule_.After(group.error_count);
+  PushBackoff(group);
+}
+
+void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
+  if (group.part != QueuedGroup::Part::kUnschedulable) return;
+  Detach(group);
+  group.queued_at = now;
+  Enqueue(group, now);
+}
+
+void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now) {
+  for (size_t i = 0; i < bucket_order_.size();) {
+    const PodInfo* shape = bucket_order_[i];
+    const Bucket& bucket = unschedulable_.find(shape)->second;
+    // Equal pods differ only in when they were last tried: any of them stands for all.
+    const QueuedGroup& first = *bucket.front();
+    if ((first.wake_on & events) == 0 || !may_help(first)) {
+      ++i;
+      continue;
+    }
+    const Bucket woken = bucket;
+    for (QueuedGroup* group : woken) WakeOne(*group, now);  // removes the bucket: i is the next one
+  }
+}
+
+void SchedulingQueue::Flush(Time now) {
+  while (!backoff_.empty() && backoff_.Top()->backoff_until <= now) {
+    QueuedGroup& group = *backoff_.Top();
+    Detach(group);
+    Activate(group);
+  }
+  if (now < next_leftover_flush_) return;
+  std::vector<QueuedGroup*> old;
+  for (const PodInfo* shape : bucket_order_) {
+    for (QueuedGroup* group : unschedulable_[shape]) {
+      if (now - group->rejected_at > max_unschedulable_) old.push_back(group);
+    }
+  }
+  for (QueuedGroup* group : old) WakeOne(*group, now);
+  next_leftover_flush_ = unschedulable_count_ == 0 ? absl::InfiniteFuture() : now + kLeftoverScan;
+}
+
+Time SchedulingQueue::NextDeadline() const {
+  Time next = unschedulable_count_ == 0 ? absl::InfiniteFuture() : next_leftover_flush_;
+  if (!backoff_.empty()) next = std::min(next, backoff_.Top()->backoff_until);
+  return next;
+}
+
+std::vector<const QueuedGroup*> SchedulingQueue::Groups() const {
+  std::vector<const QueuedGroup*> all;
+  all.reserve(groups_.size());
+  for (const auto& [uid, group] : groups_) all.push_back(group.get());
+  std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) { return a->sequence < b->sequence; });
+  return all;
+}
+
+}  // namespace muster

@@ -1,0 +1,336 @@
+#include "scheduler/framework/evaluation.h"
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace muster {
+namespace {
+
+// upstream's DefaultNormalizeScore for one value; `max` over the feasible nodes.
+int64_t Normalise(Normalization how, int64_t raw, int64_t max) {
+  if (max == 0) return how == Normalization::kByMaxReversed ? kMaxNodeScore : 0;
+  const int64_t scaled = raw * kMaxNodeScore / max;
+  return how == Normalization::kByMaxReversed ? kMaxNodeScore - scaled : scaled;
+}
+
+// Keeps the error of the lowest word, so that it does not depend on how words were split.
+class FirstError {
+ public:
+  void Add(size_t word, absl::Status status) {
+    if (status.ok()) return;
+    std::lock_guard lock(mu_);
+    if (error_.ok() || word < word_) error_ = std::move(status), word_ = word;
+  }
+  const absl::Status& error() const { return error_; }
+
+ private:
+  std::mutex mu_;
+  size_t word_ = 0;
+  absl::Status error_;
+};
+
+}  // namespace
+
+std::string Evaluation::NarrowedText() const {
+  return absl::StrCat("node(s) didn't satisfy plugin(s) [", absl::StrJoin(narrowed_by_, " "), "]");
+}
+
+size_t Evaluation::MemoryBytes() const {
+  size_t bytes = sizeof *this + (plain_.capacity() + totals_.capacity()) * sizeof(int64_t);
+  for (const Raw& raw : raw_) bytes += raw.scores.capacity() * sizeof(int64_t);
+  return bytes;
+}
+
+void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed,
+                        ForWords for_words, WorkCount& work) {
+  const Context c{framework, pod, snap};
+  tie_seed_ = Mix(seed, pod.shape);
+  std::span<const NodeIndex> rows;
+  if (static_version_ == snap.static_version() && snap.ChangedSince(cell_version_, &rows) &&
+      rows.size() <= snap.size() / 4 + kWordBits) {
+    // Rows cannot change what PreFilter said.
+    if (error_.ok() && pre_filter_.ok() && !rows.empty()) RefreshRows(c, rows, work);
+  } else {
+    Compute(c, for_words, work);
+  }
+  static_version_ = snap.static_version();
+  cell_version_ = snap.cell_version();
+}
+
+void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) {
+  ++work.full;
+  const size_t words = c.snap.words();
+  error_ = absl::OkStatus();
+  pre_filter_ = Outcome::Success();
+  pre_filter_plugin_ = {};
+  feasible_.Reset(c.snap.size());
+  feasible_count_ = 0;
+  word_best_.assign(words, kNoNode);
+  word_tie_.assign(words, 0);
+  PreFilter(c);
+  if (!error_.ok() || !pre_filter_.ok()) return;
+
+  feasible_ = candidates_;
+  FirstError first;
+  for_words(words, [&](WordRange range) { first.Add(range.begin, FilterWords(c, range)); });
+  work.filtered += words;
+  if (error_ = first.error(); !error_.ok()) return;
+  feasible_count_ = feasible_.Count();
+  if (feasible_count_ == 0 || !PreScore(c)) return;
+
+  for_words(words, [&](WordRange range) { first.Add(range.begin, ScoreWords(c, range)); });
+  work.scored += words;
+  if (error_ = first.error(); !error_.ok()) return;
+  UpdateMaxima();
+  for_words(words, [&](WordRange range) {
+    SumWords(c, range);
+    PickWords(c, range);
+  });
+}
+
+void Evaluation::PreFilter(const Context& c) {
+  state_.Clear();
+  candidates_ = c.snap.usable();
+  skip_filter_.assign(c.framework.filters().size(), false);
+  narrowed_by_.clear();
+  NodeSet before = candidates_;
+  for (const PreFilterPlugin* plugin : c.framework.pre_filters()) {
+    auto outcome = plugin->PreFilter(c.pod, c.snap, state_, candidates_);
+    if (!outcome.ok()) {
+      error_ = absl::Status(outcome.status().code(), absl::StrCat("running PreFilter plugin \"", AsAbsl(plugin->Name()),
+                                                                  "\": ", outcome.status().message()));
+      return;
+    }
+    if (outcome->skip()) {
+      for (size_t i = 0; i < skip_filter_.size(); ++i) {
+        if (c.framework.filters()[i].pre == plugin) skip_filter_[i] = true;
+      }
+      continue;
+    }
+    if (!outcome->ok()) {
+      pre_filter_ = *std::move(outcome);
+      pre_filter_plugin_ = plugin->Name();
+      // An unresolvable answer ends it; after a resolvable one later plugins may still be unresolvable.
+      if (pre_filter_.code == Code::kUnschedulableAndUnresolvable) return;
+      continue;
+    }
+    if (candidates_ == before) continue;
+    before = candidates_;
+    narrowed_by_.emplace_back(plugin->Name());
+    std::sort(narrowed_by_.begin(), narrowed_by_.end());
+    if (!candidates_.Any() && narrowed_by_.size() > 1) {
+      pre_filter_ = Outcome::Unresolvable(absl::StrCat(NarrowedText(), " simultaneously"));
+      pre_filter_plugin_ = {};
+      return;
+    }
+  }
+}
+
+bool Evaluation::PreScore(const Context& c) {
+  const auto steps = c.framework.scores();
+  skip_score_.assign(steps.size(), false);
+  for (const PreScorePlugin* plugin : c.framework.pre_scores()) {
+    auto outcome = plugin->PreScore(c.pod, c.snap, state_, feasible_);
+    if (!outcome.ok()) {
+      error_ = absl::Status(outcome.status().code(), absl::StrCat("running PreScore plugin \"", AsAbsl(plugin->Name()),
+                                                                  "\": ", outcome.status().message()));
+      return false;
+    }
+    if (!outcome->skip()) continue;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].pre == plugin) skip_score_[i] = true;
+    }
+  }
+  const size_t rows = c.snap.words() * kWordBits;
+  plain_.assign(rows, 0);
+  totals_.assign(rows, 0);
+  raw_.resize(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const bool keeps = !skip_score_[i] && steps[i].score->normalization() != Normalization::kNone;
+    raw_[i].scores.assign(keeps ? rows : 0, 0);
+    raw_[i].word_max.assign(keeps ? c.snap.words() : 0, 0);
+    raw_[i].max = 0;
+  }
+  return true;
+}
+
+absl::Status Evaluation::FilterWords(const Context& c, WordRange range) {
+  Feasible nodes(feasible_, range);
+  const auto steps = c.framework.filters();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (skip_filter_[i]) continue;
+    nodes.BeginPlugin(static_cast<uint16_t>(i));
+    absl::Status status = steps[i].filter->Filter(c.pod, c.snap, state_, nodes);
+    if (!status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("running \"", AsAbsl(steps[i].filter->Name()),
+                                                      "\" filter plugin: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
+  const auto steps = c.framework.scores();
+  const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
+  std::fill(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end), 0);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (skip_score_[i]) continue;
+    Raw& raw = raw_[i];
+    const bool plain = raw.scores.empty();
+    int64_t* out = plain ? totals_.data() : raw.scores.data();
+    absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, feasible_, range, out);
+    if (!status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("running \"", AsAbsl(steps[i].score->Name()),
+                                                      "\" score plugin: ", status.message()));
+    }
+    if (plain) {
+      const int64_t weight = steps[i].weight;
+      // Rows that are not feasible hold anything: sum them as unsigned, nobody reads the result.
+      for (size_t n = begin; n < end; ++n)
+        plain_[n] = static_cast<int64_t>(static_cast<uint64_t>(plain_[n]) + static_cast<uint64_t>(weight) * static_cast<uint64_t>(out[n]));
+      continue;
+    }
+    for (size_t w = range.begin; w < range.end; ++w) {
+      int64_t max = 0;
+      NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) { max = std::max(max, out[n]); });
+      raw.word_max[w] = max;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Returns whether a maximum moved, which changes every node's normalised score.
+bool Evaluation::UpdateMaxima() {
+  bool moved = false;
+  for (Raw& raw : raw_) {
+    int64_t max = 0;
+    for (int64_t m : raw.word_max) max = std::max(max, m);
+    moved |= max != raw.max;
+    raw.max = max;
+  }
+  return moved;
+}
+
+void Evaluation::SumWords(const Context& c, WordRange range) {
+  const auto steps = c.framework.scores();
+  const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
+  std::copy(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end),
+            totals_.begin() + static_cast<ptrdiff_t>(begin));
+  for (size_t i = 0; i < raw_.size(); ++i) {
+    const Raw& raw = raw_[i];
+    if (raw.scores.empty()) continue;
+    const Normalization how = steps[i].score->normalization();
+    for (size_t w = range.begin; w < range.end; ++w) {
+      NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) {
+        totals_[n] += steps[i].weight * Normalise(how, raw.scores[n], raw.max);
+      });
+    }
+  }
+}
+
+void Evaluation::PickWords(const Context& c, WordRange range) {
+  for (size_t w = range.begin; w < range.end; ++w) {
+    NodeIndex best = kNoNode;
+    uint64_t best_tie = 0;
+    NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) {
+      if (best != kNoNode && totals_[n] < totals_[best]) return;
+      const uint64_t tie = Mix(tie_seed_, c.snap.NodeNameHash(n));
+      if (best != kNoNode && totals_[n] == totals_[best] && tie >= best_tie) return;
+      best = n, best_tie = tie;
+    });
+    word_best_[w] = best;
+    word_tie_[w] = best_tie;
+  }
+}
+
+void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work) {
+  dirty_.clear();
+  for (NodeIndex row : rows) dirty_.push_back(row / kWordBits);
+  std::sort(dirty_.begin(), dirty_.end());
+  dirty_.erase(std::unique(dirty_.begin(), dirty_.end()), dirty_.end());
+
+  const bool had_none = feasible_count_ == 0;
+  for (const uint32_t w : dirty_) {
+    feasible_count_ -= static_cast<size_t>(std::popcount(feasible_.word(w)));
+    feasible_.word(w) = candidates_.word(w);
+    if (error_ = FilterWords(c, {w, w + 1}); !error_.ok()) return;
+    feasible_count_ += static_cast<size_t>(std::popcount(feasible_.word(w)));
+  }
+  work.filtered += dirty_.size();
+  if (feasible_count_ == 0) {
+    std::fill(word_best_.begin(), word_best_.end(), kNoNode);
+    return;
+  }
+  if (had_none) {
+    // Scores were never computed, or are of an older state: all words anew.
+    if (!PreScore(c)) return;
+    dirty_.resize(feasible_.words());
+    for (uint32_t w = 0; w < dirty_.size(); ++w) dirty_[w] = w;
+  }
+  for (const uint32_t w : dirty_) {
+    if (error_ = ScoreWords(c, {w, w + 1}); !error_.ok()) return;
+  }
+  work.scored += dirty_.size();
+  if (UpdateMaxima()) {
+    const WordRange all{0, feasible_.words()};
+    SumWords(c, all);
+    PickWords(c, all);
+    return;
+  }
+  for (const uint32_t w : dirty_) {
+    SumWords(c, {w, w + 1});
+    PickWords(c, {w, w + 1});
+  }
+}
+
+NodeIndex Evaluation::Best() const {
+  NodeIndex best = kNoNode;
+  uint64_t best_tie = 0;
+  for (size_t w = 0; w < word_best_.size(); ++w) {
+    const NodeIndex n = word_best_[w];
+    if (n == kNoNode) continue;
+    if (best != kNoNode && (totals_[n] < totals_[best] || (totals_[n] == totals_[best] && word_tie_[w] >= best_tie)))
+      continue;
+    best = n, best_tie = word_tie_[w];
+  }
+  return best;
+}
+
+absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap,
+                                 Rejections& out) const {
+  out.Reset(snap.size());
+  snap.all().ForEach([&](NodeIndex n) {
+    if (candidates_.Has(n)) return;
+    const std::string& invalid = snap.node(n).invalid;
+    const std::string text = invalid.empty() ? NarrowedText() : absl::StrCat("node(s) cannot be interpreted: ", invalid);
+    out.nodes[n] = {Rejections::kNobody, Code::kUnschedulableAndUnresolvable, {out.texts.Intern(text)}};
+  });
+  NodeSet alive = candidates_;
+  Feasible nodes(alive, {0, snap.words()}, &out);
+  const auto steps = framework.filters();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (skip_filter_[i]) continue;
+    nodes.BeginPlugin(static_cast<uint16_t>(i));
+    if (absl::Status status = steps[i].filter->Filter(pod, snap, state_, nodes); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Evaluation::Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
+                                std::vector<int64_t>& out) const {
+  out.clear();
+  if (feasible_count_ == 0 || skip_score_[step]) return absl::OkStatus();
+  out.assign(snap.words() * kWordBits, 0);
+  const ScorePlugin& plugin = *framework.scores()[step].score;
+  absl::Status status = plugin.Score(pod, snap, state_, feasible_, {0, snap.words()}, out.data());
+  if (!status.ok() || plugin.normalization() == Normalization::kNone) return status;
+  feasible_.ForEach([&](NodeIndex n) { out[n] = Normalise(plugin.normalization(), out[n], raw_[step].max); });
+  return absl::OkStatus();
+}
+
+}  // namespace muster

@@ -1,0 +1,108 @@
+// One shape's answer: which nodes can take it and how each scores. Computed once, then kept up to
+// date row by row as placements change the cluster.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_EVALUATION_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_EVALUATION_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "scheduler/framework/framework.h"
+#include "scheduler/framework/plugin.h"
+#include "scheduler/model/snapshot.h"
+
+namespace muster {
+
+// Runs body over all words of [0, words), possibly split over threads.
+using ForWords = absl::FunctionRef<void(size_t words, absl::FunctionRef<void(WordRange)> body)>;
+
+// Work done, in units that the simulator's cost model prices: the same for every thread count.
+struct WorkCount {
+  uint64_t filtered = 0;  // node words filtered
+  uint64_t scored = 0;    // node words scored
+  uint64_t full = 0;      // evaluations computed from nothing
+};
+
+class Evaluation {
+ public:
+  // What the last Update said. Checked in this order:
+  const absl::Status& error() const { return error_; }          // broken: the pod's cycle ends with it
+  const Outcome& pre_filter() const { return pre_filter_; }     // rejected everywhere, by pre_filter_plugin()
+  std::string_view pre_filter_plugin() const { return pre_filter_plugin_; }
+  size_t feasible_count() const { return feasible_count_; }
+  const NodeSet& feasible() const { return feasible_; }
+  // Plugins whose PreFilter left nodes out, by name; and upstream's words for those nodes.
+  const std::vector<std::string>& narrowed_by() const { return narrowed_by_; }
+  std::string NarrowedText() const;
+
+  // Makes the answer true for the snapshot as it is now; `pod` and `framework` must be the same at
+  // every call. `seed` decides ties.
+  void Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed, ForWords for_words,
+              WorkCount& work);
+  // Feasible node with the highest total; of equals the one with the smallest Mix(seed, shape,
+  // node name). kNoNode if none. Cost: one step a word.
+  NodeIndex Best() const;
+  int64_t Total(NodeIndex n) const { return totals_[n]; }
+
+  // --- Explaining (slow; allocates) ----------------------------------------------------------
+  // Runs the filters again on every node that PreFilter left, recording all reasons.
+  absl::Status Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Rejections& out) const;
+  // A score plugin's normalised scores per node, in Framework::scores() order; empty if skipped.
+  absl::Status Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
+                      std::vector<int64_t>& out) const;
+  // Nodes that PreFilter left.
+  const NodeSet& candidates() const { return candidates_; }
+
+  // Versions of the snapshot that the answer is true for.
+  uint64_t static_version() const { return static_version_; }
+  uint64_t cell_version() const { return cell_version_; }
+  // Approximate bytes held.
+  size_t MemoryBytes() const;
+
+ private:
+  struct Raw {  // a normalising score plugin's raw scores
+    std::vector<int64_t> scores;
+    std::vector<int64_t> word_max;  // over feasible nodes; 0 for none
+    int64_t max = 0;
+  };
+  struct Context {
+    const Framework& framework;
+    const PodInfo& pod;
+    const Snapshot& snap;
+  };
+
+  void Compute(const Context& c, ForWords for_words, WorkCount& work);
+  void PreFilter(const Context& c);
+  bool PreScore(const Context& c);
+  absl::Status FilterWords(const Context& c, WordRange range);
+  absl::Status ScoreWords(const Context& c, WordRange range);
+  bool UpdateMaxima();
+  void SumWords(const Context& c, WordRange range);
+  void PickWords(const Context& c, WordRange range);
+  void RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work);
+
+  CycleState state_;
+  absl::Status error_;
+  Outcome pre_filter_;
+  std::string_view pre_filter_plugin_;
+  std::vector<std::string> narrowed_by_;
+  NodeSet candidates_, feasible_;
+  size_t feasible_count_ = 0;
+  std::vector<bool> skip_filter_, skip_score_;  // by step
+  std::vector<Raw> raw_;                        // by score step; empty for those that do not normalise
+  std::vector<int64_t> plain_;                  // weighted sum of those
+  std::vector<int64_t> totals_;                 // also the scratch column of ScoreWords
+  std::vector<NodeIndex> word_best_;  // by word; kNoNode if none
+  std::vector<uint64_t> word_tie_;    // its tie value
+  std::vector<uint32_t> dirty_;       // scratch
+  uint64_t tie_seed_ = 0;
+  uint64_t static_version_ = 0;
+  uint64_t cell_version_ = 0;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_EVALUATION_H_

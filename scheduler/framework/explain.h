@@ -1,0 +1,33 @@
+// Why a pod fits nowhere, in kube-scheduler's words and as data.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_EXPLAIN_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_EXPLAIN_H_
+
+#include <string>
+#include <vector>
+
+#include "scheduler/framework/cluster_event.h"
+#include "scheduler/framework/evaluation.h"
+
+namespace muster {
+
+struct Explanation {
+  struct Cause {
+    std::string plugin;
+    std::string message;
+    int32_t nodes = 0;
+  };
+  // "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable."
+  std::string message;
+  std::vector<Cause> causes;               // by plugin in filter order, then by message
+  std::vector<const Plugin*> rejectors;    // whose events can make the pod fit
+  ClusterEvents wake_on = 0;               // union of their RequeueOn()
+  bool preemption_may_help = false;        // some node was rejected as Unschedulable
+  bool is_error = false;                   // the cycle broke: message says how
+};
+
+// Requires: `answer` is up to date with `snap` and has no feasible node.
+Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, const Evaluation& answer);
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_EXPLAIN_H_
