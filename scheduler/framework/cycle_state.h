@@ -26,6 +26,11 @@ class CycleState {
     slots_[slot] = std::move(owned);
     return result;
   }
+  // The plugin's T, made empty where the slot has none: for a plugin that fills it in two steps.
+  template <typename T>
+  T& Ensure(size_t slot) {
+    return Has(slot) ? static_cast<T&>(*slots_[slot]) : Emplace<T>(slot, T());
+  }
   // Requires: the plugin put a T there for this shape.
   template <typename T>
   const T& Get(size_t slot) const {
