@@ -40,7 +40,7 @@ uint64_t StableHash(const PodSpec& spec) {
   h.Add(spec.scheduler_name), h.Add(spec.ns);
   Add(h, spec.labels);
   h.Add(static_cast<uint64_t>(spec.priority)), h.Add(spec.preemption_policy), h.Add(spec.requested_node);
-  Add(h, spec.amounts.requests), Add(h, spec.amounts.usage);
+  Add(h, spec.amounts.requests), Add(h, spec.amounts.usage), Add(h, spec.amounts.scored);
   h.Add(static_cast<uint64_t>(spec.amounts.non_zero_cpu)), h.Add(static_cast<uint64_t>(spec.amounts.non_zero_memory));
   Add(h, spec.node_selector), Add(h, spec.node_affinity);
   h.Add(spec.tolerations.size());

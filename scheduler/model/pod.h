@@ -46,6 +46,9 @@ struct PodAmounts {
   // cpu and memory with 100m and 200Mi a container where nothing is asked: what scores read.
   int64_t non_zero_cpu = 0;
   int64_t non_zero_memory = 0;
+  // What NodeResourcesFit's score adds to a node: spec only and without pod-level requests (an
+  // oddity of upstream's), cpu and memory with the same amounts where a container asks for nothing.
+  std::vector<Amount> scored;
   friend bool operator==(const PodAmounts&, const PodAmounts&) = default;
 };
 
