@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -127,6 +128,29 @@ func TestLeaderHandsOver(t *testing.T) {
 	stopCleanly(t, leader)
 	s.create(pods(1, "after", "1", schedulerName))
 	s.waitBound(1, 3*time.Second)
+}
+
+// The configuration that manifests/ installs, just as it is.
+func TestShippedConfiguration(t *testing.T) {
+	if standIn {
+		t.Skip("the stand-in has a configuration of its own")
+	}
+	shipped, err := os.ReadFile("../../manifests/config/scheduler.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScene(t, node("shipped-0", "4"))
+	d := launch(t, controlplane.Muster{Config: string(shipped)})
+	s.create(pods(1, "pod", "1", schedulerName))
+	s.waitBound(1, 10*time.Second)
+	if leaseHolder(t) == "" {
+		t.Error("nobody holds the lease")
+	}
+	stopCleanly(t, d)
+	if holder := leaseHolder(t); holder != "" {
+		t.Errorf("%s still holds the lease after its end", holder)
+	}
+	noneForbidden(t, d)
 }
 
 func TestAPIServerKilledMidBurst(t *testing.T) {

@@ -2,7 +2,6 @@ package live
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,27 +247,45 @@ func (s *scene) checkPlacedWords(name string) {
 	}
 }
 
-// Pods of a namespace that Muster serves keep their order of priority.
+// Of the pods that wait for the same room the most important one gets it; the refusals of the others are told as
+// a series, not as an event each.
 func TestPriorityFirst(t *testing.T) {
 	s := newScene(t, node("priority-0", "1"))
 	s.create([]*corev1.Pod{pod("filler", "1", "none")})
 	s.must(s.bind("filler", "priority-0"))
-	low, high := pod("low", "1", schedulerName), pod("high", "1", schedulerName)
+	low, high, highest := pod("low", "1", schedulerName), pod("high", "1", schedulerName), pod("highest", "1", schedulerName)
 	high.Spec.PriorityClassName = "system-cluster-critical"
+	highest.Spec.PriorityClassName = "system-node-critical"
 	muster(t, noElection)
-	s.create([]*corev1.Pod{low, high})
-	s.waitUnschedulable("low")
-	s.waitUnschedulable("high")
-	time.Sleep(1200 * time.Millisecond)
-	s.remove("filler")
-	s.waitBound(1, 2*time.Second)
-	var placed []string
-	for _, p := range s.list() {
-		if p.Spec.NodeName != "" {
-			placed = append(placed, p.Name)
-		}
+	s.create([]*corev1.Pod{low, high, highest})
+	for _, p := range []*corev1.Pod{low, high, highest} {
+		s.waitUnschedulable(p.Name)
 	}
-	if !slices.Equal(placed, []string{"high"}) {
-		t.Errorf("placed %v, want only high", placed)
+	holder := "filler"
+	for round, next := range []string{"highest", "high"} {
+		time.Sleep(time.Duration(round+1)*time.Second + 200*time.Millisecond) // the backoff doubles
+		s.remove(holder)
+		s.waitBound(1, 2*time.Second)
+		if s.get(next).Spec.NodeName == "" {
+			t.Fatalf("%s was not placed first", next)
+		}
+		holder = next
+	}
+	var told []string
+	repeated := poll(5*time.Second, func() bool {
+		list, err := client.EventsV1().Events(s.namespace).List(ctx, metav1.ListOptions{})
+		s.must(err)
+		told = nil
+		series := false
+		for _, e := range list.Items {
+			if e.Regarding.Name == "low" && e.Reason == "FailedScheduling" {
+				told = append(told, fmt.Sprintf("%s %+v", e.Name, e.Series))
+				series = series || e.Series != nil && e.Series.Count >= 2
+			}
+		}
+		return series
+	})
+	if !repeated {
+		t.Errorf("three refusals of one pod make no series: %q", told)
 	}
 }
