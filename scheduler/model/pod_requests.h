@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/model/pod.h"
@@ -16,6 +17,7 @@ struct ContainerResources {
   bool restart_always = false;  // init containers only: a sidecar
   ResourceList requests;
   // From the container's status, matched by name; absent where it has none.
+  // An empty list is as good as none: protobuf cannot tell them apart.
   std::optional<ResourceList> status_requests;   // status.resources.requests (status.resources set)
   std::optional<ResourceList> status_allocated;  // status.allocatedResources (set and not nil)
 };
@@ -32,6 +34,20 @@ struct PodResources {
 };
 
 PodAmounts SumRequests(const PodResources& pod);
+
+// What the containers ask for together: the sum of the containers and sidecars, or the most that
+// the chain of init containers needs at once. Spec only; without pod-level requests and overhead.
+ResourceList SumContainers(const PodResources& pod);
+
+// Whether pod-level requests and limits of this resource count: cpu, memory and huge pages.
+bool IsPodLevelResource(std::string_view name);
+
+// Whether a scheduler accounts for the resource: cpu, memory, ephemeral-storage, huge pages,
+// extended resources, attachable volumes and what is named *kubernetes.io/ ("pods" is apart).
+bool IsAccountedResource(std::string_view name);
+
+// The amounts of a list in their fixed units, ordered by name, of accounted resources only.
+std::vector<Amount> ToAmounts(const ResourceList& list);
 
 }  // namespace muster
 

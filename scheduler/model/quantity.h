@@ -26,6 +26,12 @@ class Quantity {
   int64_t Value() const { return CeilDiv(kNano); }
   int64_t MilliValue() const { return CeilDiv(1'000'000); }
 
+  // Up to the next thousandth, as the API server rounds resource lists.
+  Quantity RoundUpToMilli() const {
+    const absl::int128 rest = nano_ % 1'000'000;
+    return rest == 0 ? *this : Quantity(nano_ - rest + (rest > 0 ? 1'000'000 : 0));
+  }
+
   bool IsZero() const { return nano_ == 0; }
   bool IsNegative() const { return nano_ < 0; }
   Quantity& operator+=(Quantity other) {

@@ -32,12 +32,13 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  // `object` is a core/v1 message (Envelope::object, a list's item, a watch event's object). An
-  // object that cannot be interpreted comes back with `invalid` set; nullptr only where the bytes
-  // are not a message with a metadata.name. Requests are completed as the API server completes
-  // them on creation, so that a manifest as a user writes it decodes alike.
+  // `object` is a core/v1 message (Envelope::object, a list's item, a watch event's object) as a
+  // server gives it. An object that cannot be interpreted comes back with `invalid` set; nullptr
+  // only where the bytes are not a message with a metadata.name.
   PodPtr DecodePod(std::string_view object);
   NodePtr DecodeNode(std::string_view object);
+  // The same for an object as a user writes it: completed as the API server does on creation.
+  // Priority classes and the scheduler's name are the caller's.
   PodPtr DecodePod(const k8s::io::api::core::v1::Pod& pod);
   NodePtr DecodeNode(const k8s::io::api::core::v1::Node& node);
 
@@ -104,14 +105,13 @@ class FrameSplitter {
 class ListSplitter {
  public:
   explicit ListSplitter(std::function<void(std::string_view item)> on_item) : on_item_(std::move(on_item)) {}
-  absl::Status Feed(std::string_view chunk);  // error: not a list's body
+  absl::Status Feed(std::string_view chunk);  // error: not a list's body (a Status, JSON, cut or damaged)
   absl::Status Finish() const;                // error: the body ended early
 
   // Known once Finish() is ok (metadata precedes the items on today's servers).
   uint64_t resource_version() const { return resource_version_; }
   const std::string& continue_token() const { return continue_; }
-  const std::string& kind() const { return kind_; }  // "PodList"; "Status" for an error: see object()
-  const std::string& object() const { return object_; }  // all of it where kind() does not end in List
+  const std::string& kind() const { return kind_; }  // "PodList"
   size_t items() const { return items_; }
 
  private:
@@ -120,7 +120,7 @@ class ListSplitter {
   absl::Status OnListField(uint32_t number, std::string_view value);
 
   std::function<void(std::string_view)> on_item_;
-  std::string pending_, kind_, continue_, object_;
+  std::string pending_, kind_, continue_;
   bool opened_ = false;     // the four bytes were seen
   bool in_raw_ = false, raw_done_ = false;
   uint64_t raw_left_ = 0;   // bytes of the list message still to come
