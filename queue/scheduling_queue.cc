@@ -12,23 +12,29 @@ constexpr Duration kLeftoverScan = absl::Seconds(30);
 // priority does not slip in just before one of high priority.
 Time Window(Time t) { return absl::FromUnixSeconds(absl::ToUnixSeconds(t)); }
 
+SchedulingQueue::Before WithSequence(SchedulingQueue::Before before) {
+  return [before = std::move(before)](const QueuedGroup& a, const QueuedGroup& b) {
+    if (before(a, b)) return true;
+    if (before(b, a)) return false;
+    return a.sequence < b.sequence;
+  };
+}
+
+SchedulingQueue::Before ByBackoff(SchedulingQueue::Before before) {
+  return [order = WithSequence(std::move(before))](const QueuedGroup& a, const QueuedGroup& b) {
+    const Time wa = Window(a.backoff_until), wb = Window(b.backoff_until);
+    return wa != wb ? wa < wb : order(a, b);
+  };
+}
+
 }  // namespace
 
-SchedulingQueue::SchedulingQueue(Backoff backoff, Duration max_unschedulable, Before before)
+SchedulingQueue::SchedulingQueue(Backoff backoff, Duration max_unschedulable, const Before& before)
     : backoff_rule_(backoff),
       max_unschedulable_(max_unschedulable),
-      active_([before](const QueuedGroup& a, const QueuedGroup& b) {
-        if (before(a, b)) return true;
-        if (before(b, a)) return false;
-        return a.sequence < b.sequence;
-      }),
-      backoff_([before](const QueuedGroup& a, const QueuedGroup& b) {
-        const Time wa = Window(a.backoff_until), wb = Window(b.backoff_until);
-        if (wa != wb) return wa < wb;
-        if (before(a, b)) return true;
-        if (before(b, a)) return false;
-        return a.sequence < b.sequence;
-      }) {}
+      active_(WithSequence(before)),
+      backoff_(ByBackoff(before)),
+      error_backoff_(ByBackoff(before)) {}
 
 QueuedGroup& SchedulingQueue::Add(PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now) {
   auto owned = std::make_unique<QueuedGroup>();
@@ -39,12 +45,7 @@ QueuedGroup& SchedulingQueue::Add(PodPtr pod, PodInfoPtr info, uint32_t profile,
   group.profile = profile;
   group.sequence = next_sequence_++;
   group.queued_at = group.first_seen = now;
-  if (gated) {
-    group.part = QueuedGroup::Part::kGated;
-    ++gated_count_;
-  } else {
-    Activate(group);
-  }
+  Attach(group, gated ? QueuedGroup::Part::kGated : QueuedGroup::Part::kActive);
   return group;
 }
 
@@ -60,22 +61,25 @@ void SchedulingQueue::Remove(const std::string& uid) {
   groups_.erase(it);
 }
 
+void SchedulingQueue::Update(QueuedGroup& group, PodPtr pod, PodInfoPtr info) {
+  const QueuedGroup::Part part = group.part;
+  Detach(group);
+  group.pod = std::move(pod);
+  group.info = std::move(info);
+  Attach(group, part);
+}
+
 void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
   if (gated == (group.part == QueuedGroup::Part::kGated)) return;
   Detach(group);
-  if (gated) {
-    group.part = QueuedGroup::Part::kGated;
-    ++gated_count_;
-    return;
-  }
   group.queued_at = now;
-  Activate(group);
+  Attach(group, gated ? QueuedGroup::Part::kGated : QueuedGroup::Part::kActive);
 }
 
 void SchedulingQueue::Detach(QueuedGroup& group) {
   switch (std::exchange(group.part, QueuedGroup::Part::kNone)) {
     case QueuedGroup::Part::kActive: active_.Remove(&group); break;
-    case QueuedGroup::Part::kBackoff: backoff_.Remove(&group); break;
+    case QueuedGroup::Part::kBackoff: BackoffOf(group).Remove(&group); break;
     case QueuedGroup::Part::kGated: --gated_count_; break;
     case QueuedGroup::Part::kUnschedulable: {
       Bucket& bucket = unschedulable_[group.info.get()];
@@ -92,22 +96,26 @@ void SchedulingQueue::Detach(QueuedGroup& group) {
   }
 }
 
-void SchedulingQueue::Activate(QueuedGroup& group) {
-  group.part = QueuedGroup::Part::kActive;
-  active_.Push(&group);
-}
-
-void SchedulingQueue::PushBackoff(QueuedGroup& group) {
-  group.part = QueuedGroup::Part::kBackoff;
-  backoff_.Push(&group);
+void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
+  group.part = part;
+  switch (part) {
+    case QueuedGroup::Part::kActive: active_.Push(&group); break;
+    case QueuedGroup::Part::kBackoff: BackoffOf(group).Push(&group); break;
+    case QueuedGroup::Part::kGated: ++gated_count_; break;
+    case QueuedGroup::Part::kUnschedulable: {
+      Bucket& bucket = unschedulable_[group.info.get()];
+      if (bucket.empty()) bucket_order_.push_back(group.info.get());
+      group.heap_index = bucket.size();
+      bucket.push_back(&group);
+      ++unschedulable_count_;
+      break;
+    }
+    case QueuedGroup::Part::kNone: break;
+  }
 }
 
 void SchedulingQueue::Enqueue(QueuedGroup& group, Time now) {
-  if (group.backoff_until > now) {
-    PushBackoff(group);
-  } else {
-    Activate(group);
-  }
+  Attach(group, group.backoff_until <= now ? QueuedGroup::Part::kActive : QueuedGroup::Part::kBackoff);
 }
 
 QueuedGroup* SchedulingQueue::Pop(Time now) {
@@ -115,7 +123,7 @@ QueuedGroup* SchedulingQueue::Pop(Time now) {
   QueuedGroup* group = nullptr;
   if (!active_.empty()) {
     group = active_.Top();
-  } else if (!backoff_.empty() && !backoff_.Top()->backoff_is_error) {
+  } else if (!backoff_.empty()) {
     group = backoff_.Top();
   } else {
     return nullptr;
@@ -132,12 +140,7 @@ void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {
   group.backoff_is_error = false;
   group.backoff_until = now + backoff_rule_.After(group.unschedulable_count);
   group.rejected_at = now;
-  group.part = QueuedGroup::Part::kUnschedulable;
-  Bucket& bucket = unschedulable_[group.info.get()];
-  if (bucket.empty()) bucket_order_.push_back(group.info.get());
-  group.heap_index = bucket.size();
-  bucket.push_back(&group);
-  ++unschedulable_count_;
+  Attach(group, QueuedGroup::Part::kUnschedulable);
   if (next_leftover_flush_ == absl::InfiniteFuture()) next_leftover_flush_ = now + kLeftoverScan;
 }
 
@@ -146,7 +149,7 @@ void SchedulingQueue::Failed(QueuedGroup& group, Time now) {
   ++group.error_count;
   group.backoff_is_error = true;
   group.backoff_until = now + backoff_rule_.After(group.error_count);
-  PushBackoff(group);
+  Enqueue(group, now);
 }
 
 void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
@@ -172,10 +175,12 @@ void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedG
 }
 
 void SchedulingQueue::Flush(Time now) {
-  while (!backoff_.empty() && backoff_.Top()->backoff_until <= now) {
-    QueuedGroup& group = *backoff_.Top();
-    Detach(group);
-    Activate(group);
+  for (IndexedHeap<QueuedGroup>* heap : {&backoff_, &error_backoff_}) {
+    while (!heap->empty() && heap->Top()->backoff_until <= now) {
+      QueuedGroup& group = *heap->Top();
+      Detach(group);
+      Attach(group, QueuedGroup::Part::kActive);
+    }
   }
   if (now < next_leftover_flush_) return;
   std::vector<QueuedGroup*> old;
@@ -190,7 +195,9 @@ void SchedulingQueue::Flush(Time now) {
 
 Time SchedulingQueue::NextDeadline() const {
   Time next = unschedulable_count_ == 0 ? absl::InfiniteFuture() : next_leftover_flush_;
-  if (!backoff_.empty()) next = std::min(next, backoff_.Top()->backoff_until);
+  for (const IndexedHeap<QueuedGroup>* heap : {&backoff_, &error_backoff_}) {
+    if (!heap->empty()) next = std::min(next, heap->Top()->backoff_until);
+  }
   return next;
 }
 

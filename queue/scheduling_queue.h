@@ -38,7 +38,7 @@ struct QueuedGroup {
   Time first_seen;
   Time rejected_at;               // when it entered kUnschedulable
   Time backoff_until;
-  bool backoff_is_error = false;  // such a backoff is always waited for
+  bool backoff_is_error = false;  // set only while in no part
   uint32_t wake_on = 0;           // ClusterEvents that may help
   std::vector<const void*> rejectors;  // opaque here: the plugins that said no
   std::string verdict;            // last message told to the user
@@ -51,13 +51,15 @@ class SchedulingQueue {
   // those).
   using Before = std::function<bool(const QueuedGroup& a, const QueuedGroup& b)>;
 
-  SchedulingQueue(Backoff backoff, Duration max_unschedulable, Before before);
+  SchedulingQueue(Backoff backoff, Duration max_unschedulable, const Before& before);
 
   // --- Pods come, change and go -------------------------------------------------------------
   // New pending pod. `gated`: PreEnqueue said no.
   QueuedGroup& Add(PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now);
   QueuedGroup* Find(const std::string& uid);
   void Remove(const std::string& uid);
+  // The pod changed; the group stays in its part.
+  void Update(QueuedGroup& group, PodPtr pod, PodInfoPtr info);
   // Moves a gated group in, or gates one that waits.
   void SetGated(QueuedGroup& group, bool gated, Time now);
 
@@ -81,7 +83,7 @@ class SchedulingQueue {
   Time NextDeadline() const;
 
   size_t active() const { return active_.size(); }
-  size_t backing_off() const { return backoff_.size(); }
+  size_t backing_off() const { return backoff_.size() + error_backoff_.size(); }
   size_t unschedulable() const { return unschedulable_count_; }
   size_t gated() const { return gated_count_; }
   size_t size() const { return groups_.size(); }
@@ -92,16 +94,19 @@ class SchedulingQueue {
   using Bucket = std::vector<QueuedGroup*>;  // groups of one shape and profile, by heap_index
 
   void Detach(QueuedGroup& group);
-  void Activate(QueuedGroup& group);
+  void Attach(QueuedGroup& group, QueuedGroup::Part part);
   void Enqueue(QueuedGroup& group, Time now);  // to active, or to backoff while that lasts
-  void PushBackoff(QueuedGroup& group);
+  IndexedHeap<QueuedGroup>& BackoffOf(const QueuedGroup& group) {
+    return group.backoff_is_error ? error_backoff_ : backoff_;
+  }
 
   Backoff backoff_rule_;
   Duration max_unschedulable_;
   uint64_t next_sequence_ = 0;
   absl::flat_hash_map<std::string, std::unique_ptr<QueuedGroup>> groups_;  // by uid
   IndexedHeap<QueuedGroup> active_;
-  IndexedHeap<QueuedGroup> backoff_;
+  IndexedHeap<QueuedGroup> backoff_;        // after a rejection: may be tried early
+  IndexedHeap<QueuedGroup> error_backoff_;  // after an error: always waited for
   absl::flat_hash_map<const PodInfo*, Bucket> unschedulable_;
   std::vector<const PodInfo*> bucket_order_;  // deterministic iteration over the map
   size_t unschedulable_count_ = 0, gated_count_ = 0;

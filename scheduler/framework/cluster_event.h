@@ -3,6 +3,8 @@
 #define MUSTER_SCHEDULER_FRAMEWORK_CLUSTER_EVENT_H_
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "scheduler/model/node.h"
 #include "scheduler/model/pod.h"
@@ -23,6 +25,9 @@ inline constexpr ClusterEvents kSelfTolerations = 1u << 9;  // the pending pod g
 inline constexpr ClusterEvents kSelfGates = 1u << 10;       // a scheduling gate went away
 inline constexpr ClusterEvents kSelfScaledDown = 1u << 11;  // the pending pod asks for less
 inline constexpr ClusterEvents kAnyEvent = ~0u;
+
+// The names of the events in a set, in bit order.
+std::vector<std::string_view> EventNames(ClusterEvents events);
 
 // One event, with what it changed; pointers are null where they do not apply and valid only
 // during the call.

@@ -39,9 +39,11 @@ class Evaluation {
   std::string NarrowedText() const;
 
   // Makes the answer true for the snapshot as it is now; `pod` and `framework` must be the same at
-  // every call. `seed` decides ties.
+  // every call until Invalidate(). `seed` decides ties.
   void Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed, ForWords for_words,
               WorkCount& work);
+  // The next Update computes everything, for whatever pod and framework it is given.
+  void Invalidate() { static_version_ = 0; }
   // Feasible node with the highest total; of equals the one with the smallest Mix(seed, shape,
   // node name). kNoNode if none. Cost: one step a word.
   NodeIndex Best() const;

@@ -1,0 +1,57 @@
+#include "scheduler/engine/binding_cycle.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster {
+namespace {
+
+constexpr Duration kFirstRetry = absl::Milliseconds(100);
+constexpr Duration kMaxRetry = absl::Seconds(5);
+
+}  // namespace
+
+void BindingCycle::Start(Task task) {
+  const std::string uid = task.pod->uid;
+  Running& running = tasks_[uid];
+  running = {std::move(task), 0, next_id_++};
+  Send(running);
+}
+
+void BindingCycle::Send(Running& running) {
+  ++running.tries;
+  const Pod& pod = *running.task.pod;
+  api_.Bind({pod.ns(), pod.name, pod.uid, running.task.node},
+            [this, uid = pod.uid, id = running.id](const ApiStatus& status) { OnAnswer(uid, id, status); });
+}
+
+void BindingCycle::OnAnswer(const std::string& uid, uint64_t id, const ApiStatus& status) {
+  auto it = tasks_.find(uid);
+  if (it == tasks_.end() || it->second.id != id) return;
+  if (!status.Retriable()) return End(uid, status);
+  // 100 ms, 200 ms, ... 5 s, each up to half as long again, so that many do not return at once.
+  Duration wait = std::min(kMaxRetry, kFirstRetry * (1 << std::min(it->second.tries - 1, 6)));
+  wait = std::max(wait, status.retry_after) * (1 + random_.Unit() / 2);
+  loop_.After(wait, [this, uid, id] {
+    auto again = tasks_.find(uid);
+    if (again != tasks_.end() && again->second.id == id) Send(again->second);
+  });
+}
+
+void BindingCycle::End(const std::string& uid, const ApiStatus& status) {
+  auto it = tasks_.find(uid);
+  const Task task = std::move(it->second.task);
+  tasks_.erase(it);
+  ended_(task, status);
+}
+
+void BindingCycle::Confirm(const std::string& uid, const std::string& node) {
+  auto it = tasks_.find(uid);
+  if (it == tasks_.end()) return;
+  if (it->second.task.node == node) return End(uid, ApiStatus{});
+  End(uid, {ApiCode::kConflict, "pod was bound to node \"" + node + "\" by another scheduler", {}});
+}
+
+void BindingCycle::Cancel(const std::string& uid) { tasks_.erase(uid); }
+
+}  // namespace muster

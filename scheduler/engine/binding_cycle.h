@@ -1,0 +1,62 @@
+// Carries out what was decided: many binds in flight, each followed to a known end.
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "scheduler/model/pod.h"
+#include "scheduler/runtime/api_server.h"
+#include "scheduler/runtime/event_loop.h"
+#include "scheduler/runtime/random.h"
+
+namespace muster {
+
+class BindingCycle {
+ public:
+  struct Task {
+    PodPtr pod;
+    std::string node;
+    Time decided_at;
+    Time popped_at;
+  };
+  // The bind's end: ok, or why the server refused it. Not called for a task that was cancelled.
+  using Ended = std::function<void(const Task& task, const ApiStatus& status)>;
+
+  BindingCycle(EventLoop& loop, ApiServer& api, Random& random, Ended ended)
+      : loop_(loop), api_(api), random_(random), ended_(std::move(ended)) {}
+
+  // Binds. Where the server's answer leaves open whether the bind took effect (connection lost,
+  // 5xx, 429), the same bind is tried again until that is known: until then the room must stay
+  // taken, or another pod would be put into it.
+  void Start(Task task);
+  // The watch showed the pod bound to `node`: as if the answer had come.
+  void Confirm(const std::string& uid, const std::string& node);
+  // The pod is gone: its answer no longer matters.
+  void Cancel(const std::string& uid);
+  bool InFlight(const std::string& uid) const { return tasks_.contains(uid); }
+  size_t in_flight() const { return tasks_.size(); }
+
+ private:
+  struct Running {
+    Task task;
+    int tries = 0;
+    uint64_t id = 0;
+  };
+  void Send(Running& running);
+  void End(const std::string& uid, const ApiStatus& status);
+  void OnAnswer(const std::string& uid, uint64_t id, const ApiStatus& status);
+
+  EventLoop& loop_;
+  ApiServer& api_;
+  Random& random_;
+  Ended ended_;
+  uint64_t next_id_ = 0;
+  absl::flat_hash_map<std::string, Running> tasks_;  // by uid
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_

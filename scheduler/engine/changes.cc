@@ -1,0 +1,51 @@
+#include "scheduler/engine/changes.h"
+
+#include <vector>
+
+namespace muster {
+namespace {
+
+int64_t AmountOf(const std::vector<Amount>& amounts, const std::string& resource) {
+  for (const Amount& a : amounts) {
+    if (a.resource == resource) return a.value;
+  }
+  return 0;
+}
+
+bool AnySmaller(const std::vector<Amount>& before, const std::vector<Amount>& after) {
+  for (const Amount& a : before) {
+    if (AmountOf(after, a.resource) < a.value) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ClusterEvents NodeChanges(const Node& before, const Node& after) {
+  ClusterEvents events = 0;
+  if (before.allocatable != after.allocatable) events |= kNodeAllocatable;
+  if (before.labels != after.labels) events |= kNodeLabel;
+  if (before.taints != after.taints || before.unschedulable != after.unschedulable) events |= kNodeTaint;
+  if (before.invalid != after.invalid) events |= kNodeAdded;
+  return events;
+}
+
+ClusterEvents BoundPodChanges(const Pod& before, const Pod& after) {
+  if (before.spec == after.spec) return 0;
+  ClusterEvents events = 0;
+  if (before.spec->labels != after.spec->labels) events |= kPodLabel;
+  if (AnySmaller(before.spec->amounts.usage, after.spec->amounts.usage)) events |= kPodScaledDown;
+  return events;
+}
+
+ClusterEvents PendingPodChanges(const Pod& before, const Pod& after) {
+  ClusterEvents events = 0;
+  if (after.scheduling_gates.size() < before.scheduling_gates.size()) events |= kSelfGates;
+  if (before.spec == after.spec || *before.spec == *after.spec) return events;
+  events |= kSelfUpdated;
+  if (before.spec->tolerations != after.spec->tolerations) events |= kSelfTolerations;
+  if (AnySmaller(before.spec->amounts.requests, after.spec->amounts.requests)) events |= kSelfScaledDown;
+  return events;
+}
+
+}  // namespace muster

@@ -1,0 +1,105 @@
+#include "scheduler/engine/group_cycle.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace muster {
+
+const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const PodInfoPtr> group) {
+  // 1. Head: the queue named the group. 2. Admit: quota is charged here once queues exist.
+  result_.placed = false;
+  result_.placements.clear();
+  result_.intents.clear();
+  result_.why = nullptr;
+  result_.work = {};
+  result_.from_cache = true;
+
+  // 3. Domains: without topology the only candidate domain is the cluster.
+  // 4. Place: pods in order, each seeing the ones before it.
+  const size_t start = statement_.Checkpoint();
+  bool fits = true;
+  for (const PodInfoPtr& pod : group) {
+    if (fits = PlacePod(framework, pod); !fits) break;
+  }
+
+  // 5. Make room: PostFilter plugins come with preemption.
+  if (!fits || !CollectIntents(framework, group)) {
+    statement_.Rollback(start);
+    result_.placements.clear();
+    result_.intents.clear();
+    return result_;
+  }
+
+  // 6. Commit: what was placed stays; the caller carries the intents out.
+  statement_.Commit();
+  result_.placed = true;
+  return result_;
+}
+
+bool GroupCycle::PlacePod(const Framework& framework, const PodInfoPtr& pod) {
+  bool known = false;
+  ShapeCache::Entry& entry = shapes_.Get(pod, &known);
+  result_.from_cache &= known;
+  const auto for_words = [this](size_t words, absl::FunctionRef<void(WordRange)> body) {
+    workers_.ForWords(words, [&](size_t begin, size_t end) { body({begin, end}); });
+  };
+  entry.answer.Update(framework, *pod, snapshot_, seed_, for_words, result_.work);
+  const NodeIndex node = entry.answer.error().ok() ? entry.answer.Best() : kNoNode;
+  if (node == kNoNode) {
+    result_.why = &WhyNot(framework, entry);
+    return false;
+  }
+  result_.placements.push_back({node, entry.answer.Total(node)});
+  statement_.Place(*pod, node);
+  return Reserve(framework, *pod, node);
+}
+
+bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
+  for (const ReservePlugin* plugin : framework.reserves()) {
+    if (Outcome o = plugin->Reserve(pod, snapshot_, node, statement_); !o.ok()) return Reject(*plugin, o);
+  }
+  for (const PermitPlugin* plugin : framework.permits()) {
+    if (Outcome o = plugin->Permit(pod, snapshot_, node); !o.ok()) return Reject(*plugin, o);
+  }
+  return true;
+}
+
+bool GroupCycle::CollectIntents(const Framework& framework, std::span<const PodInfoPtr> group) {
+  for (size_t i = 0; i < group.size(); ++i) {
+    const NodeIndex node = result_.placements[i].node;
+    for (const PreBindPlugin* plugin : framework.pre_binds()) {
+      if (Outcome o = plugin->PreBind(*group[i], node, result_.intents); !o.ok()) return Reject(*plugin, o);
+    }
+  }
+  for (size_t i = 0; i < group.size(); ++i) {
+    for (const BindPlugin* plugin : framework.binds()) {
+      const Outcome o = plugin->Bind(*group[i], result_.placements[i].node, result_.intents);
+      if (o.skip()) continue;
+      if (!o.ok()) return Reject(*plugin, o);
+      break;
+    }
+  }
+  return true;
+}
+
+bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
+  rejected_ = {};
+  rejected_.message = absl::StrJoin(outcome.reasons, ", ");
+  rejected_.causes.push_back({std::string(plugin.Name()), rejected_.message, 0});
+  rejected_.rejectors = {&plugin};
+  rejected_.wake_on = plugin.RequeueOn();
+  rejected_.preemption_may_help = outcome.code == Code::kUnschedulable;
+  result_.why = &rejected_;
+  return false;
+}
+
+const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry) {
+  if (entry.why_static != snapshot_.static_version() || entry.why_cells != snapshot_.cell_version()) {
+    entry.why = Explain(framework, *entry.pod, snapshot_, entry.answer);
+    entry.why_static = snapshot_.static_version();
+    entry.why_cells = snapshot_.cell_version();
+  }
+  return entry.why;
+}
+
+}  // namespace muster

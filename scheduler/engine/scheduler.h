@@ -1,0 +1,122 @@
+// The scheduler: watches, queues, decides, binds and tells. The same class runs on a real cluster
+// and on the simulated one; only its ports differ.
+//
+// Decision thread only, from construction to destruction.
+#ifndef MUSTER_SCHEDULER_ENGINE_SCHEDULER_H_
+#define MUSTER_SCHEDULER_ENGINE_SCHEDULER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "queue/scheduling_queue.h"
+#include "scheduler/engine/binding_cycle.h"
+#include "scheduler/engine/cluster_cache.h"
+#include "scheduler/engine/event_recorder.h"
+#include "scheduler/engine/group_cycle.h"
+#include "scheduler/framework/configuration.h"
+#include "scheduler/framework/framework.h"
+#include "scheduler/runtime/api_server.h"
+#include "scheduler/runtime/decision_log.h"
+#include "scheduler/runtime/event_loop.h"
+#include "scheduler/runtime/metrics.h"
+#include "scheduler/runtime/random.h"
+#include "scheduler/runtime/reflector.h"
+#include "scheduler/runtime/worker_pool.h"
+
+namespace muster {
+
+struct SchedulerOptions {
+  int threads = 1;              // for deciding; never changes a decision
+  size_t min_words_a_thread = 32;
+  uint64_t seed = 1;
+  std::string instance = "sim";  // names this process in events
+};
+
+class Scheduler {
+ public:
+  // The ports outlive the scheduler; `metrics` may be null. Errors: a plugin's arguments.
+  static absl::StatusOr<std::unique_ptr<Scheduler>> Create(const Configuration& config, const Registry& registry,
+                                                           SchedulerOptions options, EventLoop& loop, ApiServer& api,
+                                                           DecisionLog& log, Metrics* metrics);
+  ~Scheduler();
+
+  // Begins to watch. Decides nothing until SetActive(true) and both kinds are synced.
+  void Start();
+  // A standby keeps its cache warm and neither decides nor writes. Becoming inactive lets binds in
+  // flight end. Active from the start unless told otherwise before Start.
+  void SetActive(bool active);
+  // Decides no more; `drained` runs once no bind is in flight.
+  void Stop(std::function<void()> drained);
+
+  bool synced() const { return pods_.synced() && nodes_.synced(); }
+  // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
+  bool Idle() const { return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0; }
+
+  const SchedulingQueue& queue() const { return queue_; }
+  const ClusterCache& cache() const { return cache_; }
+  uint64_t cycles() const { return cycle_; }
+  // Next draw of the run's random source: equal in two runs that drew equally.
+  uint64_t Unseed() { return random_.Next(); }
+
+ private:
+  Scheduler(const Configuration& config, std::vector<std::unique_ptr<Framework>> profiles, SchedulerOptions options,
+            EventLoop& loop, ApiServer& api, DecisionLog& log, Metrics* metrics);
+
+  // Events in.
+  void OnPod(const WatchEvent& event);
+  void OnPodWatch(const ApiStatus& status);
+  void OnNode(const WatchEvent& event);
+  void OnBoundPod(const PodPtr& pod);
+  void OnPendingPod(const PodPtr& pod);
+  void OnPodGone(const Pod& pod);
+  void Wake(const ClusterEvent& event);
+  int ProfileOf(const std::string& scheduler_name) const;
+  bool Gated(const Pod& pod, uint32_t profile) const;
+
+  // Deciding.
+  void Kick();
+  void Pump();
+  void ArmTimer();
+  void RunCycle(QueuedGroup& group);
+  void OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
+  void OnRejected(QueuedGroup& group, const Explanation& why);
+  void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
+  void CheckExpired();
+
+  // Telling.
+  void TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message);
+  void LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why);
+  void UpdateGauges();
+
+  const Configuration config_;
+  const std::vector<std::unique_ptr<Framework>> profiles_;
+  EventLoop& loop_;
+  ApiServer& api_;
+  DecisionLog& log_;
+  Metrics* metrics_;
+  Random random_;
+  WorkerPool workers_;
+  ClusterCache cache_;
+  SchedulingQueue queue_;
+  GroupCycle group_cycle_;
+  BindingCycle binding_;
+  EventRecorder recorder_;
+  Reflector pods_, nodes_;
+  Decision entry_;  // reused
+
+  bool active_ = true;
+  bool pump_posted_ = false;
+  uint64_t cycle_ = 0;
+  EventLoop::TimerId timer_ = 0;
+  Time pod_watch_since_ = absl::InfiniteFuture();  // while it works
+  Time timer_at_ = absl::InfiniteFuture();
+  std::function<void()> drained_;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_ENGINE_SCHEDULER_H_
