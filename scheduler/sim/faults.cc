@@ -114,7 +114,9 @@ void FaultyApiServer::OnEvents(const std::shared_ptr<Watcher>& watcher, std::vec
     OnEnd(watcher, std::move(why));
     return;
   }
-  const int times = Happens(rates_.duplicated) ? 2 : 1;
+  // Never the initial state: no server repeats that.
+  const bool initial = events.back().type == WatchEvent::Type::kSynced;
+  const int times = !initial && Happens(rates_.duplicated) ? 2 : 1;
   const Duration delay = Happens(rates_.slow) ? Delay() : absl::ZeroDuration();
   for (int i = 0; i < times; ++i) {
     InOrder(watcher, delay, [watcher, events] {

@@ -20,7 +20,7 @@ struct FaultRates {
   double slow = 0;         // the answer or the batch comes later, by up to max_delay
   double cut = 0;          // the batch is lost with the stream (kUnreachable, or ok as for a timeout)
   double gone = 0;         // the batch is lost with the stream, and so is the history (kGone)
-  double duplicated = 0;   // the batch comes twice
+  double duplicated = 0;   // the batch comes twice (not that of the initial state)
   Duration max_delay = absl::Seconds(2);
 };
 
