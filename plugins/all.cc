@@ -1,0 +1,53 @@
+#include "plugins/all.h"
+
+#include <memory>
+#include <utility>
+
+#include "plugins/node/image_locality.h"
+#include "plugins/node/node_affinity.h"
+#include "plugins/node/node_name.h"
+#include "plugins/node/node_ports.h"
+#include "plugins/node/node_unschedulable.h"
+#include "plugins/node/taint_toleration.h"
+#include "plugins/queueing/default_binder.h"
+#include "plugins/queueing/priority_sort.h"
+#include "plugins/queueing/scheduling_gates.h"
+#include "plugins/resources/balanced_allocation.h"
+#include "plugins/resources/node_resources_fit.h"
+
+namespace muster {
+namespace {
+
+template <typename T>
+void AddPlain(Registry& registry, int32_t weight = 0) {
+  registry.Add({std::string(T().Name()),
+                [](const PluginArgs&) -> absl::StatusOr<std::unique_ptr<Plugin>> { return std::make_unique<T>(); },
+                std::monostate(), weight});
+}
+
+}  // namespace
+
+Registry AllPlugins() {
+  Registry registry;
+  AddPlain<SchedulingGates>(registry);
+  AddPlain<PrioritySort>(registry);
+  AddPlain<NodeName>(registry);
+  AddPlain<NodeUnschedulable>(registry);
+  AddPlain<TaintToleration>(registry, 3);
+  registry.Add({"NodeAffinity", &NodeAffinityPlugin::Make, NodeAffinityArgs(), 2});
+  AddPlain<NodePorts>(registry);
+  registry.Add({"NodeResourcesFit", &NodeResourcesFit::Make, NodeResourcesFitArgs(), 1});
+  registry.Add(
+      {"NodeResourcesBalancedAllocation", &BalancedAllocation::Make, NodeResourcesBalancedAllocationArgs(), 1});
+  AddPlain<ImageLocality>(registry, 1);
+  AddPlain<DefaultBinder>(registry);
+  for (const char* name :
+       {"VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread",
+        "InterPodAffinity", "DefaultPreemption", "DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
+        "TopologyPlacementGenerator", "PodGroupPodsCount", "DeferredPodScheduling"}) {
+    registry.AddMissing(name);
+  }
+  return registry;
+}
+
+}  // namespace muster
