@@ -1,0 +1,194 @@
+#include "queue/scheduling_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "scheduler/runtime/random.h"
+#include "test/support/make.h"
+
+namespace muster {
+namespace {
+
+constexpr uint32_t kEvent = 1, kOther = 2;
+
+class SchedulingQueueTest : public testing::Test {
+ protected:
+  SchedulingQueueTest()
+      : queue_({absl::Seconds(1), absl::Seconds(10)}, absl::Minutes(5), [](const auto& a, const auto& b) {
+          if (a.info->spec->priority != b.info->spec->priority) return a.info->spec->priority > b.info->spec->priority;
+          return a.queued_at < b.queued_at;
+        }) {}
+
+  QueuedGroup& Add(const std::string& name, int priority = 0, bool gated = false) {
+    PodPtr pod = MakePod(name).Uid(name).Priority(priority).Ptr();
+    return queue_.Add(pod, Info(*pod), 0, gated, now_);
+  }
+  // Pods of one priority share a shape.
+  PodInfoPtr Info(const Pod& pod) {
+    for (const PodInfoPtr& info : infos_) {
+      if (*info->spec == *pod.spec) return info;
+    }
+    infos_.push_back(snapshot_.Resolve(pod.spec));
+    return infos_.back();
+  }
+  std::string Pop() {
+    QueuedGroup* group = queue_.Pop(now_);
+    return group == nullptr ? "-" : group->pod->name;
+  }
+  void Reject(const std::string& name, uint32_t wake_on = kEvent) {
+    QueuedGroup& group = *queue_.Find(name);
+    group.wake_on = wake_on;
+    queue_.Rejected(group, now_);
+  }
+  void Wake(uint32_t events) {
+    queue_.Wake(events, [](const QueuedGroup&) { return true; }, now_);
+  }
+
+  Snapshot snapshot_;
+  std::vector<PodInfoPtr> infos_;
+  SchedulingQueue queue_;
+  Time now_ = absl::UnixEpoch() + absl::Hours(1);
+};
+
+TEST_F(SchedulingQueueTest, PopsByPriorityThenByTime) {
+  Add("low");
+  now_ += absl::Seconds(1);
+  Add("high", 10);
+  Add("high-later", 10);
+  EXPECT_EQ(Pop(), "high");
+  EXPECT_EQ(Pop(), "high-later");
+  EXPECT_EQ(Pop(), "low");
+  EXPECT_EQ(Pop(), "-");
+}
+
+TEST_F(SchedulingQueueTest, ARejectedPodWaitsForAnEventThatCanHelp) {
+  Add("a");
+  ASSERT_EQ(Pop(), "a");
+  Reject("a");
+  EXPECT_EQ(queue_.unschedulable(), 1u);
+  EXPECT_EQ(Pop(), "-");
+  Wake(kOther);
+  EXPECT_EQ(Pop(), "-");
+  queue_.Wake(kEvent, [](const QueuedGroup&) { return false; }, now_);
+  EXPECT_EQ(Pop(), "-");
+  Wake(kEvent);
+  // Its backoff of a second runs, but nothing else is waiting: it may go at once.
+  EXPECT_EQ(queue_.backing_off(), 1u);
+  EXPECT_EQ(Pop(), "a");
+}
+
+TEST_F(SchedulingQueueTest, ActivePodsGoBeforeThoseInBackoff) {
+  Add("old", 5);
+  ASSERT_EQ(Pop(), "old");
+  Reject("old");
+  Wake(kEvent);
+  Add("new", 0);
+  EXPECT_EQ(Pop(), "new");
+  EXPECT_EQ(Pop(), "old");
+}
+
+TEST_F(SchedulingQueueTest, AnErrorsBackoffIsWaitedFor) {
+  Add("a");
+  ASSERT_EQ(Pop(), "a");
+  queue_.Failed(*queue_.Find("a"), now_);
+  EXPECT_EQ(Pop(), "-");
+  EXPECT_EQ(queue_.NextDeadline(), now_ + absl::Seconds(1));
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Pop(), "a");
+  queue_.Failed(*queue_.Find("a"), now_);
+  EXPECT_EQ(queue_.NextDeadline(), now_ + absl::Seconds(2));
+}
+
+TEST(BackoffTest, DoublesUpToTheMaximum) {
+  const Backoff backoff{absl::Seconds(1), absl::Seconds(10)};
+  const int want[] = {0, 1, 2, 4, 8, 10, 10};
+  for (uint32_t n = 0; n < 7; ++n) EXPECT_EQ(backoff.After(n), absl::Seconds(want[n])) << n;
+  EXPECT_EQ(backoff.After(4'000'000'000u), absl::Seconds(10));
+}
+
+TEST_F(SchedulingQueueTest, WakeAsksOncePerShape) {
+  for (int i = 0; i < 5; ++i) Add("a" + std::to_string(i));
+  Add("b", 7);
+  while (queue_.active() > 0) {
+    const std::string name = Pop();
+    Reject(name);
+  }
+  int asked = 0;
+  queue_.Wake(kEvent, [&](const QueuedGroup& g) { return ++asked, g.info->spec->priority == 0; }, now_);
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(queue_.unschedulable(), 1u);
+  EXPECT_EQ(queue_.backing_off(), 5u);
+}
+
+TEST_F(SchedulingQueueTest, LeftoversAreTriedAgainAfterFiveMinutes) {
+  Add("a");
+  ASSERT_EQ(Pop(), "a");
+  Reject("a", 0);
+  now_ += absl::Minutes(4);
+  EXPECT_EQ(Pop(), "-");
+  now_ += absl::Seconds(91);
+  EXPECT_EQ(Pop(), "a");
+}
+
+TEST_F(SchedulingQueueTest, GatedPodsWaitOutside) {
+  QueuedGroup& group = Add("a", 0, true);
+  EXPECT_EQ(queue_.gated(), 1u);
+  EXPECT_EQ(Pop(), "-");
+  queue_.SetGated(group, false, now_);
+  EXPECT_EQ(queue_.gated(), 0u);
+  EXPECT_EQ(Pop(), "a");
+}
+
+TEST_F(SchedulingQueueTest, AnUpdateMovesARejectedPodToItsNewShape) {
+  Add("a");
+  ASSERT_EQ(Pop(), "a");
+  Reject("a");
+  PodPtr changed = MakePod("a").Uid("a").Label("x", "y").Ptr();
+  queue_.Update(*queue_.Find("a"), changed, Info(*changed));
+  EXPECT_EQ(queue_.unschedulable(), 1u);
+  Wake(kEvent);
+  EXPECT_EQ(queue_.unschedulable(), 0u);
+  EXPECT_EQ(Pop(), "a");
+}
+
+// Whatever happens, the parts hold each group exactly once, and a removed one is never popped.
+TEST_F(SchedulingQueueTest, RandomHistoriesKeepTheParts) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    std::vector<std::string> out;  // popped, to be answered
+    for (int step = 0; step < 300; ++step) {
+      now_ += absl::Milliseconds(static_cast<int64_t>(random.Below(900)));
+      const std::string name = "p" + std::to_string(random.Below(30));
+      QueuedGroup* group = queue_.Find(name);
+      const bool is_out = std::find(out.begin(), out.end(), name) != out.end();
+      switch (random.Below(6)) {
+        case 0:
+          if (group == nullptr) Add(name, static_cast<int>(random.Below(3)), random.Below(8) == 0);
+          break;
+        case 1:
+          if (group != nullptr) queue_.Remove(name), std::erase(out, name);
+          break;
+        case 2:
+          if (QueuedGroup* next = queue_.Pop(now_)) out.push_back(next->pod->name);
+          break;
+        case 3:
+          if (is_out) Reject(name), std::erase(out, name);
+          break;
+        case 4:
+          if (is_out) queue_.Failed(*group, now_), std::erase(out, name);
+          break;
+        case 5: Wake(kEvent); break;
+      }
+      ASSERT_EQ(queue_.active() + queue_.backing_off() + queue_.unschedulable() + queue_.gated() + out.size(),
+                queue_.size());
+    }
+    for (const QueuedGroup* group : queue_.Groups()) queue_.Remove(group->pod->uid);
+    ASSERT_EQ(queue_.size(), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace muster
