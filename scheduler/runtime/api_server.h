@@ -78,6 +78,8 @@ struct PodStatusPatch {
   int64_t observed_generation = 0;
   bool set_nominated_node = false;
   std::string nominated_node;     // "" clears it
+  // When the condition's status last changed; InfinitePast leaves lastTransitionTime alone.
+  Time transition = absl::InfinitePast();
 };
 
 // events.k8s.io/v1 Event.

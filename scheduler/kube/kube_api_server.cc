@@ -1,0 +1,316 @@
+#include "scheduler/kube/kube_api_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "scheduler/runtime/log.h"
+#include "scheduler/wire/encode.h"
+
+namespace muster {
+namespace {
+
+constexpr char kStrategicMerge[] = "application/strategic-merge-patch+json";
+constexpr char kJson[] = "application/json";
+// Upstream's rhythm for a status patch: 10 ms, 50 ms, 250 ms.
+constexpr int kPatchTries = 4;
+constexpr Duration kPatchWait = absl::Milliseconds(10);
+constexpr int kWaitFactor = 5;
+// An event is worth less: 1 s, 5 s, 25 s.
+constexpr int kEventTries = 4;
+constexpr Duration kEventWait = absl::Seconds(1);
+
+std::string NamespacedPath(std::string_view group, std::string_view ns, std::string_view resource,
+                           std::string_view name = "") {
+  std::string path(group);
+  path.append("/namespaces/").append(UrlEscape(ns)).append("/").append(resource);
+  if (!name.empty()) path.append("/").append(UrlEscape(name));
+  return path;
+}
+std::string PodPath(std::string_view ns, std::string_view name) { return NamespacedPath("/api/v1", ns, "pods", name); }
+std::string EventPath(std::string_view ns, std::string_view name = "") {
+  return NamespacedPath("/apis/events.k8s.io/v1", ns, "events", name);
+}
+std::string LeasePath(std::string_view ns, std::string_view name = "") {
+  return NamespacedPath("/apis/coordination.k8s.io/v1", ns, "leases", name);
+}
+
+std::string Describe(const HttpRequest& request) { return absl::StrCat(request.method, " ", request.path); }
+
+nlohmann::json StatusPatch(const PodStatusPatch& patch) {
+  nlohmann::json status = nlohmann::json::object();
+  if (patch.condition.present) {
+    nlohmann::json condition = {{"type", "PodScheduled"},
+                                {"status", patch.condition.status},
+                                {"reason", patch.condition.reason},
+                                {"message", patch.condition.message}};
+    if (patch.observed_generation != 0) condition["observedGeneration"] = patch.observed_generation;
+    if (patch.transition != absl::InfinitePast()) {
+      condition["lastTransitionTime"] = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", patch.transition, absl::UTCTimeZone());
+    }
+    status["conditions"] = nlohmann::json::array({std::move(condition)});
+  }
+  if (patch.set_nominated_node) {
+    status["nominatedNodeName"] = patch.nominated_node.empty() ? nlohmann::json() : nlohmann::json(patch.nominated_node);
+  }
+  nlohmann::json body = {{"status", std::move(status)}};
+  if (!patch.uid.empty()) body["metadata"] = {{"uid", patch.uid}};  // refused when it is another pod by now
+  return body;
+}
+
+// Texts that are not UTF-8 (they come from objects, so they should be) do not stop a write.
+std::string Dump(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+LeaseRecord ToRecord(const Lease& lease) {
+  return {lease.ns,       lease.name,    lease.holder,           lease.duration_seconds, lease.transitions,
+          lease.acquired, lease.renewed, lease.resource_version, lease.original};
+}
+
+}  // namespace
+
+class KubeApiServer::Stream final : public WatchStream {
+ public:
+  Stream(HttpClient& http, std::shared_ptr<ListWatch> watch)
+      : http_(http), watch_(std::move(watch)), id_(http_.Open(watch_->FirstRequest(), watch_)) {}
+  ~Stream() override {
+    watch_->Cancel();
+    http_.Cancel(id_);
+  }
+
+ private:
+  HttpClient& http_;
+  const std::shared_ptr<ListWatch> watch_;
+  const uint64_t id_;
+};
+
+KubeApiServer::KubeApiServer(EventLoop& loop, ServerAccess access, KubeOptions options, Metrics* metrics)
+    : loop_(loop),
+      options_(options),
+      metrics_(metrics),
+      random_(options.seed),
+      http_(loop, std::move(access), options.http, metrics) {}
+
+KubeApiServer::~KubeApiServer() { *alive_ = false; }
+
+std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_version, WatchHandler handler) {
+  // 5 to 10 minutes, so that many clients' watches do not end together.
+  const Duration timeout = absl::Seconds(300 + static_cast<int64_t>(random_.Below(300)));
+  return std::make_unique<Stream>(http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource_version, timeout,
+                                                                     options_.watch, std::move(handler)));
+}
+
+void KubeApiServer::Send(HttpRequest request, Done done) {
+  std::string what = Describe(request);
+  http_.Send(std::move(request), [what = std::move(what), done = std::move(done)](const HttpResponse& response) {
+    done(ToApiStatus(response, what));
+  });
+}
+
+void KubeApiServer::SendAgain(HttpRequest request, int tries_left, Duration wait, Done done) {
+  HttpRequest copy = request;
+  Send(std::move(copy), [this, request = std::move(request), tries_left, wait, done = std::move(done)](ApiStatus status) {
+    if (tries_left <= 1 || !(status.Retriable() || status.code == ApiCode::kConflict)) {
+      done(std::move(status));
+      return;
+    }
+    loop_.After(std::max(wait, status.retry_after), [this, alive = alive_, request, tries_left, wait, done] {
+      if (*alive) SendAgain(request, tries_left - 1, wait * kWaitFactor, done);
+    });
+  });
+}
+
+// --- Pods -------------------------------------------------------------------------------------
+
+void KubeApiServer::Bind(const BindRequest& request, Done done) {
+  HttpRequest http;
+  http.lane = HttpRequest::Lane::kWrite;
+  http.method = "POST";
+  http.path = PodPath(request.ns, request.name) + "/binding";
+  http.content_type = kProtobufContentType;
+  http.body = EncodeBinding(request.ns, request.name, request.uid, request.node);
+  Send(std::move(http), [this, request, done = std::move(done)](ApiStatus status) {
+    if (status.code == ApiCode::kConflict) {
+      WasItBound(request, std::move(status), done);
+    } else {
+      done(std::move(status));
+    }
+  });
+}
+
+void KubeApiServer::WasItBound(const BindRequest& request, ApiStatus refused, Done done) {
+  HttpRequest http;
+  http.path = PodPath(request.ns, request.name);
+  http.lane = HttpRequest::Lane::kWrite;
+  http_.Send(std::move(http), [this, request, refused = std::move(refused), done = std::move(done)](const HttpResponse& r) {
+    if (r.status == 0 || r.status >= 500 || r.status == 429) {
+      done(ToApiStatus(r, absl::StrCat("GET pod ", request.ns, "/", request.name)));  // not known yet: ask again
+      return;
+    }
+    const std::optional<Envelope> envelope = r.ok() ? OpenEnvelope(r.body) : std::nullopt;
+    const PodPtr pod = envelope.has_value() ? answer_decoder_.DecodePod(envelope->object) : nullptr;
+    const bool ours = pod != nullptr && pod->node == request.node && (request.uid.empty() || pod->uid == request.uid);
+    done(ours ? ApiStatus{} : refused);
+  });
+}
+
+void KubeApiServer::PatchPodStatus(const PodStatusPatch& patch, Done done) {
+  HttpRequest http;
+  http.lane = HttpRequest::Lane::kWrite;
+  http.method = "PATCH";
+  http.path = PodPath(patch.ns, patch.name) + "/status";
+  http.content_type = kStrategicMerge;
+  http.body = Dump(StatusPatch(patch));
+  SendAgain(std::move(http), kPatchTries, kPatchWait, std::move(done));
+}
+
+void KubeApiServer::DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) {
+  HttpRequest http;
+  http.lane = HttpRequest::Lane::kWrite;
+  http.method = "DELETE";
+  http.path = PodPath(ns, name);
+  if (!uid.empty()) {
+    http.content_type = kJson;
+    http.body = Dump({{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", {{"uid", uid}}}});
+  }
+  Send(std::move(http), std::move(done));
+}
+
+// --- Events -----------------------------------------------------------------------------------
+
+void KubeApiServer::SendEvent(HttpRequest request, Done done) {
+  request.lane = HttpRequest::Lane::kBackground;
+  if (waiting_events_ >= options_.max_waiting_events) {
+    ++dropped_events_;
+    if (metrics_ != nullptr) metrics_->EventDropped();
+    if (loop_.Now() - told_dropped_ > absl::Seconds(10)) {
+      told_dropped_ = loop_.Now();
+      LogWarning(absl::StrCat("events are written too slowly: ", dropped_events_, " dropped so far"));
+    }
+    loop_.Post([done = std::move(done)] { done({ApiCode::kTooManyRequests, "too many events wait", {}}); });
+    return;
+  }
+  ++waiting_events_;
+  auto ended = [this, done = std::move(done)](ApiStatus status) {
+    --waiting_events_;
+    done(std::move(status));
+  };
+  SendAgain(std::move(request), kEventTries, kEventWait, std::move(ended));
+}
+
+void KubeApiServer::CreateEvent(const ApiEvent& e, Done done) {
+  HttpRequest http;
+  http.method = "POST";
+  http.path = EventPath(e.ns);
+  http.content_type = kProtobufContentType;
+  EventRecord record;
+  record.ns = e.ns;
+  record.name = e.name;
+  record.reporting_controller = e.reporting_controller;
+  record.reporting_instance = e.reporting_instance;
+  record.action = e.action;
+  record.reason = e.reason;
+  record.type = e.type;
+  record.note = e.note;
+  record.regarding_kind = e.regarding_kind;
+  record.regarding_api_version = e.regarding_api_version;
+  record.regarding_ns = e.regarding_ns;
+  record.regarding_name = e.regarding_name;
+  record.regarding_uid = e.regarding_uid;
+  record.regarding_resource_version = e.regarding_resource_version;
+  record.event_time = e.event_time;
+  record.series_count = e.series_count;
+  record.series_last = e.series_last;
+  http.body = EncodeEvent(record);
+  SendEvent(std::move(http), std::move(done));
+}
+
+void KubeApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
+  HttpRequest http;
+  http.method = "PATCH";
+  http.path = EventPath(event.ns, event.name);
+  http.content_type = kStrategicMerge;
+  const std::string last = absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", event.series_last, absl::UTCTimeZone());
+  http.body = Dump({{"series", {{"count", event.series_count}, {"lastObservedTime", last}}}});
+  SendEvent(std::move(http), std::move(done));
+}
+
+// --- Leases -----------------------------------------------------------------------------------
+
+void KubeApiServer::SendLease(HttpRequest request, LeaseDone done) {
+  request.timeout = options_.lease_timeout;
+  std::string what = Describe(request);
+  http_.Send(std::move(request), [what = std::move(what), done = std::move(done)](const HttpResponse& response) {
+    ApiStatus status = ToApiStatus(response, what);
+    if (!status.ok()) {
+      done(std::move(status), {});
+      return;
+    }
+    const std::optional<Envelope> envelope = OpenEnvelope(response.body);
+    const std::optional<LeaseRecord> record = envelope.has_value() ? DecodeLease(envelope->object) : std::nullopt;
+    if (!record.has_value()) {
+      done({ApiCode::kServerError, absl::StrCat(what, ": the answer is no lease"), {}}, {});
+      return;
+    }
+    done({}, {record->ns, record->name, record->holder, record->duration_seconds, record->transitions, record->acquired,
+              record->renewed, record->resource_version, record->original});
+  });
+}
+
+void KubeApiServer::GetLease(const std::string& ns, const std::string& name, LeaseDone done) {
+  HttpRequest http;
+  http.path = LeasePath(ns, name);
+  SendLease(std::move(http), std::move(done));
+}
+
+void KubeApiServer::CreateLease(const Lease& lease, LeaseDone done) {
+  HttpRequest http;
+  http.method = "POST";
+  http.path = LeasePath(lease.ns);
+  http.content_type = kProtobufContentType;
+  http.body = EncodeLease(ToRecord(lease));
+  SendLease(std::move(http), std::move(done));
+}
+
+void KubeApiServer::UpdateLease(const Lease& lease, LeaseDone done) {
+  HttpRequest http;
+  http.method = "PUT";
+  http.path = LeasePath(lease.ns, lease.name);
+  http.content_type = kProtobufContentType;
+  http.body = EncodeLease(ToRecord(lease));
+  SendLease(std::move(http), std::move(done));
+}
+
+// --- Discovery --------------------------------------------------------------------------------
+
+void KubeApiServer::Discover(std::function<void(ApiStatus, const std::string&)> done) {
+  HttpRequest groups;
+  groups.path = "/apis";
+  groups.accept = kJson;
+  http_.Send(std::move(groups), [this, done = std::move(done)](const HttpResponse& response) {
+    ApiStatus status = ToApiStatus(response, "GET /apis");
+    if (!status.ok()) {
+      done(std::move(status), "");
+      return;
+    }
+    for (const char* wanted : {"events.k8s.io/v1", "coordination.k8s.io/v1"}) {
+      // The text of the answer, not its meaning: the names occur nowhere else.
+      if (response.body.find(absl::StrCat("\"", wanted, "\"")) != std::string::npos) continue;
+      done({ApiCode::kInvalid, absl::StrCat(http_.server(), " does not offer ", wanted), {}}, "");
+      return;
+    }
+    HttpRequest version;
+    version.path = "/version";
+    version.accept = kJson;
+    http_.Send(std::move(version), [done](const HttpResponse& answer) {
+      const nlohmann::json json = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+      const auto git = json.is_object() ? json.find("gitVersion") : json.end();
+      const bool known = git != json.end() && git->is_string();
+      done(ToApiStatus(answer, "GET /version"), known ? git->get<std::string>() : "of unknown version");
+    });
+  });
+}
+
+}  // namespace muster

@@ -1,0 +1,79 @@
+// One kind's state and changes off the wire: what stands behind ApiServer::Watch.
+#ifndef MUSTER_SCHEDULER_KUBE_LIST_WATCH_H_
+#define MUSTER_SCHEDULER_KUBE_LIST_WATCH_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/kube/http_client.h"
+#include "scheduler/runtime/api_server.h"
+#include "scheduler/wire/decode.h"
+
+namespace muster {
+
+// What an answer means. Its message names the request ("GET /api/v1/pods: ...").
+ApiStatus ToApiStatus(const HttpResponse& response, std::string_view request);
+// The same for a meta/v1 Status.
+ApiStatus ToApiStatus(const StatusView& status, std::string_view request);
+
+// How the initial state is read.
+enum class InitialState : uint8_t {
+  kList,       // one list, then a watch from its version
+  kWatchList,  // as the first part of a watch; a server that refuses it is asked for a list
+};
+
+struct ListWatchOptions {
+  InitialState initial = InitialState::kList;
+  Duration stall_timeout = absl::Seconds(90);  // bookmarks come every minute
+};
+
+// Lives on the I/O thread from Open() on; only Cancelled() is for others.
+class ListWatch final : public HttpReader {
+ public:
+  // `watch_timeout`: after so long the server shall end the stream.
+  ListWatch(HttpClient& http, Decoder& decoder, Kind kind, uint64_t resource_version, Duration watch_timeout,
+            const ListWatchOptions& options, WatchHandler handler);
+
+  HttpRequest FirstRequest();
+  // The handler is not called any more. The loop's thread.
+  void Cancel() { handler_->cancelled = true; }
+
+  bool OnData(std::string_view bytes) override;
+  void OnPause() override;
+  std::optional<HttpRequest> OnDone(HttpResponse response) override;
+
+ private:
+  enum class Phase : uint8_t { kWatchList, kList, kWatch };
+  struct Handler {  // the loop's thread
+    WatchHandler call;
+    bool cancelled = false;
+  };
+
+  HttpRequest Request(Phase phase);
+  void OnFrame(std::string_view frame);
+  void OnItem(std::string_view item);
+  bool Decode(std::string_view object, WatchEvent& event);
+  void End(ApiStatus status);
+
+  HttpClient& http_;
+  Decoder& decoder_;
+  const Kind kind_;
+  const Duration watch_timeout_;
+  const ListWatchOptions options_;
+  const std::shared_ptr<Handler> handler_;
+  Phase phase_;
+  uint64_t resource_version_;
+  std::string path_;  // of the request under way, without its query: for messages
+  std::optional<ListSplitter> list_;
+  std::optional<FrameSplitter> frames_;
+  std::optional<ApiStatus> failed_;  // seen within the stream
+  std::vector<WatchEvent> events_;   // not passed on yet
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_KUBE_LIST_WATCH_H_
