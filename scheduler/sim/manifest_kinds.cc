@@ -1,0 +1,81 @@
+#include "scheduler/sim/manifest_kinds.h"
+
+namespace muster {
+namespace {
+
+struct Read {
+  std::string_view api_version, kind;
+  ManifestKind value;
+};
+constexpr Read kRead[] = {
+    {"v1", "Pod", ManifestKind::kPod},
+    {"v1", "Node", ManifestKind::kNode},
+    {"v1", "Namespace", ManifestKind::kNamespace},
+    {"scheduling.k8s.io/v1", "PriorityClass", ManifestKind::kPriorityClass},
+    {"apps/v1", "Deployment", ManifestKind::kDeployment},
+    {"apps/v1", "ReplicaSet", ManifestKind::kReplicaSet},
+    {"apps/v1", "StatefulSet", ManifestKind::kStatefulSet},
+    {"batch/v1", "Job", ManifestKind::kJob},
+    {"policy/v1", "PodDisruptionBudget", ManifestKind::kPodDisruptionBudget},
+};
+
+// Kinds that exist beside them, by group, in any version; words between blanks.
+struct Group {
+  std::string_view name, kinds;
+};
+constexpr Group kIgnored[] = {
+    {"", " Service ConfigMap Secret ServiceAccount Endpoints Event LimitRange ResourceQuota PersistentVolume "
+         "PersistentVolumeClaim PodTemplate ReplicationController Binding ComponentStatus "},
+    {"apps", " DaemonSet ControllerRevision "},
+    {"batch", " CronJob "},
+    {"policy", " Eviction "},
+    {"autoscaling", " HorizontalPodAutoscaler Scale "},
+    {"extensions", " "},
+    {"scheduling.k8s.io", " PodGroup CompositePodGroup Workload "},
+    {"resource.k8s.io", " ResourceClaim ResourceClaimTemplate ResourceSlice DeviceClass DeviceTaintRule "
+                        "ResourcePoolStatusRequest "},
+    {"rbac.authorization.k8s.io", " Role RoleBinding ClusterRole ClusterRoleBinding "},
+    {"networking.k8s.io", " Ingress IngressClass NetworkPolicy IPAddress ServiceCIDR "},
+    {"storage.k8s.io", " StorageClass CSINode CSIDriver CSIStorageCapacity VolumeAttachment VolumeAttributesClass "},
+    {"storagemigration.k8s.io", " StorageVersionMigration "},
+    {"coordination.k8s.io", " Lease LeaseCandidate "},
+    {"discovery.k8s.io", " EndpointSlice "},
+    {"events.k8s.io", " Event "},
+    {"node.k8s.io", " RuntimeClass "},
+    {"certificates.k8s.io", " CertificateSigningRequest ClusterTrustBundle PodCertificateRequest "},
+    {"admissionregistration.k8s.io",
+     " ValidatingWebhookConfiguration MutatingWebhookConfiguration ValidatingAdmissionPolicy "
+     "ValidatingAdmissionPolicyBinding MutatingAdmissionPolicy MutatingAdmissionPolicyBinding "},
+    {"apiextensions.k8s.io", " CustomResourceDefinition "},
+    {"apiregistration.k8s.io", " APIService "},
+    {"flowcontrol.apiserver.k8s.io", " FlowSchema PriorityLevelConfiguration "},
+};
+
+bool HasWord(std::string_view words, std::string_view word) {
+  if (word.empty() || word.find(' ') != std::string_view::npos) return false;
+  for (size_t at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1)) {
+    if (words[at - 1] == ' ' && words[at + word.size()] == ' ') return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ManifestKind FindManifestKind(std::string_view api_version, std::string_view kind) {
+  for (const Read& read : kRead) {
+    if (read.api_version == api_version && read.kind == kind) return read.value;
+  }
+  const size_t slash = api_version.find('/');
+  const std::string_view group = slash == std::string_view::npos ? "" : api_version.substr(0, slash);
+  const std::string_view version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
+  if (version.size() < 2 || version[0] != 'v' || version[1] < '1' || version[1] > '9') return ManifestKind::kUnknown;
+  for (const Group& known : kIgnored) {
+    if (known.name == group) return HasWord(known.kinds, kind) ? ManifestKind::kIgnored : ManifestKind::kUnknown;
+  }
+  // Groups of custom resources are domain names. Configurations are no objects, and ours are known.
+  const bool foreign = group.find('.') != std::string_view::npos && !group.ends_with(".config.k8s.io") &&
+                       group != "muster.dev";
+  return foreign ? ManifestKind::kIgnored : ManifestKind::kUnknown;
+}
+
+}  // namespace muster

@@ -1,0 +1,435 @@
+#include "scheduler/sim/manifests.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "scheduler/model/stable_hash.h"
+#include "scheduler/sim/manifest_kinds.h"
+#include "scheduler/sim/yaml_message.h"
+#include "scheduler/wire/decode.h"
+#include "scheduler/wire/proto/apps_v1.pb.h"
+#include "scheduler/wire/proto/batch_v1.pb.h"
+#include "scheduler/wire/proto/core_v1.pb.h"
+#include "scheduler/wire/proto/policy_v1.pb.h"
+#include "scheduler/wire/proto/scheduling_v1.pb.h"
+
+namespace muster {
+namespace {
+
+namespace core = k8s::io::api::core::v1;
+namespace meta = k8s::io::apimachinery::pkg::apis::meta::v1;
+
+constexpr char kArrival[] = "muster.dev/arrival";
+constexpr char kRunDuration[] = "muster.dev/run-duration";
+constexpr size_t kMaxPods = 2'000'000;
+constexpr int32_t kMaxUserPriority = 1'000'000'000;
+
+// A made-up uid: the same for the same object in every run.
+std::string MakeUid(const std::string& kind, const meta::ObjectMeta& object) {
+  const uint64_t a = StableHash(absl::StrCat(kind, "/", object.namespace_(), "/", object.name())), b = Mix(a);
+  return absl::StrFormat("%08x-%04x-%04x-%04x-%012x", a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48,
+                         b & 0xffff'ffff'ffff);
+}
+
+// The value at these keys, or the last one on the way that is there: for the line of an error.
+const YAML::Node At(const YAML::Node& node, std::initializer_list<std::string> keys, size_t skip = 0) {
+  if (skip == keys.size() || !node.IsMap()) return node;
+  const YAML::Node next = node[*(keys.begin() + skip)];
+  return next.IsDefined() ? At(next, keys, skip + 1) : node;
+}
+
+class ManifestReader {
+ public:
+  explicit ManifestReader(const ManifestOptions& options) : options_(options) {
+    out_.priority_classes = {{"system-cluster-critical", 2'000'000'000, false, ""},
+                             {"system-node-critical", 2'000'001'000, false, ""}};
+  }
+
+  absl::Status ReadFile(const ManifestSource& source) {
+    YamlReader yaml(source.name);
+    int line = 0;
+    std::string why;
+    try {
+      for (const YAML::Node& document : YAML::LoadAll(source.text)) {
+        if (document.IsNull()) continue;
+        if (absl::Status status = ReadDocument(yaml, document); !status.ok()) return status;
+      }
+      return absl::OkStatus();
+    } catch (const YAML::Exception& e) {
+      line = std::max(e.mark.line, 0);
+      why = e.msg;
+    } catch (const std::exception& e) {
+      why = e.what();
+    }
+    return absl::InvalidArgumentError(absl::StrCat(source.name, ":", line + 1, ": broken YAML: ", why));
+  }
+
+  // After all files: what needs to know the whole.
+  absl::StatusOr<Manifests> Finish() {
+    for (Pending& pending : pending_) {
+      if (absl::Status status = AddPods(pending); !status.ok()) return status;
+    }
+    for (const auto& [kind, count] : ignored_) {
+      out_.notices.push_back(
+          absl::StrCat(count, " ", kind, count == 1 ? " was" : " were", " left aside: not part of the simulation"));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  // Pods wait until all PriorityClasses are known.
+  struct Pending {
+    core::Pod pod;  // of a workload: its template
+    std::string place, priority_place;
+    Duration arrival;
+    std::optional<Duration> run_duration;
+    std::string workload_kind;  // "" for a pod
+    size_t count = 1, parallelism = 1;
+    int64_t first_ordinal = 0;
+  };
+
+  absl::Status ReadDocument(YamlReader& yaml, const YAML::Node& node) {
+    YamlReader::Entries entries;
+    if (absl::Status status = yaml.ReadEntries(node, "", &entries); !status.ok()) return status;
+    std::string api_version, kind;
+    YAML::Node items;
+    for (const auto& [name, value] : entries) {
+      absl::Status status;
+      if (name == "apiVersion") status = yaml.ReadString(value, name, &api_version);
+      if (name == "kind") status = yaml.ReadString(value, name, &kind);
+      if (name == "items") items = value;
+      if (!status.ok()) return status;
+    }
+    if (api_version.empty()) return yaml.Error(node, "apiVersion", "is missing");
+    if (kind.empty()) return yaml.Error(node, "kind", "is missing");
+    if (kind.ends_with("List") && items.IsSequence()) {
+      for (const auto& item : items) {
+        if (absl::Status status = ReadDocument(yaml, item); !status.ok()) return status;
+      }
+      return absl::OkStatus();
+    }
+    if (kind.ends_with("List") && items.IsNull()) return absl::OkStatus();
+    return ReadObject(yaml, node, api_version, kind);
+  }
+
+  absl::Status ReadObject(YamlReader& yaml, const YAML::Node& node, const std::string& api_version,
+                          const std::string& kind) {
+    const ManifestKind known = FindManifestKind(api_version, kind);
+    switch (known) {
+      case ManifestKind::kPod: return Read<core::Pod>(yaml, node, known, kind, &ManifestReader::OnPod);
+      case ManifestKind::kNode: return Read<core::Node>(yaml, node, known, kind, &ManifestReader::OnNode);
+      case ManifestKind::kNamespace: return Read<core::Namespace>(yaml, node, known, kind, &ManifestReader::OnNamespace);
+      case ManifestKind::kPriorityClass:
+        return Read<k8s::io::api::scheduling::v1::PriorityClass>(yaml, node, known, kind, &ManifestReader::OnPriorityClass);
+      case ManifestKind::kDeployment:
+        return Read<k8s::io::api::apps::v1::Deployment>(yaml, node, known, kind, &ManifestReader::OnReplicated);
+      case ManifestKind::kReplicaSet:
+        return Read<k8s::io::api::apps::v1::ReplicaSet>(yaml, node, known, kind, &ManifestReader::OnReplicated);
+      case ManifestKind::kStatefulSet:
+        return Read<k8s::io::api::apps::v1::StatefulSet>(yaml, node, known, kind, &ManifestReader::OnStatefulSet);
+      case ManifestKind::kJob: return Read<k8s::io::api::batch::v1::Job>(yaml, node, known, kind, &ManifestReader::OnJob);
+      case ManifestKind::kPodDisruptionBudget:
+        return Read<k8s::io::api::policy::v1::PodDisruptionBudget>(yaml, node, known, kind, &ManifestReader::OnBudget);
+      case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
+      case ManifestKind::kUnknown: break;
+    }
+    return yaml.Error(node, "kind", absl::StrCat("no kind \"", kind, "\" in \"", api_version, "\" is known"));
+  }
+
+  // Reads, names and files one object, then hands it on.
+  template <typename T>
+  absl::Status Read(YamlReader& yaml, const YAML::Node& node, ManifestKind known, const std::string& kind,
+                    absl::Status (ManifestReader::*then)(YamlReader&, const YAML::Node&, T&)) {
+    T object;
+    if (absl::Status status = yaml.ReadObject(node, &object); !status.ok()) return status;
+    meta::ObjectMeta& metadata = *object.mutable_metadata();
+    if (metadata.name().empty()) return yaml.Error(node, "metadata.name", "is missing");
+    if (!IsNamespaced(known)) metadata.clear_namespace_();
+    if (IsNamespaced(known) && metadata.namespace_().empty()) metadata.set_namespace_("default");
+    if (metadata.uid().empty()) metadata.set_uid(MakeUid(kind, metadata));
+    if (absl::Status status = File(kind, metadata, yaml.Place(node)); !status.ok()) return status;
+    return (this->*then)(yaml, node, object);
+  }
+
+  // Notes that the object exists; an error if it does already.
+  absl::Status File(const std::string& kind, const meta::ObjectMeta& metadata, const std::string& place) {
+    const auto [it, inserted] = places_.emplace(
+        absl::StrCat(kind, " ", metadata.namespace_(), metadata.namespace_().empty() ? "" : "/", metadata.name()),
+        place);
+    if (inserted) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(place, ": metadata.name: ", it->first, " is there already (", it->second, ")"));
+  }
+
+  absl::Status OnNode(YamlReader& yaml, const YAML::Node& node, core::Node& object) {
+    NodePtr decoded = decoder_.DecodeNode(object);
+    if (!decoded->invalid.empty()) return yaml.Error(node, "", decoded->invalid);
+    out_.nodes.push_back(std::move(decoded));
+    return absl::OkStatus();
+  }
+
+  absl::Status OnNamespace(YamlReader&, const YAML::Node&, core::Namespace& object) {
+    ManifestNamespace ns{object.metadata().name(),
+                         Labels(object.metadata().labels().begin(), object.metadata().labels().end())};
+    ns.labels["kubernetes.io/metadata.name"] = ns.name;
+    out_.namespaces.push_back(std::move(ns));
+    return absl::OkStatus();
+  }
+
+  absl::Status OnPriorityClass(YamlReader& yaml, const YAML::Node& node,
+                               k8s::io::api::scheduling::v1::PriorityClass& object) {
+    ManifestPriorityClass made{object.metadata().name(), object.value(), object.globaldefault(),
+                               object.preemptionpolicy()};
+    auto& classes = out_.priority_classes;
+    if (made.name.starts_with("system-")) {
+      // The two that every cluster has may be written out, as in a dump; others may not be made.
+      const auto built_in = std::find_if(classes.begin(), classes.end(), [&](const auto& c) {
+        return c.name == made.name && c.value == made.value;
+      });
+      if (built_in != classes.end()) return absl::OkStatus();
+      return yaml.Error(node, "metadata.name", "names with the prefix \"system-\" are reserved");
+    }
+    if (made.value > kMaxUserPriority) {
+      return yaml.Error(At(node, {"value"}), "value", absl::StrCat("must not be over ", kMaxUserPriority));
+    }
+    if (made.global_default) {
+      for (const ManifestPriorityClass& other : classes) {
+        if (!other.global_default) continue;
+        return yaml.Error(node, "globalDefault", absl::StrCat("\"", other.name, "\" is the default already"));
+      }
+    }
+    classes.push_back(std::move(made));
+    return absl::OkStatus();
+  }
+
+  absl::Status OnBudget(YamlReader&, const YAML::Node&, k8s::io::api::policy::v1::PodDisruptionBudget& object) {
+    const auto text = [](bool has, const auto& value) {
+      if (!has) return std::string();
+      return value.type() == 1 ? value.strval() : absl::StrCat(value.intval());
+    };
+    const auto& spec = object.spec();
+    const auto& labels = spec.selector().matchlabels();
+    ManifestDisruptionBudget budget;
+    budget.ns = object.metadata().namespace_();
+    budget.name = object.metadata().name();
+    budget.min_available = text(spec.has_minavailable(), spec.minavailable());
+    budget.max_unavailable = text(spec.has_maxunavailable(), spec.maxunavailable());
+    budget.has_selector = spec.has_selector();
+    budget.match_labels = Labels(labels.begin(), labels.end());
+    for (const auto& r : spec.selector().matchexpressions()) {
+      const std::string& op = r.operator_();
+      budget.match_expressions.push_back({r.key(),
+                                          op == "In"             ? Operator::kIn
+                                          : op == "NotIn"        ? Operator::kNotIn
+                                          : op == "Exists"       ? Operator::kExists
+                                          : op == "DoesNotExist" ? Operator::kDoesNotExist
+                                                                 : Operator::kInvalid,
+                                          {r.values().begin(), r.values().end()},
+                                          op});
+    }
+    out_.disruption_budgets.push_back(std::move(budget));
+    return absl::OkStatus();
+  }
+
+  absl::Status OnPod(YamlReader& yaml, const YAML::Node& node, core::Pod& object) {
+    return AddPending(yaml, node, node, "", {}, std::move(object));
+  }
+
+  template <typename T>
+  absl::Status OnReplicated(YamlReader& yaml, const YAML::Node& node, T& object) {
+    Pending pending;
+    pending.workload_kind = object.GetDescriptor()->name();
+    if (absl::Status status = ReadCount(yaml, node, "replicas", object.spec().has_replicas(),
+                                        object.spec().replicas(), &pending.count);
+        !status.ok()) {
+      return status;
+    }
+    pending.parallelism = pending.count;
+    return AddWorkload(yaml, node, std::move(pending), object);
+  }
+
+  absl::Status OnStatefulSet(YamlReader& yaml, const YAML::Node& node, k8s::io::api::apps::v1::StatefulSet& object) {
+    const size_t index = pending_.size();
+    if (absl::Status status = OnReplicated(yaml, node, object); !status.ok()) return status;
+    pending_[index].first_ordinal = std::max(object.spec().ordinals().start(), 0);
+    return absl::OkStatus();
+  }
+
+  absl::Status OnJob(YamlReader& yaml, const YAML::Node& node, k8s::io::api::batch::v1::Job& object) {
+    Pending pending;
+    pending.workload_kind = "Job";
+    const auto& spec = object.spec();
+    absl::Status status =
+        ReadCount(yaml, node, "parallelism", spec.has_parallelism(), spec.parallelism(), &pending.parallelism);
+    if (!status.ok()) return status;
+    pending.count = pending.parallelism;  // a Job without completions: its pods are one batch
+    if (spec.has_completions()) {
+      status = ReadCount(yaml, node, "completions", true, spec.completions(), &pending.count);
+      if (!status.ok()) return status;
+    }
+    pending.parallelism = std::min(pending.parallelism, pending.count);
+    if (spec.suspend() || pending.parallelism == 0) pending.count = pending.parallelism = 0;
+    return AddWorkload(yaml, node, std::move(pending), object);
+  }
+
+  absl::Status ReadCount(YamlReader& yaml, const YAML::Node& node, const std::string& field, bool has, int32_t value,
+                         size_t* count) const {
+    if (has && value < 0) return yaml.Error(At(node, {"spec", field}), "spec." + field, "must not be negative");
+    *count = has ? static_cast<size_t>(value) : 1;
+    return absl::OkStatus();
+  }
+
+  template <typename T>
+  absl::Status AddWorkload(YamlReader& yaml, const YAML::Node& node, Pending pending, T& object) {
+    if (!object.spec().has_template_()) return yaml.Error(node, "spec.template", "is missing");
+    core::Pod pod;
+    *pod.mutable_spec() = object.spec().template_().spec();
+    *pod.mutable_metadata() = object.spec().template_().metadata();
+    pod.mutable_metadata()->set_namespace_(object.metadata().namespace_());
+    pod.mutable_metadata()->set_name(object.metadata().name());
+    pod.mutable_metadata()->clear_uid();
+    if (!pod.metadata().has_creationtimestamp() && object.metadata().has_creationtimestamp()) {
+      *pod.mutable_metadata()->mutable_creationtimestamp() = object.metadata().creationtimestamp();
+    }
+    return AddPending(yaml, node, At(node, {"spec", "template"}), "spec.template.", std::move(pending), std::move(pod));
+  }
+
+  // `node`: of the object; `pod_node`: of the pod or the template in it, at `path`.
+  absl::Status AddPending(YamlReader& yaml, const YAML::Node& node, const YAML::Node& pod_node,
+                          const std::string& path, Pending pending, core::Pod pod) {
+    pending.place = yaml.Place(node);
+    pending.priority_place = absl::StrCat(yaml.Place(At(pod_node, {"spec", "priorityClassName"})), ": ", path,
+                                          "spec.priorityClassName");
+    for (const char* name : {kArrival, kRunDuration}) {
+      const auto it = pod.metadata().annotations().find(name);
+      if (it == pod.metadata().annotations().end()) continue;
+      Duration duration;
+      if (!absl::ParseDuration(it->second, &duration) || duration < absl::ZeroDuration() ||
+          duration == absl::InfiniteDuration()) {
+        return yaml.Error(At(pod_node, {"metadata", "annotations", name}),
+                          absl::StrCat(path, "metadata.annotations[", name, "]"),
+                          absl::StrCat("\"", it->second, "\" is no duration such as 30s or 1h30m"));
+      }
+      (name == kArrival ? pending.arrival : pending.run_duration.emplace()) = duration;
+    }
+    total_pods_ += pending.count;
+    if (total_pods_ > kMaxPods) return yaml.Error(node, "", absl::StrCat("more than ", kMaxPods, " pods"));
+    if (pod.spec().schedulername().empty()) pod.mutable_spec()->set_schedulername(options_.scheduler_name);
+    pending.pod = std::move(pod);
+    pending_.push_back(std::move(pending));
+    return absl::OkStatus();
+  }
+
+  // The priority that admission gives: of the class, else of the default class. One that is written
+  // in the pod stands (as in a pod that a server stored).
+  absl::Status ResolvePriority(const Pending& pending, core::PodSpec* spec) const {
+    const std::string& wanted = spec->priorityclassname();
+    const ManifestPriorityClass* found = nullptr;
+    for (const ManifestPriorityClass& c : out_.priority_classes) {
+      if (wanted.empty() ? c.global_default : c.name == wanted) found = &c;
+    }
+    if (found == nullptr && !wanted.empty() && !spec->has_priority()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(pending.priority_place, ": no PriorityClass with name ", wanted, " was found"));
+    }
+    if (found == nullptr) return absl::OkStatus();
+    if (!spec->has_priority()) spec->set_priority(found->value);
+    if (spec->preemptionpolicy().empty()) spec->set_preemptionpolicy(found->preemption_policy);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddPods(Pending& pending) {
+    core::Pod& pod = pending.pod;
+    meta::ObjectMeta& metadata = *pod.mutable_metadata();
+    if (absl::Status status = ResolvePriority(pending, pod.mutable_spec()); !status.ok()) return status;
+    if (!metadata.has_creationtimestamp()) {
+      metadata.mutable_creationtimestamp()->set_seconds(absl::ToUnixSeconds(options_.start + pending.arrival));
+    }
+    const bool alone = pending.workload_kind.empty();
+    std::optional<size_t> workload;
+    if (!alone) {
+      workload = out_.workloads.size();
+      out_.workloads.push_back({pending.workload_kind, metadata.namespace_(), metadata.name(), out_.pods.size(),
+                                pending.count, pending.parallelism});
+    }
+    const std::string stem = metadata.name();
+    for (size_t i = 0; i < pending.count; ++i) {
+      if (!alone) {
+        metadata.set_name(absl::StrCat(stem, "-", pending.first_ordinal + static_cast<int64_t>(i)));
+        metadata.set_uid(MakeUid("Pod", metadata));
+        if (absl::Status status = File("Pod", metadata, pending.place); !status.ok()) return status;
+      }
+      PodPtr decoded = decoder_.DecodePod(pod);
+      if (!decoded->invalid.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat(pending.place, ": ", decoded->invalid));
+      }
+      out_.pods.push_back({std::move(decoded), pending.arrival, pending.run_duration, workload});
+    }
+    return absl::OkStatus();
+  }
+
+  const ManifestOptions& options_;
+  Manifests out_;
+  Decoder decoder_;
+  std::vector<Pending> pending_;
+  absl::flat_hash_map<std::string, std::string> places_;  // "Pod default/a" -> FILE:LINE
+  std::map<std::string, size_t> ignored_;                 // kind -> how many
+  size_t total_pods_ = 0;
+};
+
+absl::StatusOr<std::string> ReadAll(const std::string& path) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream in(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
+  return text;
+}
+
+absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
+  std::error_code error;
+  if (path == "-" || !std::filesystem::is_directory(path, error)) return std::vector<std::string>{path};
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    const std::string extension = it->path().extension();
+    const bool known = extension == ".yaml" || extension == ".yml" || extension == ".json";
+    if (known && it->is_regular_file(error)) files.push_back(it->path());
+  }
+  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
+  if (files.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": has no .yaml, .yml or .json file"));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<Manifests> ParseManifests(std::span<const ManifestSource> sources, const ManifestOptions& options) {
+  ManifestReader reader(options);
+  for (const ManifestSource& source : sources) {
+    if (absl::Status status = reader.ReadFile(source); !status.ok()) return status;
+  }
+  return reader.Finish();
+}
+
+absl::StatusOr<Manifests> ReadManifests(std::span<const std::string> paths, const ManifestOptions& options) {
+  ManifestReader reader(options);
+  for (const std::string& path : paths) {
+    const auto files = FilesOf(path);
+    if (!files.ok()) return files.status();
+    for (const std::string& file : *files) {
+      auto text = ReadAll(file);
+      if (!text.ok()) return text.status();
+      if (absl::Status status = reader.ReadFile({file, *std::move(text)}); !status.ok()) return status;
+    }
+  }
+  return reader.Finish();
+}
+
+}  // namespace muster
