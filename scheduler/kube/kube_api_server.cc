@@ -98,8 +98,25 @@ KubeApiServer::~KubeApiServer() { *alive_ = false; }
 std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_version, WatchHandler handler) {
   // 5 to 10 minutes, so that many clients' watches do not end together.
   const Duration timeout = absl::Seconds(300 + static_cast<int64_t>(random_.Below(300)));
+  ApiStatus& broken = broken_[static_cast<size_t>(kind)];
+  WatchHandler told;
+  told.on_events = [&broken, call = std::move(handler.on_events)](std::vector<WatchEvent> events) {
+    if (!broken.ok()) {
+      broken = {};
+      LogInfo("the watch works again");
+    }
+    call(std::move(events));
+  };
+  told.on_end = [&broken, call = std::move(handler.on_end)](ApiStatus status) {
+    // Gone is part of the trade: the reflector starts anew.
+    if (!status.ok() && status.code != ApiCode::kGone) {
+      if (status.message != broken.message) LogWarning(absl::StrCat("watch: ", status.message));
+      broken = status;
+    }
+    call(std::move(status));
+  };
   return std::make_unique<Stream>(http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource_version, timeout,
-                                                                     options_.watch, std::move(handler)));
+                                                                     options_.watch, std::move(told)));
 }
 
 void KubeApiServer::Send(HttpRequest request, Done done) {

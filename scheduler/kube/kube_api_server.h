@@ -2,6 +2,7 @@
 #ifndef MUSTER_SCHEDULER_KUBE_KUBE_API_SERVER_H_
 #define MUSTER_SCHEDULER_KUBE_KUBE_API_SERVER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -51,6 +52,10 @@ class KubeApiServer final : public ApiServer {
   void UpdateLease(const Lease& lease, LeaseDone done) override;
 
   uint64_t dropped_events() const { return dropped_events_; }
+  size_t waiting_events() const { return waiting_events_; }
+  // No watch that was opened last failed: the server is there and lets us read.
+  bool watching() const { return broken_[0].ok() && broken_[1].ok(); }
+  const ApiStatus& watch_error(Kind kind) const { return broken_[static_cast<size_t>(kind)]; }
 
  private:
   class Stream;
@@ -67,6 +72,7 @@ class KubeApiServer final : public ApiServer {
   Random random_;
   Decoder decoder_;  // the I/O thread's
   Decoder answer_decoder_;  // the loop's thread's
+  std::array<ApiStatus, 2> broken_;  // by Kind: how its last watch ended, until one works again
   size_t waiting_events_ = 0;
   uint64_t dropped_events_ = 0;
   Time told_dropped_ = absl::InfinitePast();
