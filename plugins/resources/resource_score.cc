@@ -15,93 +15,104 @@ constexpr int32_t kMaxShapeScore = 10;  // a shape's points are scored 0..10
 
 #define MUSTER_INLINE __attribute__((always_inline)) inline
 
-// Requires: 0 <= x < 2^52. Unlike a cast, this needs no AVX-512 to be vectorised.
-MUSTER_INLINE double SmallToDouble(int64_t x) {
+// The loops below work on doubles, which hold integers below 2^53 exactly: dividing them vectorises.
+// Conversions by adding 2^52, because packed ones of 64-bit integers need AVX-512.
+// Requires of all three: 0 <= x < 2^52.
+MUSTER_INLINE double ToDouble(int64_t x) {
   return std::bit_cast<double>(x | std::bit_cast<int64_t>(0x1p52)) - 0x1p52;
 }
+MUSTER_INLINE int64_t ToInt(double whole) { return std::bit_cast<int64_t>(whole + 0x1p52) - std::bit_cast<int64_t>(0x1p52); }
+MUSTER_INLINE double Floor(double x) {
+  const double nearest = (x + 0x1p52) - 0x1p52;
+  return nearest > x ? nearest - 1 : nearest;
+}
+MUSTER_INLINE double AtLeastOne(double x) { return x < 1 ? 1 : x; }
+MUSTER_INLINE double AtMostOne(double x) { return x > 1 ? 1 : x; }
 
-// What stays unused with the pod placed; negative where it does not fit.
-MUSTER_INLINE void Left(const ScoredColumn& c, size_t row, int64_t (&left)[kBlock]) {
-  const int64_t* const allocatable = c.allocatable + row;
-  const int64_t* const cells = c.cells + row;
-  const int64_t want = c.want;
+// The part of `allocatable` that is left, or used, with the pod placed; between 0 and all of it.
+enum class Share { kLeft, kUsed };
+template <Share share>
+MUSTER_INLINE int64_t PartOf(const ScoredColumn& c, size_t row) {
+  const int64_t left = (c.cells_are_free ? c.cells[row] : c.allocatable[row] - c.cells[row]) - c.want;
+  const int64_t positive = left > 0 ? left : 0;
+  return share == Share::kLeft ? positive : c.allocatable[row] - positive;
+}
+
+// percent[i] = part * 100 / allocatable, rounded down; 0 where nothing is allocatable. Returns
+// whether that is right for all rows of the block, which it is while all amounts are below 2^46:
+// 100 * part is then exact, and a quotient just below an integer k stays at least 1/allocatable
+// away from it, which is more than half a unit in the last place (k * 2^-53), because
+// k * allocatable <= 100 * part + allocatable < 2^53.
+template <Share share>
+MUSTER_INLINE bool Percents(const ScoredColumn& c, size_t row, double (&percent)[kBlock]) {
+  int64_t part[kBlock];
+  ScoredColumn column = c;  // constant conditions and no aliasing inside the loops
   if (c.cells_are_free) {
-    for (size_t i = 0; i < kBlock; ++i) left[i] = cells[i] - want;
+    column.cells_are_free = true;
+    for (size_t i = 0; i < kBlock; ++i) part[i] = PartOf<share>(column, row + i);
   } else {
-    for (size_t i = 0; i < kBlock; ++i) left[i] = allocatable[i] - cells[i] - want;
+    column.cells_are_free = false;
+    for (size_t i = 0; i < kBlock; ++i) part[i] = PartOf<share>(column, row + i);
   }
-}
-
-// percent[i] = part[i] * 100 / whole[i], 0 where whole[i] is 0. Requires: 0 <= part[i].
-//
-// Dividing doubles gives the integer quotient as long as 100 * part < 2^53: both operands are then
-// exact, and a quotient just below an integer k stays at least 1/whole away from it, which is more
-// than half a unit in the last place (k * 2^-53), because k * whole <= 100 * part + whole < 2^53.
-MUSTER_INLINE void Percent(const int64_t (&part)[kBlock], const int64_t* whole, int32_t (&percent)[kBlock]) {
+  const int64_t* const allocatable = c.allocatable + row;
   uint64_t bits = 0;
-  for (size_t i = 0; i < kBlock; ++i) bits |= static_cast<uint64_t>(part[i] | whole[i]);
-  if (bits >> 46 == 0) {
-    for (size_t i = 0; i < kBlock; ++i) {
-      const double divisor = SmallToDouble(whole[i]);
-      percent[i] = static_cast<int32_t>(SmallToDouble(part[i]) * 100.0 / (divisor < 1.0 ? 1.0 : divisor));
-    }
-    return;
-  }
+  for (size_t i = 0; i < kBlock; ++i) bits |= static_cast<uint64_t>(part[i] | allocatable[i]);
   for (size_t i = 0; i < kBlock; ++i) {
-    const auto scaled = static_cast<int64_t>(static_cast<uint64_t>(part[i]) * 100);  // wraps, as upstream's does
-    percent[i] = whole[i] == 0 ? 0 : static_cast<int32_t>(scaled / whole[i]);
+    percent[i] = Floor(ToDouble(part[i]) * 100.0 / AtLeastOne(ToDouble(allocatable[i])));
   }
+  return bits >> 46 == 0;
 }
 
-// The share in use, in per cent and at most 100.
-MUSTER_INLINE void UsedPercent(const ScoredColumn& c, size_t row, int32_t (&percent)[kBlock]) {
-  int64_t part[kBlock];
-  Left(c, row, part);
-  for (size_t i = 0; i < kBlock; ++i) part[i] = c.allocatable[row + i] - (part[i] > 0 ? part[i] : 0);
-  Percent(part, c.allocatable + row, percent);
+// One row of any amounts; overflow wraps, as upstream's does.
+template <Share share>
+int64_t Percent(const ScoredColumn& c, size_t row) {
+  const auto scaled = static_cast<int64_t>(static_cast<uint64_t>(PartOf<share>(c, row)) * 100);
+  return c.allocatable[row] == 0 ? 0 : scaled / c.allocatable[row];
 }
 
-MUSTER_INLINE void FreePercent(const ScoredColumn& c, size_t row, int32_t (&percent)[kBlock]) {
-  int64_t part[kBlock];
-  Left(c, row, part);
-  for (size_t i = 0; i < kBlock; ++i) part[i] = part[i] > 0 ? part[i] : 0;
-  Percent(part, c.allocatable + row, percent);
+template <Share share>
+int64_t WeightedMeanOfRow(std::span<const ScoredColumn> columns, size_t row) {
+  int64_t sum = 0, weights = 0;
+  for (const ScoredColumn& c : columns) {
+    if (c.allocatable[row] == 0) continue;
+    sum += Percent<share>(c, row) * c.weight;
+    weights += c.weight;
+  }
+  return weights == 0 ? 0 : sum / weights;
 }
 
-// The weighted mean of `percent` over the columns, rounded down.
-template <typename PercentOf>
-MUSTER_INLINE void WeightedMean(std::span<const ScoredColumn> columns, WordRange range, int64_t* out,
-                                PercentOf percent_of) {
+template <Share share>
+MUSTER_INLINE void WeightedMean(std::span<const ScoredColumn> columns, WordRange range, int64_t* out) {
   for (size_t row = range.begin * kBlock; row < range.end * kBlock; row += kBlock) {
-    int32_t sum[kBlock] = {}, weights[kBlock] = {}, percent[kBlock];
+    double sum[kBlock] = {}, weights[kBlock] = {}, percent[kBlock];
+    bool right = true;
     for (const ScoredColumn& c : columns) {
-      percent_of(c, row, percent);
-      const auto weight = static_cast<int32_t>(c.weight);
+      right &= Percents<share>(c, row, percent);
+      const auto weight = static_cast<double>(c.weight);
       const int64_t* const allocatable = c.allocatable + row;
       for (size_t i = 0; i < kBlock; ++i) {
-        const int32_t counted = allocatable[i] != 0 ? weight : 0;
+        const double counted = allocatable[i] != 0 ? weight : 0;
         sum[i] += percent[i] * counted;
         weights[i] += counted;
       }
     }
-    // Exact: see Percent.
-    for (size_t i = 0; i < kBlock; ++i) {
-      out[row + i] = static_cast<int32_t>(static_cast<double>(sum[i]) / (weights[i] == 0 ? 1 : weights[i]));
-    }
+    // A loop of its own: joined with the division, the compiler makes branches of it.
+    for (size_t i = 0; i < kBlock; ++i) weights[i] = AtLeastOne(weights[i]);
+    for (size_t i = 0; i < kBlock; ++i) out[row + i] = ToInt(Floor(sum[i] / weights[i]));
+    if (right) continue;
+    for (size_t i = 0; i < kBlock; ++i) out[row + i] = WeightedMeanOfRow<share>(columns, row + i);
   }
 }
 
-MUSTER_INLINE double Capped(double fraction) { return fraction > 1 ? 1 : fraction; }
-
-// One node, any number of resources: 100 minus the standard deviation of the shares in use.
+// One row, any number of resources: 100 minus the standard deviation of the shares in use.
 int64_t Balance(std::span<const ScoredColumn> columns, size_t row, bool with_pod) {
   double total = 0;
   int counted = 0;
   const auto fraction = [&](const ScoredColumn& c) {
     const int64_t used = c.allocatable[row] - c.cells[row] + (with_pod ? c.want : 0);
-    return Capped(static_cast<double>(used) / static_cast<double>(c.allocatable[row]));
+    return AtMostOne(static_cast<double>(used) / static_cast<double>(c.allocatable[row]));
   };
-  double first_two[2];
+  double first_two[2] = {};
   for (const ScoredColumn& c : columns) {
     if (c.allocatable[row] == 0) continue;
     const double f = fraction(c);
@@ -125,54 +136,49 @@ int64_t Balance(std::span<const ScoredColumn> columns, size_t row, bool with_pod
   return static_cast<int64_t>((1 - deviation) * 100.0);
 }
 
-// Between 50 (the pod makes it worse) and 100 (better).
-MUSTER_INLINE int64_t Improvement(int64_t with_pod, int64_t without) {
-  return kMaxScore / 2 + (kMaxScore / 2 + with_pod - without) / 2;
-}
-
-// The block's rows, where they have two resources and amounts below 2^52.
-MUSTER_INLINE bool BalancePair(const ScoredColumn& a, const ScoredColumn& b, size_t row, int64_t* out) {
-  uint64_t bits = 0;
+// The same for a block of rows and two resources, with and without the pod. Returns whether that is
+// right for all rows: amounts must be below 2^51, so that sums stay below 2^52.
+MUSTER_INLINE bool BalancePair(const ScoredColumn a, const ScoredColumn b, size_t row, double (&with_pod)[kBlock],
+                               double (&without)[kBlock]) {
+  uint64_t bits = static_cast<uint64_t>(a.want | b.want);
   for (size_t i = row; i < row + kBlock; ++i) {
     bits |= static_cast<uint64_t>(a.allocatable[i] | b.allocatable[i] | (a.allocatable[i] - a.cells[i]) |
                                   (b.allocatable[i] - b.cells[i]));
   }
-  bits |= static_cast<uint64_t>(a.want | b.want);
-  if (bits >> 51 != 0) return false;  // so that sums stay below 2^52
-  for (size_t i = row; i < row + kBlock; ++i) {
-    const int64_t used_a = a.allocatable[i] - a.cells[i], used_b = b.allocatable[i] - b.cells[i];
-    const double all_a = SmallToDouble(a.allocatable[i]), all_b = SmallToDouble(b.allocatable[i]);
-    const double over_a = all_a < 1 ? 1 : all_a, over_b = all_b < 1 ? 1 : all_b;
-    const double before = Capped(SmallToDouble(used_a) / over_a) - Capped(SmallToDouble(used_b) / over_b);
-    const double after =
-        Capped(SmallToDouble(used_a + a.want) / over_a) - Capped(SmallToDouble(used_b + b.want) / over_b);
-    const double both = all_a < 1 || all_b < 1 ? 0 : 1;  // one resource alone is in balance
-    const auto with_pod = static_cast<int32_t>((1 - std::abs(after / 2) * both) * 100.0);
-    const auto without = static_cast<int32_t>((1 - std::abs(before / 2) * both) * 100.0);
-    out[i] = 50 + (50 + with_pod - without) / 2;
+  for (size_t i = 0; i < kBlock; ++i) {
+    const int64_t used_a = a.allocatable[row + i] - a.cells[row + i];
+    const int64_t used_b = b.allocatable[row + i] - b.cells[row + i];
+    const double all_a = ToDouble(a.allocatable[row + i]), all_b = ToDouble(b.allocatable[row + i]);
+    const double over_a = AtLeastOne(all_a), over_b = AtLeastOne(all_b);
+    const double before = AtMostOne(ToDouble(used_a) / over_a) - AtMostOne(ToDouble(used_b) / over_b);
+    const double after = AtMostOne(ToDouble(used_a + a.want) / over_a) - AtMostOne(ToDouble(used_b + b.want) / over_b);
+    const double both = (all_a < 1 ? 0.0 : 1.0) * (all_b < 1 ? 0.0 : 1.0);  // one resource alone is in balance
+    with_pod[i] = Floor((1 - std::abs(after / 2) * both) * 100.0);
+    without[i] = Floor((1 - std::abs(before / 2) * both) * 100.0);
   }
-  return true;
+  return bits >> 51 == 0;
 }
 
 }  // namespace
 
 MUSTER_KERNEL void ScoreLeastAllocated(std::span<const ScoredColumn> columns, WordRange range, int64_t* out) {
-  WeightedMean(columns, range, out, [](const auto& c, size_t row, auto& percent) __attribute__((always_inline)) {
-    FreePercent(c, row, percent);
-  });
+  WeightedMean<Share::kLeft>(columns, range, out);
 }
 
 MUSTER_KERNEL void ScoreMostAllocated(std::span<const ScoredColumn> columns, WordRange range, int64_t* out) {
-  WeightedMean(columns, range, out, [](const auto& c, size_t row, auto& percent) __attribute__((always_inline)) {
-    UsedPercent(c, row, percent);
-  });
+  WeightedMean<Share::kUsed>(columns, range, out);
 }
 
+// Between 50 (the pod makes the node less balanced) and 100 (more).
 MUSTER_KERNEL void ScoreBalanced(std::span<const ScoredColumn> columns, WordRange range, int64_t* out) {
   for (size_t row = range.begin * kBlock; row < range.end * kBlock; row += kBlock) {
-    if (columns.size() == 2 && BalancePair(columns[0], columns[1], row, out)) continue;
+    double with_pod[kBlock], without[kBlock];
+    if (columns.size() == 2 && BalancePair(columns[0], columns[1], row, with_pod, without)) {
+      for (size_t i = 0; i < kBlock; ++i) out[row + i] = ToInt(50 + Floor((50 + with_pod[i] - without[i]) / 2));
+      continue;
+    }
     for (size_t i = row; i < row + kBlock; ++i) {
-      out[i] = Improvement(Balance(columns, i, true), Balance(columns, i, false));
+      out[i] = 50 + (50 + Balance(columns, i, true) - Balance(columns, i, false)) / 2;
     }
   }
 }
@@ -198,20 +204,20 @@ MUSTER_KERNEL void ScoreByUtilization(std::span<const ScoredColumn> columns, con
                                       WordRange range, int64_t* out) {
   for (size_t row = range.begin * kBlock; row < range.end * kBlock; row += kBlock) {
     int64_t sum[kBlock] = {}, weights[kBlock] = {};
-    int32_t percent[kBlock];
+    double percent[kBlock];
     for (const ScoredColumn& c : columns) {
-      UsedPercent(c, row, percent);
+      const bool right = Percents<Share::kUsed>(c, row, percent);
       for (size_t i = 0; i < kBlock; ++i) {
-        const int64_t score = scores[static_cast<size_t>(std::clamp(percent[i], 0, 100))];
+        const int64_t used = right ? ToInt(percent[i]) : Percent<Share::kUsed>(c, row + i);
+        const int64_t score = scores[static_cast<size_t>(std::clamp<int64_t>(used, 0, 100))];
         if (c.allocatable[row + i] == 0 || score == 0) continue;  // a resource that scores 0 has no say
         sum[i] += score * c.weight;
         weights[i] += c.weight;
       }
     }
     for (size_t i = 0; i < kBlock; ++i) {
-      out[row + i] = weights[i] == 0 ? 0
-                                     : static_cast<int64_t>(std::round(static_cast<double>(sum[i]) /
-                                                                       static_cast<double>(weights[i])));
+      if (weights[i] == 0) weights[i] = 1;
+      out[row + i] = static_cast<int64_t>(std::round(static_cast<double>(sum[i]) / static_cast<double>(weights[i])));
     }
   }
 }
