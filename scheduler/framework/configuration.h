@@ -44,8 +44,8 @@ struct LeaderElectionConfig {
 };
 
 struct ClientConnectionConfig {
-  std::string kubeconfig;      // path; "" = not given
-  std::optional<double> qps;   // only where the file sets it; negative: no limit
+  std::string kubeconfig;        // path; "" = not given
+  std::optional<double> qps;     // only where the file sets it; negative: no limit
   std::optional<int32_t> burst;  // only where the file sets it
 };
 
@@ -64,8 +64,6 @@ struct Configuration {
   Duration max_backoff = absl::Seconds(10);
   int32_t parallelism = 16;
   bool delay_cache_until_active = false;
-  bool enable_profiling = true;
-  bool enable_contention_profiling = true;
   LeaderElectionConfig leader_election;
   ClientConnectionConfig client;
   MusterOptions muster;

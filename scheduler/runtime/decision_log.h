@@ -40,9 +40,9 @@ struct Decision {
   Time at;
   std::string_view profile;
   Result result = Result::kBound;
-  std::string_view code;        // kube-scheduler's outcome code, where not bound
-  std::string_view message;     // as told to the user: the condition's text
-  std::vector<Member> pods;     // the group, in the order placed
+  std::string_view code;     // kube-scheduler's outcome code, where not bound
+  std::string_view message;  // as told to the user: the condition's text
+  std::vector<Member> pods;  // the group, in the order placed
   std::vector<Rejection> rejections;
   std::vector<std::string_view> may_help;  // the events which could change the answer
   Work work;

@@ -126,8 +126,8 @@ struct Metrics::Series {
     return Labelled<Gauge>(prometheus::BuildGauge().Name(name).Help(help).Register(registry), std::move(labels));
   }
   Labelled<Histogram> Histograms(const char* name, const char* help, std::vector<std::string> labels, Buckets buckets) {
-    return Labelled<Histogram>(prometheus::BuildHistogram().Name(name).Help(help).Register(registry),
-                               std::move(labels), std::move(buckets));
+    return Labelled<Histogram>(prometheus::BuildHistogram().Name(name).Help(help).Register(registry), std::move(labels),
+                               std::move(buckets));
   }
   Counter& OneCounter(const char* name, const char* help) { return Counters(name, help, {}).At({}); }
   Gauge& OneGauge(const char* name, const char* help) { return Gauges(name, help, {}).At({}); }
@@ -143,57 +143,54 @@ struct Metrics::Series {
                  {"result", "profile"}, Exponential(0.001, 2, 15));
   Histogram& algorithm_seconds = OneHistogram("scheduler_scheduling_algorithm_duration_seconds",
                                               "Seconds that deciding took.", Exponential(0.001, 2, 15));
-  Histogram& preemption_victims = OneHistogram("scheduler_preemption_victims",
-                                               "Pods evicted to make room for one pod.", Exponential(1, 2, 7));
+  Histogram& preemption_victims =
+      OneHistogram("scheduler_preemption_victims", "Pods evicted to make room for one pod.", Exponential(1, 2, 7));
   Counter& preemption_attempts =
       OneCounter("scheduler_preemption_attempts_total", "Attempts to make room by evicting pods.");
   Labelled<Gauge> pending = Gauges("scheduler_pending_pods", "Pods that wait, by the queue they wait in.", {"queue"});
-  Labelled<Histogram> sli_seconds = Histograms(
-      "scheduler_pod_scheduling_sli_duration_seconds",
-      "Seconds from a pod's entering the queue to its bind, by attempts needed.", {"attempts"},
-      Exponential(0.01, 2, 20));
+  Labelled<Histogram> sli_seconds =
+      Histograms("scheduler_pod_scheduling_sli_duration_seconds",
+                 "Seconds from a pod's entering the queue to its bind, by attempts needed.", {"attempts"},
+                 Exponential(0.01, 2, 20));
   Histogram& pod_attempts = OneHistogram("scheduler_pod_scheduling_attempts",
                                          "Attempts that a pod needed until it was bound.", Exponential(1, 2, 5));
-  Labelled<Histogram> point_seconds =
-      Histograms("scheduler_framework_extension_point_duration_seconds",
-                 "Seconds that all plugins of an extension point took together.",
-                 {"extension_point", "status", "profile"}, Exponential(0.0001, 2, 12));
+  Labelled<Histogram> point_seconds = Histograms("scheduler_framework_extension_point_duration_seconds",
+                                                 "Seconds that all plugins of an extension point took together.",
+                                                 {"extension_point", "status", "profile"}, Exponential(0.0001, 2, 12));
   Labelled<Histogram> plugin_seconds =
       Histograms("scheduler_plugin_execution_duration_seconds", "Seconds that one plugin took (sampled).",
                  {"plugin", "extension_point", "status"}, Exponential(0.00001, 1.5, 20));
   Labelled<Counter> incoming = Counters("scheduler_queue_incoming_pods_total",
-                                        "Pods put into a queue, by queue and the event behind it.",
-                                        {"queue", "event"});
+                                        "Pods put into a queue, by queue and the event behind it.", {"queue", "event"});
   Labelled<Gauge> goroutines =
       Gauges("scheduler_goroutines", "Things under way at once, by what they do.", {"operation"});
-  Labelled<Histogram> permit_seconds = Histograms("scheduler_permit_wait_duration_seconds",
-                                                  "Seconds that pods waited at Permit.", {"result"},
-                                                  Exponential(0.001, 2, 15));
-  Labelled<Gauge> unschedulable = Gauges("scheduler_unschedulable_pods",
-                                         "Pods that wait for a plugin's sake; one pod counts at several plugins.",
-                                         {"plugin", "profile"});
+  Labelled<Histogram> permit_seconds =
+      Histograms("scheduler_permit_wait_duration_seconds", "Seconds that pods waited at Permit.", {"result"},
+                 Exponential(0.001, 2, 15));
+  Labelled<Gauge> unschedulable =
+      Gauges("scheduler_unschedulable_pods", "Pods that wait for a plugin's sake; one pod counts at several plugins.",
+             {"plugin", "profile"});
   Labelled<Counter> evaluations = Counters("scheduler_plugin_evaluation_total", "Attempts in which a plugin ran.",
                                            {"plugin", "extension_point", "profile"});
   Labelled<Gauge> cache_size =
       Gauges("scheduler_cache_size", "Nodes, pods and assumed pods that the scheduler knows.", {"type"});
 
   // What every Kubernetes component tells.
-  Labelled<Counter> api_requests = Counters("rest_client_requests_total", "Requests to the API server, by answer.",
-                                            {"code", "method", "host"});
+  Labelled<Counter> api_requests =
+      Counters("rest_client_requests_total", "Requests to the API server, by answer.", {"code", "method", "host"});
   Labelled<Gauge> leading =
       Gauges("leader_election_master_status", "1 where this process holds the lease, else 0.", {"name"});
 
   // Muster's own.
-  Histogram& decision_seconds = OneHistogram("muster_decision_seconds",
-                                             "Seconds that deciding took, from a microsecond on.",
-                                             Exponential(0.000001, 2, 20));
+  Histogram& decision_seconds = OneHistogram(
+      "muster_decision_seconds", "Seconds that deciding took, from a microsecond on.", Exponential(0.000001, 2, 20));
   Gauge& binds_in_flight = OneGauge("muster_binds_in_flight", "Bind requests sent and not yet answered.");
   Labelled<Histogram> bind_seconds = Histograms("muster_bind_seconds", "Seconds that the API server took to bind.",
                                                 {"result"}, Exponential(0.0005, 2, 16));
   Counter& events_dropped = OneCounter("muster_events_dropped_total", "Events that were not sent, to save requests.");
   Counter& decisions = OneCounter("muster_decisions_total", "Entries of the decision log.");
-  Labelled<Counter> shape_cache = Counters("muster_shape_cache_total",
-                                           "Attempts, by whether the pod's shape had its answer already.", {"result"});
+  Labelled<Counter> shape_cache =
+      Counters("muster_shape_cache_total", "Attempts, by whether the pod's shape had its answer already.", {"result"});
   Counter& shape_hits = shape_cache.At({"hit"});
   Counter& shape_misses = shape_cache.At({"miss"});
 
@@ -252,8 +249,7 @@ void Metrics::PodScheduled(int attempts, Duration since_queued) {
   series_->sli_seconds.At({label}).Observe(absl::ToDoubleSeconds(since_queued));
 }
 
-void Metrics::ExtensionPoint(std::string_view profile, std::string_view point, std::string_view status,
-                             Duration took) {
+void Metrics::ExtensionPoint(std::string_view profile, std::string_view point, std::string_view status, Duration took) {
   series_->point_seconds.At({point, status, profile}).Observe(absl::ToDoubleSeconds(took));
 }
 

@@ -1,0 +1,223 @@
+#include "scheduler/framework/config/plugin_args_reader.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "yaml-cpp/yaml.h"
+
+namespace muster {
+namespace {
+
+// ---- Label syntax --------------------------------------------------------------------------------
+// Letters, digits, '-', '_' and '.', a letter or digit at both ends, at most 63.
+bool IsLabelName(std::string_view text) {
+  if (text.empty() || text.size() > 63) return false;
+  const auto inner = [](char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  return std::all_of(text.begin(), text.end(), inner) && absl::ascii_isalnum(text.front()) &&
+         absl::ascii_isalnum(text.back());
+}
+
+bool IsDnsSubdomain(std::string_view text) {
+  if (text.empty() || text.size() > 253) return false;
+  char last = '.';  // so that a leading '.' or '-' is refused as one that follows a '.'
+  for (char c : text) {
+    const bool alnum = absl::ascii_islower(c) || absl::ascii_isdigit(c);
+    if (!alnum && c != '-' && c != '.') return false;
+    if ((c == '.' && !(absl::ascii_isalnum(last))) || (c == '-' && last == '.')) return false;
+    last = c;
+  }
+  return absl::ascii_isalnum(last);
+}
+
+bool IsLabelKey(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return IsLabelName(text);
+  return IsDnsSubdomain(text.substr(0, slash)) && IsLabelName(text.substr(slash + 1));
+}
+
+// ---- Resources and scores ------------------------------------------------------------------------
+// Reads a list of {name, weight}; a weight left out or 0 is 1. `most` bounds the weight.
+void ReadResources(YamlObject& args, int64_t most, std::vector<ResourceWeight>* out) {
+  const std::optional<YamlValue> list = args.Take("resources");
+  if (!list) return;
+  std::vector<ResourceWeight> resources;
+  for (const YamlValue& element : list->Elements()) {
+    YamlObject object(element);
+    ResourceWeight resource;
+    object.ReadName("name", "must name a resource", &resource.name);
+    if (object.Read("weight", &resource.weight)) {
+      if (resource.weight == 0) resource.weight = 1;
+      if (resource.weight < 1 || resource.weight > most)
+        object.Error("weight",
+                     most == 1 ? "must be 1" : absl::StrCat(resource.weight, " is not in the range 1 to ", most));
+    }
+    resources.push_back(std::move(resource));
+  }
+  if (!resources.empty()) *out = std::move(resources);
+}
+
+void ReadShape(const YamlValue& list, std::vector<UtilizationPoint>* out) {
+  for (const YamlValue& element : list.Elements()) {
+    YamlObject object(element);
+    UtilizationPoint point;
+    if (object.Read("utilization", &point.utilization) && (point.utilization < 0 || point.utilization > 100))
+      object.Error("utilization", absl::StrCat(point.utilization, " is not in the range 0 to 100"));
+    if (object.Read("score", &point.score) && (point.score < 0 || point.score > 10))
+      object.Error("score", absl::StrCat(point.score, " is not in the range 0 to 10"));
+    if (!out->empty() && out->back().utilization >= point.utilization)
+      object.Error("utilization", "must be larger than that of the point before");
+    out->push_back(point);
+  }
+  if (out->empty()) list.Error("must have at least one point");
+}
+
+void ReadScoringStrategy(const YamlValue& value, ScoringStrategy* strategy) {
+  using Type = ScoringStrategy::Type;
+  YamlObject object(value);
+  std::string type;
+  object.Read("type", &type);
+  if (type == "LeastAllocated") {
+    strategy->type = Type::kLeastAllocated;
+  } else if (type == "MostAllocated") {
+    strategy->type = Type::kMostAllocated;
+  } else if (type == "RequestedToCapacityRatio") {
+    strategy->type = Type::kRequestedToCapacityRatio;
+  } else {
+    object.Error("type", "must be LeastAllocated, MostAllocated or RequestedToCapacityRatio");
+  }
+  ReadResources(object, 100, &strategy->resources);
+  const std::optional<YamlValue> ratio = object.Take("requestedToCapacityRatio");
+  if (strategy->type != Type::kRequestedToCapacityRatio) {
+    if (ratio) ratio->Error("must be left out unless type is RequestedToCapacityRatio");
+  } else if (!ratio) {
+    object.Error("requestedToCapacityRatio", "is needed where type is RequestedToCapacityRatio");
+  } else {
+    YamlObject param(*ratio);
+    if (const std::optional<YamlValue> shape = param.Take("shape")) {
+      ReadShape(*shape, &strategy->shape);
+    } else {
+      param.Error("shape", "must have at least one point");
+    }
+  }
+}
+
+// ---- Node affinity: only read here; the plugin checks the terms ----------------------------------
+Operator OperatorOf(std::string_view text) {
+  static constexpr std::pair<std::string_view, Operator> kOperators[] = {
+      {"In", Operator::kIn},         {"NotIn", Operator::kNotIn},
+      {"Exists", Operator::kExists}, {"DoesNotExist", Operator::kDoesNotExist},
+      {"Gt", Operator::kGt},         {"Lt", Operator::kLt},
+  };
+  for (const auto& [name, op] : kOperators) {
+    if (name == text) return op;
+  }
+  return Operator::kInvalid;
+}
+
+std::vector<Requirement> ReadRequirements(YamlObject& term, std::string_view name) {
+  std::vector<Requirement> requirements;
+  const std::optional<YamlValue> list = term.Take(name);
+  if (!list) return requirements;
+  for (const YamlValue& element : list->Elements()) {
+    YamlObject object(element);
+    Requirement requirement;
+    object.Read("key", &requirement.key);
+    object.Read("operator", &requirement.op_text);
+    object.Read("values", &requirement.values);
+    requirement.op = OperatorOf(requirement.op_text);
+    requirements.push_back(std::move(requirement));
+  }
+  return requirements;
+}
+
+NodeSelectorTerm ReadTerm(const YamlValue& value) {
+  YamlObject object(value);
+  NodeSelectorTerm term;
+  term.expressions = ReadRequirements(object, "matchExpressions");
+  term.fields = ReadRequirements(object, "matchFields");
+  return term;
+}
+
+void ReadNodeAffinity(const YamlValue& value, NodeAffinity* affinity) {
+  YamlObject object(value);
+  if (const auto required = object.Take("requiredDuringSchedulingIgnoredDuringExecution")) {
+    affinity->has_required = true;
+    YamlObject selector(*required);
+    if (const auto terms = selector.Take("nodeSelectorTerms")) {
+      for (const YamlValue& term : terms->Elements()) affinity->required.push_back(ReadTerm(term));
+    } else {
+      selector.Error("nodeSelectorTerms", "must be given");
+    }
+  }
+  const auto preferred = object.Take("preferredDuringSchedulingIgnoredDuringExecution");
+  if (!preferred) return;
+  for (const YamlValue& element : preferred->Elements()) {
+    YamlObject term(element);
+    PreferredTerm& out = affinity->preferred.emplace_back();
+    if (!term.Read("weight", &out.weight) || out.weight < 1 || out.weight > 100)
+      term.Error("weight", "must be an integer from 1 to 100");
+    if (const auto preference = term.Take("preference")) {
+      out.term = ReadTerm(*preference);
+    } else {
+      term.Error("preference", "must be given");
+    }
+  }
+}
+
+// ---- One a plugin --------------------------------------------------------------------------------
+void ReadArgs(YamlObject& object, NodeResourcesFitArgs* args) {
+  if (const auto list = object.Take("ignoredResources")) {
+    list->Read(&args->ignored_resources);
+    for (const std::string& name : args->ignored_resources) {
+      if (!IsLabelKey(name)) list->Error(absl::StrCat("\"", name, "\" is not a resource name"));
+    }
+  }
+  if (const auto list = object.Take("ignoredResourceGroups")) {
+    list->Read(&args->ignored_resource_groups);
+    for (const std::string& name : args->ignored_resource_groups) {
+      if (!IsLabelName(name)) list->Error(absl::StrCat("\"", name, "\" is not a resource group: a name without '/'"));
+    }
+  }
+  if (const auto strategy = object.Take("scoringStrategy")) ReadScoringStrategy(*strategy, &args->scoring_strategy);
+}
+
+void ReadArgs(YamlObject& object, NodeResourcesBalancedAllocationArgs* args) {
+  ReadResources(object, 1, &args->resources);
+  std::set<std::string> seen;
+  for (const ResourceWeight& resource : args->resources) {
+    if (!seen.insert(resource.name).second)
+      object.Error("resources", absl::StrCat("names \"", resource.name, "\" twice"));
+  }
+}
+
+void ReadArgs(YamlObject& object, NodeAffinityArgs* args) {
+  if (const auto affinity = object.Take("addedAffinity")) ReadNodeAffinity(*affinity, &args->added_affinity);
+}
+
+void ReadArgs(YamlObject& object, std::monostate*) { object.TakeRest(); }
+
+}  // namespace
+
+PluginArgs ReadPluginArgs(const std::string& plugin, const PluginArgs& defaults, const YamlValue& value) {
+  PluginArgs args = defaults;
+  if (std::holds_alternative<std::monostate>(defaults) && value.node().IsMap() && value.node().size() > 0) {
+    value.Error(absl::StrCat("plugin ", plugin, " takes no arguments"));
+    return args;
+  }
+  YamlObject object(value);
+  std::string text;
+  if (object.Read("apiVersion", &text) && text != "kubescheduler.config.k8s.io/v1")
+    object.Error("apiVersion", "must be kubescheduler.config.k8s.io/v1");
+  if (object.Read("kind", &text) && text != plugin + "Args")
+    object.Error("kind", absl::StrCat("must be ", plugin, "Args"));
+  std::visit([&object](auto& typed) { ReadArgs(object, &typed); }, args);
+  return args;
+}
+
+}  // namespace muster
