@@ -141,7 +141,7 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
   const bool gated = Gated(*pod, static_cast<uint32_t>(profile));
   if (group == nullptr) {
     queue_.Add(pod, cache_.InfoFor(pod->spec), static_cast<uint32_t>(profile), gated, now);
-    if (metrics_ != nullptr) metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "PodAdd");
+    if (metrics_ != nullptr) metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "UnscheduledPodAdd");
   } else {
     const PodPtr before = group->pod;
     const ClusterEvents changes = PendingPodChanges(*before, *pod);
@@ -254,7 +254,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   if (decision.placed) {
     OnPlaced(group, decision, popped_at);
   } else {
-    OnRejected(group, *decision.why);
+    OnRejected(group, *decision.why, popped_at);
   }
 }
 
@@ -266,12 +266,15 @@ void Scheduler::OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time
   binding_.Start({group.pod, name, loop_.Now(), popped_at});
 }
 
-void Scheduler::OnRejected(QueuedGroup& group, const Explanation& why) {
+void Scheduler::OnRejected(QueuedGroup& group, const Explanation& why, Time popped_at) {
   const Time now = loop_.Now();
   const std::string& profile = profiles_[group.profile]->scheduler_name();
-  if (metrics_ != nullptr)
+  if (metrics_ != nullptr) {
     metrics_->ScheduleAttempt(profile, why.is_error ? Metrics::Attempt::kError : Metrics::Attempt::kUnschedulable,
-                              absl::ZeroDuration());
+                              now - popped_at);
+    metrics_->QueuedPod(why.is_error ? Metrics::Queue::kBackoff : Metrics::Queue::kUnschedulable,
+                        "ScheduleAttemptFailure");
+  }
   group.wake_on = why.wake_on | kSelfUpdated;
   group.rejectors.assign(why.rejectors.begin(), why.rejectors.end());
   if (why.is_error) {

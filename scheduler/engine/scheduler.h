@@ -83,7 +83,7 @@ class Scheduler {
   void ArmTimer();
   void RunCycle(QueuedGroup& group);
   void OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
-  void OnRejected(QueuedGroup& group, const Explanation& why);
+  void OnRejected(QueuedGroup& group, const Explanation& why, Time popped_at);
   void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
   void CheckExpired();
 

@@ -82,7 +82,8 @@ PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
 }
 
 void Snapshot::LogRow(NodeIndex n) {
-  if (!log_.empty() && log_.back() == n) return;
+  // A placement writes several cells of one row: one entry serves them all.
+  if (!log_.empty() && log_.back() == n && log_start_ + log_.size() > seen_) return;
   if (log_.size() == kMaxLog) {
     log_.erase(log_.begin(), log_.begin() + kMaxLog / 2);
     log_start_ += kMaxLog / 2;

@@ -94,8 +94,8 @@ class Snapshot {
   // --- Versions -----------------------------------------------------------------------------
   // Rises with every change that is not a cell: cached answers must be computed anew.
   uint64_t static_version() const { return static_version_; }
-  // Position in the log of changed rows.
-  uint64_t cell_version() const { return log_start_ + log_.size(); }
+  // Position in the log of changed rows. Decision thread only.
+  uint64_t cell_version() const { return seen_ = log_start_ + log_.size(); }
   // Rows changed since `version` (with repeats), or false if the log no longer reaches back.
   bool ChangedSince(uint64_t version, std::span<const NodeIndex>* rows) const;
 
@@ -133,6 +133,7 @@ class Snapshot {
   uint64_t static_version_ = 1;
   std::vector<NodeIndex> log_;
   uint64_t log_start_ = 0;
+  mutable uint64_t seen_ = 0;  // highest position told: entries before it may not stand for later changes
 };
 
 }  // namespace muster

@@ -49,7 +49,9 @@ TEST(ClusterCacheTest, ANodeThatComesBackFindsItsPods) {
   cache.Refresh();
   for (const bool refreshed : {false, true}) {
     cache.RemoveNode("a");
-    if (refreshed) EXPECT_EQ(cache.Refresh().size(), 0u);
+    if (refreshed) {
+      EXPECT_EQ(cache.Refresh().size(), 0u);
+    }
     cache.SetNode(MakeNode("a").Cpu(2000).Ptr());
     EXPECT_EQ(FreeCpu(cache, "a"), 1900) << refreshed;
   }

@@ -54,6 +54,11 @@ TEST(SnapshotTest, TheChangeLogReachesBackOrSaysSo) {
   std::span<const NodeIndex> rows;
   ASSERT_TRUE(snap.ChangedSince(start, &rows));
   EXPECT_EQ(std::vector<NodeIndex>(rows.begin(), rows.end()), std::vector<NodeIndex>{1});
+  // A row that changes again after it was read shows again.
+  const uint64_t read = snap.cell_version();
+  snap.Apply(*pod, 1, +1);
+  ASSERT_TRUE(snap.ChangedSince(read, &rows));
+  EXPECT_EQ(rows.size(), 1u);
   for (int i = 0; i < 200'000; ++i) snap.Apply(*pod, static_cast<NodeIndex>(i % 2), i % 4 < 2 ? +1 : -1);
   EXPECT_FALSE(snap.ChangedSince(start, &rows));
   EXPECT_TRUE(snap.ChangedSince(snap.cell_version(), &rows));
