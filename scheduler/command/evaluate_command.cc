@@ -1,0 +1,218 @@
+#include "scheduler/command/evaluate_command.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "nlohmann/json.hpp"
+#include "plugins/all.h"
+#include "scheduler/command/arguments.h"
+#include "scheduler/command/inputs.h"
+#include "scheduler/command/report.h"
+#include "scheduler/engine/cluster_cache.h"
+#include "scheduler/framework/evaluation.h"
+#include "scheduler/framework/framework.h"
+
+namespace muster {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What the command answers.
+struct Verdict {
+  struct Node {
+    std::string name;
+    bool feasible = false;
+    std::string plugin;                // that rejected it
+    std::vector<std::string> reasons;  // in that plugin's order
+    std::vector<std::pair<std::string, int64_t>> scores;  // by plugin, normalised, before weights
+    int64_t total = 0;                                    // after weights
+  };
+  std::string error;  // the cycle would end with it: nothing below holds
+  bool rejected_before = false;  // by a PreFilter plugin: there are no nodes below
+  std::string plugin;
+  std::vector<std::string> reasons;
+  std::vector<Node> nodes;  // by name
+};
+
+Verdict Broken(const absl::Status& status) {
+  Verdict verdict;
+  verdict.error = std::string(status.message());
+  return verdict;
+}
+
+Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot& snap) {
+  Evaluation answer;
+  WorkCount work;
+  answer.Update(framework, pod, snap, /*seed=*/0,
+                [](size_t words, absl::FunctionRef<void(WordRange)> body) { body({0, words}); }, work);
+  if (!answer.error().ok()) return Broken(answer.error());
+  Verdict verdict;
+  if (!answer.pre_filter().ok()) {
+    verdict.rejected_before = true;
+    verdict.plugin = std::string(answer.pre_filter_plugin());
+    verdict.reasons = answer.pre_filter().reasons;
+    return verdict;
+  }
+  Rejections rejections;
+  if (auto status = answer.Explain(framework, pod, snap, rejections); !status.ok()) return Broken(status);
+  std::vector<std::vector<int64_t>> scores(framework.scores().size());
+  for (size_t step = 0; step < scores.size(); ++step) {
+    if (auto status = answer.Scores(framework, pod, snap, step, scores[step]); !status.ok()) return Broken(status);
+  }
+  for (NodeIndex n = 0; n < snap.size(); ++n) {
+    Verdict::Node& node = verdict.nodes.emplace_back();
+    node.name = std::string(snap.NodeName(n));
+    node.feasible = answer.feasible().Has(n);
+    if (node.feasible) {
+      for (size_t step = 0; step < scores.size(); ++step) {
+        if (scores[step].empty()) continue;  // it skipped this pod
+        node.scores.emplace_back(framework.scores()[step].score->Name(), scores[step][n]);
+      }
+      node.total = answer.Total(n);
+    } else if (!answer.candidates().Has(n) && !answer.narrowed_by().empty()) {
+      node.plugin = absl::StrJoin(answer.narrowed_by(), ",");
+      node.reasons = {answer.NarrowedText()};
+    } else {
+      const Rejections::OfNode& rejected = rejections.nodes[n];
+      if (rejected.plugin != Rejections::kNobody)
+        node.plugin = std::string(framework.filters()[rejected.plugin].filter->Name());
+      for (const uint32_t reason : rejected.reasons) node.reasons.push_back(rejections.texts.Text(reason));
+    }
+  }
+  return verdict;
+}
+
+void PrintJson(const Verdict& verdict, std::ostream& out) {
+  Json all = Json::object();
+  if (!verdict.error.empty()) {
+    all["error"] = verdict.error;
+  } else {
+    all["preFilter"] = nullptr;
+    if (verdict.rejected_before) all["preFilter"] = {{"plugin", verdict.plugin}, {"reasons", verdict.reasons}};
+    Json nodes = Json::object();
+    for (const Verdict::Node& node : verdict.nodes) {
+      if (!node.feasible) {
+        nodes[node.name] = {{"feasible", false}, {"plugin", node.plugin}, {"reasons", node.reasons}};
+        continue;
+      }
+      Json scores = Json::object();
+      for (const auto& [plugin, score] : node.scores) scores[plugin] = score;
+      nodes[node.name] = {{"feasible", true}, {"scores", std::move(scores)}, {"total", node.total}};
+    }
+    all["nodes"] = std::move(nodes);
+    all["preemption"] = nullptr;
+  }
+  out << all.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+}
+
+void PrintVerdict(const Verdict& verdict, std::ostream& out) {
+  if (!verdict.error.empty()) {
+    out << "error: " << verdict.error << "\n";
+    return;
+  }
+  if (verdict.rejected_before) {
+    out << "Fits no node: " << verdict.plugin << ": " << absl::StrJoin(verdict.reasons, ", ") << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> feasible = {{"NODE", "TOTAL"}}, others = {{"NODE", "REJECTED BY", "REASON"}};
+  std::vector<const Verdict::Node*> best;
+  for (const Verdict::Node& node : verdict.nodes) {
+    if (node.feasible) {
+      best.push_back(&node);
+    } else {
+      others.push_back({node.name, node.plugin.empty() ? "-" : node.plugin, absl::StrJoin(node.reasons, ", ")});
+    }
+  }
+  std::stable_sort(best.begin(), best.end(), [](const auto* a, const auto* b) { return a->total > b->total; });
+  for (const Verdict::Node* node : best) {
+    auto& row = feasible.emplace_back();
+    row = {node->name, absl::StrCat(node->total)};
+    for (const auto& [plugin, score] : node->scores) {
+      if (node == best.front()) feasible.front().push_back(plugin);
+      row.push_back(absl::StrCat(score));
+    }
+  }
+  out << best.size() << " of " << verdict.nodes.size() << " nodes can take the pod\n";
+  if (!best.empty()) {
+    out << "\n";
+    PrintTable(feasible, out);
+  }
+  if (others.size() > 1) {
+    out << "\n";
+    PrintTable(others, out);
+  }
+}
+
+}  // namespace
+
+int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
+  std::vector<std::string> files;
+  std::string config_path, output = "table", wanted;
+  Arguments arguments("evaluate -f FILE|DIR ... --pod NAMESPACE/NAME [flags]",
+                      "Asks every plugin about one pod and every node of the manifests, and places nothing. Pods that\n"
+                      "have a node already count as running there; other pending pods do not count.");
+  arguments.Many("-f, --filename", "FILE|DIR", "manifests (YAML or JSON); - is standard input; may be repeated",
+                 &files);
+  arguments.Text("--pod", "NAMESPACE/NAME", "the pod to ask about", &wanted);
+  arguments.Text("--config", "FILE", "KubeSchedulerConfiguration (default: one profile, muster, all plugins)",
+                 &config_path);
+  arguments.Choice("-o, --output", {"table", "json"}, "form of the answer (default table)", &output);
+  arguments.Rest(&files);
+  if (const auto exit = arguments.Parse(args, out, err)) return *exit;
+  if (files.empty()) return arguments.Refuse("-f FILE|DIR is missing", err);
+  const size_t slash = wanted.find('/');
+  if (wanted.empty()) return arguments.Refuse("--pod NAMESPACE/NAME is missing", err);
+  if (slash == std::string::npos || slash == 0 || slash + 1 == wanted.size())
+    return arguments.Refuse(absl::StrCat("--pod ", wanted, ": must be NAMESPACE/NAME"), err);
+
+  const Registry registry = AllPlugins();
+  const auto inputs = ReadInputs(files, config_path, registry, err);
+  if (!inputs.ok()) {
+    err << inputs.status().message() << "\n";
+    return kExitBadInput;
+  }
+  ClusterCache cache;
+  for (const NodePtr& node : inputs->manifests.nodes) cache.SetNode(node);
+  PodPtr pod;
+  for (const ManifestPod& other : inputs->manifests.pods) {
+    if (other.pod->Key() == wanted) {
+      pod = other.pod;
+    } else if (!other.pod->node.empty() && !other.pod->ended) {
+      cache.SetBound(other.pod);
+    }
+  }
+  if (pod == nullptr) {
+    err << "muster: --pod " << wanted << ": no such pod in the manifests\n";
+    return kExitBadInput;
+  }
+  const auto& profiles = inputs->config.profiles;
+  const auto profile = std::find_if(profiles.begin(), profiles.end(), [&](const ProfileConfig& p) {
+    return p.scheduler_name == pod->spec->scheduler_name;
+  });
+  if (profile == profiles.end()) {
+    err << "muster: --pod " << wanted << ": no profile is named \"" << pod->spec->scheduler_name
+        << "\", as its spec.schedulerName is\n";
+    return kExitBadInput;
+  }
+  const auto framework = Framework::Create(*profile, registry);
+  if (!framework.ok()) {
+    err << "muster: " << framework.status().message() << "\n";
+    return kExitBadInput;
+  }
+  const PodInfoPtr info = cache.InfoFor(pod->spec);
+  const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *info, cache.Refresh())
+                                               : Broken(absl::InvalidArgumentError(pod->invalid));
+  if (output == "json") {
+    PrintJson(verdict, out);
+  } else {
+    PrintVerdict(verdict, out);
+  }
+  return verdict.error.empty() ? kExitOk : kExitFailed;
+}
+
+}  // namespace muster

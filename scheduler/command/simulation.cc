@@ -1,0 +1,209 @@
+#include "scheduler/command/simulation.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "scheduler/engine/scheduler.h"
+#include "scheduler/sim/kubelet.h"
+#include "scheduler/sim/scenario.h"
+#include "scheduler/sim/sim_api_server.h"
+#include "scheduler/sim/sim_event_loop.h"
+
+namespace muster {
+namespace {
+
+// A run in which no pod was bound, created or ended for so long is going in circles (a pod whose
+// every try ends in an error).
+constexpr Duration kNoProgress = absl::Minutes(15);
+
+// Watches what the pods take.
+class UseMeter final : public SimApiServer::Observer {
+ public:
+  UseMeter(EventLoop& loop, SimApiServer& server) : loop_(loop), server_(server) { server_.AddObserver(this); }
+  ~UseMeter() override { server_.RemoveObserver(this); }
+  UseMeter(const UseMeter&) = delete;
+  UseMeter& operator=(const UseMeter&) = delete;
+
+  void OnNode(const NodePtr& before, const NodePtr& after) override {
+    last_change_ = loop_.Now();
+    if (before != nullptr) AddRoom(*before, -1);
+    if (after != nullptr) AddRoom(*after, +1);
+  }
+
+  void OnPod(const PodPtr& before, const PodPtr& after) override {
+    const bool was = Running(before), is = Running(after);
+    if (was != is) (is ? Take(*after, +1) : Take(*before, -1));
+    if (was != is || before == nullptr || after == nullptr) last_change_ = loop_.Now();
+    if (was != is) last_placed_ = loop_.Now();
+  }
+
+  Time last_change() const { return last_change_; }
+  Time last_placed() const { return last_placed_; }
+
+  void Report(SimulationResult& result) const {
+    result.uses = Finish(total_);
+    for (const auto& [name, node] : nodes_) result.nodes.push_back({name, node.placed, Finish(node.uses)});
+  }
+
+ private:
+  struct Meter {
+    SimulationResult::Use use;
+    int64_t now = 0;
+  };
+  using Meters = absl::btree_map<std::string, Meter>;
+  struct NodeMeters {
+    size_t placed = 0;
+    Meters uses;
+  };
+
+  static bool Running(const PodPtr& pod) { return pod != nullptr && !pod->ended && !pod->node.empty(); }
+
+  void AddRoom(const Node& node, int sign) {
+    for (const Amount& amount : node.allocatable) {
+      total_[amount.resource].use.allocatable += sign * amount.value;
+      nodes_[node.name].uses[amount.resource].use.allocatable += sign * amount.value;
+    }
+  }
+  static void Change(Meters& meters, const std::string& resource, int64_t by) {
+    Meter& meter = meters[resource];
+    meter.now += by;
+    meter.use.peak = std::max(meter.use.peak, meter.now);
+  }
+  void Take(const Pod& pod, int sign) {
+    NodeMeters& node = nodes_[pod.node];
+    if (sign > 0) ++node.placed;
+    for (Meters* meters : {&total_, &node.uses}) {
+      Change(*meters, "pods", sign);
+      for (const Amount& amount : pod.spec->amounts.usage) Change(*meters, amount.resource, sign * amount.value);
+    }
+  }
+  static SimulationResult::Uses Finish(const Meters& meters) {
+    SimulationResult::Uses uses;
+    for (const auto& [resource, meter] : meters) {
+      if (meter.use.allocatable != 0) uses[resource] = meter.use;
+    }
+    return uses;
+  }
+
+  EventLoop& loop_;
+  SimApiServer& server_;
+  Meters total_;
+  absl::btree_map<std::string, NodeMeters> nodes_;
+  Time last_change_ = loop_.Now(), last_placed_ = last_change_;
+};
+
+// The last word on each pod that a decision left pending, by namespace/name.
+struct Verdict {
+  std::string message;
+  std::vector<SimulationResult::Reason> reasons;
+};
+using Verdicts = absl::flat_hash_map<std::string, Verdict>;
+
+void Note(const Decision& decision, Verdicts& verdicts) {
+  for (const Decision::Member& member : decision.pods) {
+    std::string key = absl::StrCat(std::string(member.ns), "/", std::string(member.name));
+    if (decision.result == Decision::Result::kBound) {
+      verdicts.erase(key);
+      continue;
+    }
+    Verdict& verdict = verdicts[std::move(key)];
+    verdict.message = decision.message;
+    verdict.reasons.clear();
+    for (const Decision::Rejection& why : decision.rejections) {
+      verdict.reasons.push_back(
+          {std::string(why.plugin), std::string(why.reason), static_cast<int32_t>(why.nodes)});
+    }
+    if (verdict.reasons.empty()) verdict.reasons.push_back({"", verdict.message, 0});
+  }
+}
+
+void Explain(const Pod& pod, const Verdicts& verdicts, const Configuration& config, SimulationResult::Pod& out) {
+  if (const auto verdict = verdicts.find(pod.Key()); verdict != verdicts.end()) {
+    out.message = verdict->second.message;
+    out.reasons = verdict->second.reasons;
+    return;
+  }
+  const bool ours = std::any_of(config.profiles.begin(), config.profiles.end(), [&](const ProfileConfig& profile) {
+    return profile.scheduler_name == pod.spec->scheduler_name;
+  });
+  std::string plugin;
+  if (!ours) {
+    out.message = absl::StrCat("left to the scheduler that it names, \"", pod.spec->scheduler_name, "\"");
+  } else if (!pod.scheduling_gates.empty()) {
+    plugin = "SchedulingGates";
+    out.message = absl::StrCat("waiting for scheduling gates: [", absl::StrJoin(pod.scheduling_gates, " "), "]");
+  } else {
+    out.message = "not tried yet";
+  }
+  out.reasons.push_back({plugin, out.message, 0});
+}
+
+}  // namespace
+
+absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Configuration& config,
+                                          const Registry& registry, const SimulationOptions& options) {
+  SimEventLoop loop;
+  SimApiServer server(loop);
+  Kubelet kubelet(loop, server);
+  Scenario scenario(loop, server, kubelet);
+  UseMeter meter(loop, server);
+  DecisionLog log;
+  Verdicts verdicts;
+  if (options.observer) log.AddObserver(options.observer);
+  log.AddObserver([&verdicts](const Decision& decision) { Note(decision, verdicts); });
+  SchedulerOptions scheduler_options;
+  scheduler_options.threads = options.threads;
+  scheduler_options.min_words_a_thread = options.min_words_a_thread;
+  scheduler_options.seed = options.seed;
+  auto created = Scheduler::Create(config, registry, scheduler_options, loop, server, log, nullptr);
+  if (!created.ok()) return created.status();
+  Scheduler& scheduler = **created;
+
+  // The scheduler is there before the first object, so that pods are queued in the order of their
+  // creation, not in the order of a list.
+  scheduler.Start();
+  loop.Run([&] { return scheduler.synced(); });
+  const Time start = loop.Now();
+  if (auto status = scenario.Start(manifests); !status.ok()) return status;
+  const Time end = options.until.has_value() ? start + *options.until : absl::InfiniteFuture();
+
+  SimulationResult result;
+  const auto settled = [&] {
+    if (!server.Idle() || !kubelet.Idle() || !scenario.Idle()) return false;
+    return (scheduler.synced() && scheduler.Idle()) || loop.Now() - meter.last_change() > kNoProgress;
+  };
+  while (!settled()) {
+    if (loop.NextTime() > end) {
+      result.cut_short = true;
+      break;
+    }
+    if (!loop.Step()) break;
+  }
+
+  absl::flat_hash_map<std::string, std::string> workloads;  // by namespace/name of the pod
+  for (const ManifestPod& pod : manifests.pods) {
+    if (pod.workload.has_value()) workloads[pod.pod->Key()] = manifests.workloads[*pod.workload].name;
+    if (server.FindPod(pod.pod->ns(), pod.pod->name) == nullptr) ++result.never_created;
+  }
+  for (const PodPtr& pod : server.Pods()) {
+    SimulationResult::Pod& out = result.pods.emplace_back();
+    out.ns = pod->ns();
+    out.name = pod->name;
+    if (const auto it = workloads.find(pod->Key()); it != workloads.end()) out.workload = it->second;
+    out.node = pod->node;
+    out.ended = pod->ended;
+    if (pod->node.empty()) Explain(*pod, verdicts, config, out);
+  }
+  meter.Report(result);
+  result.makespan = std::max(meter.last_placed() - start, absl::ZeroDuration());
+  result.decisions = log.entries();
+  result.log_hash = log.Hash();
+  result.unseed = scheduler.Unseed();
+  return result;
+}
+
+}  // namespace muster
