@@ -132,6 +132,7 @@ class Daemon {
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<LeaderElection> election_;
   bool begun_ = false, stopping_ = false, told_ready_ = false;
+  std::string lease_error_;  // the last one told
   EventLoop::TimerId limit_ = 0;
   int exit_code_ = 0;
 };
@@ -241,8 +242,10 @@ void Daemon::Lead() {
   callbacks.on_new_leader = [lease, self = options.identity](const std::string& holder) {
     if (holder != self) LogInfo(absl::StrCat("standing by: ", holder, " holds lease ", lease));
   };
-  callbacks.on_error = [lease](const ApiStatus& status) {
-    LogWarning(absl::StrCat("lease ", lease, ": ", status.message));
+  callbacks.on_error = [this, lease](const ApiStatus& status) {
+    if (std::exchange(lease_error_, status.message) != status.message) {
+      LogWarning(absl::StrCat("lease ", lease, ": ", status.message));
+    }
   };
   election_ = std::make_unique<LeaderElection>(loop_, api_, random_, std::move(options), std::move(callbacks));
   election_->Start();

@@ -339,6 +339,7 @@ void Scheduler::TellFailure(QueuedGroup& group, const std::string& reason, const
   if (pod.scheduled == condition || group.verdict == verdict) return;
   group.verdict = std::move(verdict);
   PodStatusPatch patch{pod.ns(), pod.name, pod.uid, condition, pod.generation, false, ""};
+  if (pod.scheduled.status != condition.status) patch.transition = loop_.Now();
   api_.PatchPodStatus(patch, [this, uid = pod.uid](const ApiStatus& status) {
     QueuedGroup* told = queue_.Find(uid);
     if (!status.ok() && told != nullptr) told->verdict.clear();  // the next attempt tells again
