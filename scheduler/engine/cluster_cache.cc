@@ -61,15 +61,17 @@ void ClusterCache::SweepInfos() {
   sweep_at_ = std::max<size_t>(1024, info_of_spec_.size() * 2);
 }
 
-ClusterCache::NodeRecord& ClusterCache::RecordOf(const std::string& name, const std::string** key) {
-  auto it = nodes_.find(name);
-  if (it == nodes_.end()) it = nodes_.emplace(name, std::make_unique<NodeRecord>()).first;
-  if (key != nullptr) *key = &it->first;
-  return *it->second;
+ClusterCache::NodeRecord& ClusterCache::RecordOf(const std::string& name) {
+  std::unique_ptr<NodeRecord>& record = nodes_[name];
+  if (record == nullptr) {
+    record = std::make_unique<NodeRecord>();
+    record->name = name;
+  }
+  return *record;
 }
 
 void ClusterCache::SetNode(NodePtr node) {
-  NodeRecord& record = RecordOf(node->name, nullptr);
+  NodeRecord& record = RecordOf(node->name);
   const NodePtr old = std::exchange(record.node, std::move(node));
   if (old == nullptr) ++node_count_;
   if (old != nullptr && old->SameForScheduling(*record.node)) return;
@@ -99,7 +101,7 @@ ClusterCache::Placed& ClusterCache::Attach(const PodPtr& pod, PodInfoPtr info, c
   placed_[pod->uid] = std::move(owned);
   placed.pod = pod;
   placed.info = std::move(info);
-  placed.record = &RecordOf(node, &placed.node_name);
+  placed.record = &RecordOf(node);
   placed.index = static_cast<uint32_t>(placed.record->pods.size());
   placed.record->pods.push_back(&placed);
   return placed;
@@ -109,7 +111,7 @@ void ClusterCache::SetBound(const PodPtr& pod) {
   PodInfoPtr info = InfoFor(pod->spec);
   if (auto it = placed_.find(pod->uid); it != placed_.end()) {
     Placed& placed = *it->second;
-    if (*placed.node_name == pod->node && placed.info == info) {
+    if (placed.record->name == pod->node && placed.info == info) {
       placed.pod = pod;
       assumed_.erase(pod->uid);
       return;
@@ -138,10 +140,7 @@ void ClusterCache::Remove(const std::string& uid) {
   record.pods[placed->index]->index = placed->index;
   record.pods.pop_back();
   if (record.row != kNoNode) snapshot_.Apply(*placed->info, record.row, -1);
-  if (record.node == nullptr && record.pods.empty() && record.row == kNoNode) {
-    const std::string name = *placed->node_name;
-    nodes_.erase(name);
-  }
+  if (record.node == nullptr && record.pods.empty() && record.row == kNoNode) nodes_.erase(std::string(record.name));
 }
 
 void ClusterCache::Assume(const PodPtr& pod, PodInfoPtr info, NodeIndex node) {

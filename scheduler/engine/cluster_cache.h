@@ -55,6 +55,7 @@ class ClusterCache {
  private:
   struct Placed;
   struct NodeRecord {
+    std::string name;
     NodePtr node;             // null: pods name it, but the node is not (or no longer) there
     NodeIndex row = kNoNode;  // in the snapshot as last refreshed
     std::vector<Placed*> pods;
@@ -63,11 +64,10 @@ class ClusterCache {
     PodPtr pod;
     PodInfoPtr info;
     NodeRecord* record = nullptr;
-    const std::string* node_name = nullptr;  // key of `record`
-    uint32_t index = 0;                      // in record->pods
+    uint32_t index = 0;  // in record->pods
   };
 
-  NodeRecord& RecordOf(const std::string& name, const std::string** key);
+  NodeRecord& RecordOf(const std::string& name);
   Placed& Attach(const PodPtr& pod, PodInfoPtr info, const std::string& node);
   void SweepInfos();
 
