@@ -61,7 +61,6 @@ constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 40, 43});
 constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24});       // name, image, ports, resources, restartPolicy
 constexpr uint64_t kStatus = Fields({19, 20});                  // allocatedResources, resources
 constexpr uint64_t kContainerStatus = Fields({1, 10, 11});      // name, allocatedResources, resources
-constexpr uint64_t kContainerResources = Fields({10, 11});
 constexpr uint64_t kCondition = Fields({1, 5});                 // type, reason
 
 Time ReadTime(std::string_view message) {
@@ -167,7 +166,7 @@ class PodWalk {
           break;
         case 8:
         case 10:
-          if (HasAny(field.bytes(), kContainerResources) && !CopySome(field, kContainerStatus)) return false;
+          if (!CopySome(field, kContainerStatus)) return false;
           break;
         case 11: pod_.nominated_node = field.bytes(); break;
         default:
@@ -196,14 +195,6 @@ class PodWalk {
       return CopySome(condition, kCondition);
     }
     return true;
-  }
-
-  static bool HasAny(std::string_view message, uint64_t numbers) {
-    FieldReader field(message);
-    while (field.Next()) {
-      if (Contains(numbers, field.number())) return true;
-    }
-    return !field.ok();  // damaged: let CopySome say so
   }
 
   bool CopySome(const FieldReader& message, uint64_t numbers) {
