@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
 namespace muster {
 namespace {
 
@@ -28,6 +31,12 @@ void BindingCycle::Send(Running& running) {
 void BindingCycle::OnAnswer(const std::string& uid, uint64_t id, const ApiStatus& status) {
   auto it = tasks_.find(uid);
   if (it == tasks_.end() || it->second.id != id) return;
+  // A conflict may be with our own bind, whose answer was lost, or with another's on the same node:
+  // either way the room is taken. The watch confirms it, or the assumption expires.
+  const bool maybe_bound_there =
+      status.code == ApiCode::kConflict &&
+      (it->second.tries > 1 || absl::StrContains(status.message, absl::StrCat("to node \"", it->second.task.node, "\"")));
+  if (maybe_bound_there) return End(uid, ApiStatus{});
   if (!status.Retriable()) return End(uid, status);
   // 100 ms, 200 ms, ... 5 s, each up to half as long again, so that many do not return at once.
   Duration wait = std::min(kMaxRetry, kFirstRetry * (1 << std::min(it->second.tries - 1, 6)));
