@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	serializer "k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	controlplane "muster.dev/muster/test/control_plane"
+)
+
+const (
+	namespace     = "bench"
+	schedulerName = "muster" // in every case, so that all start from equal state
+	writers       = 64
+)
+
+var listOne = metav1.ListOptions{Limit: 1}
+
+// poster writes objects to the server, many at once, each encoded beforehand by its caller.
+type poster struct {
+	client *http.Client
+	base   string
+}
+
+func newPoster(c *controlplane.Cluster) (*poster, error) {
+	client, err := plainClient(c, writers)
+	return &poster{client, c.URL}, err
+}
+
+func encode(object runtime.Object, version schema.GroupVersion, kind string) ([]byte, error) {
+	object.GetObjectKind().SetGroupVersionKind(version.WithKind(kind))
+	return runtime.Encode(serializer.NewSerializer(scheme.Scheme, scheme.Scheme), object)
+}
+
+func (p *poster) post(path string, body []byte) error {
+	request, err := http.NewRequest(http.MethodPost, p.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header["Content-Type"] = []string{protobuf}
+	request.Header["Accept"] = []string{protobuf}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusCreated {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		return fmt.Errorf("POST %s: %s: %q", path, response.Status, text)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+// inParallel runs fn for 0..n-1 on 64 writers and returns the first error.
+func inParallel(n int, fn func(i int) error) error {
+	work := make(chan int, writers)
+	failures := make(chan error, writers)
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for i := range work {
+				if err := fn(i); err != nil {
+					select {
+					case failures <- err:
+					default:
+					}
+				}
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	group.Wait()
+	select {
+	case err := <-failures:
+		return err
+	default:
+		return nil
+	}
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+
+func makeNode(i int) *corev1.Node {
+	room := corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("32"),
+		corev1.ResourceMemory: resource.MustParse("256Gi"),
+		corev1.ResourcePods:   resource.MustParse("110"),
+	}
+	name := nodeName(i)
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+			"kubernetes.io/hostname":      name,
+			"kubernetes.io/os":            "linux",
+			"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i%3),
+		}},
+		Status: corev1.NodeStatus{Capacity: room, Allocatable: room},
+	}
+}
+
+// makePod asks for 100m and 128Mi; with a node it is bound from the start.
+func makePod(name, node string) *corev1.Pod {
+	requests := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi"),
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{"app": "bench"}},
+		Spec: corev1.PodSpec{
+			SchedulerName: schedulerName,
+			NodeName:      node,
+			Containers: []corev1.Container{{
+				Name: "main", Image: "example.test/image:1", Resources: corev1.ResourceRequirements{Requests: requests},
+			}},
+		},
+	}
+}
+
+func (p *poster) createNamespace() error {
+	body, err := encode(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+		corev1.SchemeGroupVersion, "Namespace")
+	if err != nil {
+		return err
+	}
+	return p.post("/api/v1/namespaces", body)
+}
+
+func (p *poster) createNodes(n int) error {
+	return inParallel(n, func(i int) error {
+		body, err := encode(makeNode(i), corev1.SchemeGroupVersion, "Node")
+		if err != nil {
+			return err
+		}
+		return p.post("/api/v1/nodes", body)
+	})
+}
+
+func (p *poster) createPod(pod *corev1.Pod) error {
+	body, err := encode(pod, corev1.SchemeGroupVersion, "Pod")
+	if err != nil {
+		return err
+	}
+	return p.post("/api/v1/namespaces/"+namespace+"/pods", body)
+}
+
+func podName(i int) string { return fmt.Sprintf("pod-%d", i) }
+
+func (p *poster) createPods(n int) error {
+	return inParallel(n, func(i int) error { return p.createPod(makePod(podName(i), "")) })
+}
+
+// createBoundPods spreads n pods evenly over the nodes, no scheduler needed.
+func (p *poster) createBoundPods(n, nodes int) error {
+	return inParallel(n, func(i int) error { return p.createPod(makePod(fmt.Sprintf("bound-%d", i), nodeName(i%nodes))) })
+}
+
+// bindings are encoded before the clock starts: one pod each, over all nodes in turn.
+func bindings(n, nodes int) ([][]byte, error) {
+	all := make([][]byte, n)
+	for i := range all {
+		body, err := encode(&corev1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Name: podName(i), Namespace: namespace},
+			Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName(i % nodes)},
+		}, corev1.SchemeGroupVersion, "Binding")
+		if err != nil {
+			return nil, err
+		}
+		all[i] = body
+	}
+	return all, nil
+}
+
+func (p *poster) bind(i int, body []byte) error {
+	return p.post("/api/v1/namespaces/"+namespace+"/pods/"+podName(i)+"/binding", body)
+}
+
+// arrive creates n pods at an even rate, whatever the server takes for each, and returns when each was sent.
+// done, if any, is called after each creation.
+func (p *poster) arrive(ctx context.Context, n int, rate float64, done func(i int) error) ([]time.Time, error) {
+	created := make([]time.Time, n)
+	start := time.Now()
+	work := make(chan int, n)
+	failures := make(chan error, n)
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for i := range work {
+				err := p.createPod(makePod(podName(i), ""))
+				if err == nil && done != nil {
+					err = done(i)
+				}
+				if err != nil {
+					failures <- err
+				}
+			}
+		})
+	}
+	for i := range n {
+		due := start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
+		select {
+		case <-time.After(time.Until(due)):
+		case <-ctx.Done():
+		}
+		// The plan's time, not the sender's: where the server cannot keep up, that wait counts too.
+		created[i] = due
+		work <- i
+	}
+	close(work)
+	group.Wait()
+	close(failures)
+	return created, <-failures
+}

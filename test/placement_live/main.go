@@ -1,0 +1,134 @@
+// Command placement_live measures placement on a real API server, in one run: the server's own bind limit with no
+// scheduler, Muster, and kube-scheduler, each on a fresh control plane in equal state. `./dev bench` runs it.
+//
+// It wants $MUSTER_CONTROL_PLANE (or $KUBEBUILDER_ASSETS) and $MUSTER_BIN. Results go to standard output, progress
+// to standard error.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+type options struct {
+	nodes, pods, boundPods, repeats int
+	rate                            float64
+	coldStart, defaultPlugins, keep bool
+	cases, musterOptions            []string
+	manifests                       string
+	settle, limit                   time.Duration
+}
+
+var caseNames = map[string]string{"limit": caseLimit, "muster": caseMuster, "kube-scheduler": caseKubeScheduler}
+
+func parse(args []string) (o options, output string, err error) {
+	flags := flag.NewFlagSet("placement_live", flag.ContinueOnError)
+	small := flags.Bool("small", false, "a quick check of the harness: 100 nodes, 500 pods, 1,000 bound ones")
+	flags.IntVar(&o.nodes, "nodes", 5000, "nodes (32 CPU, 256Gi, 110 pods)")
+	flags.IntVar(&o.pods, "pods", 10000, "pods to place (100m, 128Mi)")
+	flags.IntVar(&o.boundPods, "bound-pods", 50000, "pods bound before a cold start")
+	flags.IntVar(&o.repeats, "repeats", 0, "how often each case is run, in turns (default 1; 3 for cold starts)")
+	flags.Float64Var(&o.rate, "rate", 0, "pods that arrive a second; 0: all are there before the scheduler starts")
+	flags.BoolVar(&o.coldStart, "cold-start", false, "measure the first bind on a full cluster, and memory")
+	flags.BoolVar(&o.defaultPlugins, "default-plugins", false,
+		"kube-scheduler with its default plugins (default: with those that Muster has)")
+	flags.BoolVar(&o.keep, "keep", false, "keep the clusters' folders (logs, data)")
+	cases := flags.String("cases", "limit,muster,kube-scheduler", "what to measure, in this order")
+	config := flags.String("muster-options", "", "MusterConfiguration fields, as 'bindsInFlight: 64; threads: 1'")
+	flags.StringVar(&o.manifests, "manifests", defaultManifests(), "kustomize base that installs Muster")
+	flags.DurationVar(&o.settle, "settle", time.Second, "pause before each measurement")
+	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "time allowed for all binds of a run")
+	flags.StringVar(&output, "o", "table", "table or json")
+	if err = flags.Parse(args); err != nil {
+		return o, "", err
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if *small {
+		for name, value := range map[string]string{"nodes": "100", "pods": "500", "bound-pods": "1000", "repeats": "1"} {
+			if !given[name] {
+				_ = flags.Set(name, value)
+			}
+		}
+	}
+	if o.repeats == 0 {
+		o.repeats = 1
+		if o.coldStart {
+			o.repeats = 3
+		}
+	}
+	for _, name := range strings.Split(*cases, ",") {
+		kind, known := caseNames[name]
+		if !known {
+			return o, "", fmt.Errorf("-cases: unknown %q; want limit, muster or kube-scheduler", name)
+		}
+		o.cases = append(o.cases, kind)
+	}
+	for _, field := range strings.Split(*config, ";") {
+		if field = strings.TrimSpace(field); field != "" {
+			o.musterOptions = append(o.musterOptions, field)
+		}
+	}
+	switch {
+	case output != "table" && output != "json":
+		err = fmt.Errorf("-o: want table or json, not %q", output)
+	case o.nodes < 1 || o.pods < 2 || o.boundPods < 0 || o.repeats < 1 || o.rate < 0:
+		err = fmt.Errorf("want at least one node, two pods, one repeat and no negative number")
+	case flags.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		return o, "", err
+	}
+	o.manifests, err = filepath.Abs(o.manifests)
+	return o, output, err
+}
+
+// burst measures every case as often as asked, in turns.
+func burst(o options) (report, error) {
+	result := report{Nodes: o.nodes, Pods: o.pods, Rate: o.rate, DefaultPlugins: o.defaultPlugins}
+	for range o.repeats {
+		for _, kind := range o.cases {
+			one, err := measure(kind, o)
+			if err != nil {
+				return result, fmt.Errorf("%s: %w", kind, err)
+			}
+			result.Runs = append(result.Runs, one)
+			progress("%s: %.0f pods/s", kind, one.Throughput)
+		}
+	}
+	result.compare()
+	return result, nil
+}
+
+func main() {
+	o, output, err := parse(os.Args[1:])
+	if err != nil {
+		if err != flag.ErrHelp {
+			fmt.Fprintln(os.Stderr, "placement_live:", err)
+		}
+		os.Exit(2)
+	}
+	var result interface{ table() string }
+	if o.coldStart {
+		result, err = coldStart(o)
+	} else {
+		result, err = burst(o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "placement_live:", err)
+		os.Exit(1)
+	}
+	if output == "table" {
+		fmt.Print(result.table())
+		return
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(result)
+}
