@@ -1,6 +1,8 @@
 #include "scheduler/runtime/real_event_loop.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 
 #include "absl/time/clock.h"
 
@@ -72,14 +74,17 @@ void RealEventLoop::Run() {
         wake_.wait_until(lock, Deadline(timers_.begin()->first.first), ready);
       }
       waiting_ = false;
-      if (stopped_) return;
+      if (std::exchange(stopped_, false)) return;
       batch.swap(posted_);
     }
-    for (auto& fn : batch) {
-      fn();
-      fn = nullptr;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      std::exchange(batch[i], nullptr)();
       std::lock_guard lock(mutex_);
-      if (stopped_) return;
+      if (!stopped_) continue;
+      posted_.insert(posted_.begin(), std::make_move_iterator(batch.begin() + static_cast<ptrdiff_t>(i) + 1),
+                     std::make_move_iterator(batch.end()));
+      stopped_ = false;
+      return;
     }
     batch.clear();
     RunDueTimers();

@@ -29,7 +29,8 @@ class RealEventLoop final : public EventLoop {
 
   // Runs what is asked for on the calling thread, which is then the decision thread, until Stop().
   void Run();
-  // Ends Run() after the function at work; what has not run stays unrun. Any thread.
+  // Ends Run() (this one, or else the next) after the function at work; what has not run by then
+  // waits for the next Run(). Any thread.
   void Stop();
 
  private:

@@ -62,13 +62,19 @@ TEST(RealEventLoopTest, PostsOfAThreadKeepTheirOrder) {
   }
 }
 
-TEST(RealEventLoopTest, StopLeavesTheRestUnrun) {
+TEST(RealEventLoopTest, StopLeavesTheRestToTheNextRun) {
   RealEventLoop loop;
-  bool ran = false;
+  std::vector<int> ran;
   loop.Post([&] { loop.Stop(); });
-  loop.Post([&] { ran = true; });
+  loop.Post([&] { ran.push_back(1); });
   loop.Run();
-  EXPECT_FALSE(ran);
+  EXPECT_THAT(ran, ElementsAre());
+  loop.Post([&] {
+    ran.push_back(2);
+    loop.Stop();
+  });
+  loop.Run();
+  EXPECT_THAT(ran, ElementsAre(1, 2));
 }
 
 }  // namespace
