@@ -1,0 +1,288 @@
+// The placement harness, in memory: the real engine on the simulated API server, in real time.
+//
+// Prints throughput, create-to-bound and decision times, CPU a pod and memory.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/bench_cluster.h"
+#include "nlohmann/json.hpp"
+#include "plugins/all.h"
+#include "scheduler/command/arguments.h"
+#include "scheduler/engine/scheduler.h"
+#include "scheduler/framework/config/config.h"
+#include "scheduler/runtime/decision_log.h"
+#include "scheduler/runtime/metrics.h"
+#include "scheduler/runtime/real_event_loop.h"
+#include "scheduler/sim/sim_api_server.h"
+
+namespace muster {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+double Seconds(Steady::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+struct Flags {
+  uint64_t nodes = 1000, pods = 10'000, shapes = 8, rate = 0, threads = 1, seed = 1, binds = 128, timeout = 300;
+  std::string kind = "repeated", output = "table", config;
+};
+
+// The real loop, which times each decision: from the clock being read at its start to the engine's
+// telling what it cost.
+class MeteredLoop final : public EventLoop {
+ public:
+  Time Now() const override {
+    last_read_ = Steady::now();
+    return loop_.Now();
+  }
+  TimerId At(Time when, std::function<void()> fn) override { return loop_.At(when, std::move(fn)); }
+  void Cancel(TimerId id) override { loop_.Cancel(id); }
+  void Post(std::function<void()> fn) override { loop_.Post(std::move(fn)); }
+  void Spend(Duration) override { decisions_.push_back(Seconds(Steady::now() - last_read_)); }
+
+  void Run() { loop_.Run(); }
+  void Stop() { loop_.Stop(); }
+  std::vector<double>& decisions() { return decisions_; }
+
+ private:
+  RealEventLoop loop_;
+  mutable Steady::time_point last_read_;
+  std::vector<double> decisions_;
+};
+
+// Notes when pods are created and bound.
+class Stopwatch final : public SimApiServer::Observer {
+ public:
+  void OnPod(const PodPtr& before, const PodPtr& after) override {
+    if (after == nullptr) return;
+    if (before == nullptr) {
+      created_[after->name] = Steady::now();
+    } else if (before->node.empty() && !after->node.empty()) {
+      last_bound_ = Steady::now();
+      latencies_.push_back(Seconds(last_bound_ - created_[after->name]));
+    }
+  }
+  void OnNode(const NodePtr&, const NodePtr&) override {}
+
+  Steady::time_point last_bound() const { return last_bound_; }
+  std::vector<double>& latencies() { return latencies_; }
+
+ private:
+  absl::flat_hash_map<std::string, Steady::time_point> created_;
+  Steady::time_point last_bound_;
+  std::vector<double> latencies_;
+};
+
+struct Quantiles {
+  double p50 = 0, p90 = 0, p99 = 0, p999 = 0, mean = 0;
+};
+
+Quantiles QuantilesOf(std::vector<double>& samples) {
+  if (samples.empty()) return {};
+  std::sort(samples.begin(), samples.end());
+  const auto at = [&](double q) {
+    return samples[static_cast<size_t>(std::ceil(q * static_cast<double>(samples.size()))) - 1];
+  };
+  double sum = 0;
+  for (double sample : samples) sum += sample;
+  return {at(0.5), at(0.9), at(0.99), at(0.999), sum / static_cast<double>(samples.size())};
+}
+
+struct Usage {
+  double cpu = 0;        // seconds, user and system
+  int64_t peak_kib = 0;  // resident
+};
+
+Usage UsageNow() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {seconds(use.ru_utime) + seconds(use.ru_stime), use.ru_maxrss};
+}
+
+// Which shape the i-th pod has.
+size_t ShapeOf(const Flags& flags, size_t i) {
+  const size_t own = flags.shapes + i;
+  if (flags.kind == "distinct") return own;
+  if (flags.kind == "mix" && i % 2 == 1) return own;
+  return i % flags.shapes;
+}
+
+std::vector<Pod> MakePods(const Flags& flags) {
+  std::vector<std::shared_ptr<const PodSpec>> shared;
+  for (size_t shape = 0; shape < flags.shapes; ++shape) shared.push_back(BenchSpec(shape));
+  std::vector<Pod> pods(flags.pods);
+  for (size_t i = 0; i < pods.size(); ++i) {
+    const size_t shape = ShapeOf(flags, i);
+    pods[i].name = absl::StrFormat("pod-%07d", i);
+    pods[i].spec = shape < shared.size() ? shared[shape] : BenchSpec(shape);
+  }
+  return pods;
+}
+
+struct Report {
+  size_t bound = 0;
+  double seconds = 0, cpu = 0;
+  int64_t peak_kib = 0;
+  Quantiles create_to_bound, decision;
+  size_t decisions = 0;
+};
+
+absl::StatusOr<Report> Measure(const Flags& flags) {
+  const Registry registry = AllPlugins();
+  Configuration config = DefaultConfiguration(registry);
+  if (!flags.config.empty()) {
+    auto loaded = LoadConfiguration(flags.config, registry);
+    if (!loaded.ok()) return loaded.status();
+    config = *std::move(loaded);
+  }
+  config.muster.binds_in_flight = static_cast<int32_t>(flags.binds);
+
+  MeteredLoop loop;
+  SimApiServer::Options server_options;
+  server_options.request_latency = server_options.watch_latency = absl::ZeroDuration();
+  server_options.keep_events = false;
+  SimApiServer server(loop, server_options);
+  Stopwatch stopwatch;
+  server.AddObserver(&stopwatch);
+  for (size_t i = 0; i < flags.nodes; ++i) {
+    if (auto status = server.CreateNode(*BenchNode(i)); !status.ok()) return status;
+  }
+  DecisionLog log;
+  Metrics metrics;
+  SchedulerOptions options;
+  options.threads = static_cast<int>(flags.threads);
+  options.seed = flags.seed;
+  auto scheduler = Scheduler::Create(config, registry, options, loop, server, log, &metrics);
+  if (!scheduler.ok()) return scheduler.status();
+
+  std::vector<Pod> pods = MakePods(flags);
+  size_t created = 0;
+  Steady::time_point start;
+  double cpu_before = 0;
+  const auto create_due = [&](auto&& self) -> void {
+    const double due = flags.rate == 0 ? static_cast<double>(pods.size())
+                                       : static_cast<double>(flags.rate) * Seconds(Steady::now() - start) + 1;
+    for (; created < pods.size() && static_cast<double>(created) < due; ++created)
+      (void)server.CreatePod(std::move(pods[created]));
+    if (created < pods.size()) loop.After(absl::Milliseconds(1), [self] { self(self); });
+  };
+  // Everything is bound, or what is left fits nowhere, or time is up.
+  const auto watch_end = [&](auto&& self) -> void {
+    const bool settled = created == pods.size() && (*scheduler)->Idle() && server.Idle();
+    if (stopwatch.latencies().size() == pods.size() || settled ||
+        Seconds(Steady::now() - start) > static_cast<double>(flags.timeout))
+      return loop.Stop();
+    loop.After(absl::Milliseconds(20), [self] { self(self); });
+  };
+  const auto begin = [&](auto&& self) -> void {
+    if (!(*scheduler)->synced()) return loop.Post([self] { self(self); });
+    loop.decisions().clear();
+    cpu_before = UsageNow().cpu;
+    start = Steady::now();
+    create_due(create_due);
+    loop.After(absl::Milliseconds(20), [watch_end] { watch_end(watch_end); });
+  };
+  (*scheduler)->Start();
+  loop.Post([begin] { begin(begin); });
+  loop.Run();
+
+  Report report;
+  const Usage usage = UsageNow();
+  report.bound = stopwatch.latencies().size();
+  report.seconds = report.bound == 0 ? 0 : Seconds(stopwatch.last_bound() - start);
+  report.cpu = usage.cpu - cpu_before;
+  report.peak_kib = usage.peak_kib;
+  report.decisions = loop.decisions().size();
+  report.create_to_bound = QuantilesOf(stopwatch.latencies());
+  report.decision = QuantilesOf(loop.decisions());
+  return report;
+}
+
+void PrintTable(const Flags& flags, const Report& r) {
+  const double pods = static_cast<double>(std::max<size_t>(r.bound, 1));
+  const auto line = [](const char* name, const Quantiles& q, double scale, const char* unit) {
+    std::cout << absl::StreamFormat("%-16s p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  mean %.3f %s\n", name,
+                                    q.p50 * scale, q.p90 * scale, q.p99 * scale, q.p999 * scale, q.mean * scale, unit);
+  };
+  std::cout << absl::StreamFormat(
+      "%d nodes, %d pods (%s), %s, %d thread(s), in memory\n", flags.nodes, flags.pods, flags.kind,
+      flags.rate == 0 ? std::string("all at once") : absl::StrCat(flags.rate, " a second"), flags.threads);
+  std::cout << absl::StreamFormat("%-16s %d of %d\n", "bound", r.bound, flags.pods);
+  std::cout << absl::StreamFormat("%-16s %.0f pods/s\n", "throughput", r.seconds > 0 ? pods / r.seconds : 0);
+  line("create to bound", r.create_to_bound, 1e3, "ms");
+  line("decision", r.decision, 1e6, "us");
+  std::cout << absl::StreamFormat("%-16s %.1f us (the API server in memory included)\n", "CPU a pod",
+                                  1e6 * r.cpu / pods);
+  std::cout << absl::StreamFormat("%-16s %.1f MiB at most\n", "memory", static_cast<double>(r.peak_kib) / 1024);
+}
+
+void PrintJson(const Flags& flags, const Report& r) {
+  const double pods = static_cast<double>(std::max<size_t>(r.bound, 1));
+  const auto quantiles = [](const Quantiles& q) {
+    return nlohmann::ordered_json{{"p50", q.p50}, {"p90", q.p90}, {"p99", q.p99}, {"p99.9", q.p999}, {"mean", q.mean}};
+  };
+  const nlohmann::ordered_json json = {
+      {"mode", "memory"},
+      {"nodes", flags.nodes},
+      {"pods", flags.pods},
+      {"kind", flags.kind},
+      {"rate", flags.rate},
+      {"threads", flags.threads},
+      {"bound", r.bound},
+      {"decisions", r.decisions},
+      {"seconds", r.seconds},
+      {"podsPerSecond", r.seconds > 0 ? pods / r.seconds : 0},
+      {"createToBoundSeconds", quantiles(r.create_to_bound)},
+      {"decisionSeconds", quantiles(r.decision)},
+      {"cpuSecondsPerPod", r.cpu / pods},
+      {"peakMemoryBytes", r.peak_kib * 1024},
+  };
+  std::cout << json.dump(2) << "\n";
+}
+
+int Run(int argc, char** argv) {
+  Flags flags;
+  Arguments arguments("placement [flags]", "Measures the engine on an API server in memory.");
+  constexpr uint64_t kMany = 10'000'000;
+  arguments.Number("--nodes", "N", "nodes of the cluster", 1, kMany, &flags.nodes);
+  arguments.Number("--pods", "N", "pods to place", 1, kMany, &flags.pods);
+  arguments.Choice("--kind", {"repeated", "distinct", "mix"}, "whether pods share shapes", &flags.kind);
+  arguments.Number("--shapes", "N", "shapes that repeated pods share", 1, kMany, &flags.shapes);
+  arguments.Number("--rate", "N", "pods created a second; 0: all at once", 0, kMany, &flags.rate);
+  arguments.Number("--threads", "N", "threads that decide", 1, 256, &flags.threads);
+  arguments.Number("--binds-in-flight", "N", "binds under way at once", 1, 10'000, &flags.binds);
+  arguments.Number("--seed", "N", "decides ties", 0, UINT64_MAX, &flags.seed);
+  arguments.Number("--timeout", "SECONDS", "ends the run", 1, 36'000, &flags.timeout);
+  arguments.Text("--config", "FILE", "the scheduler's configuration", &flags.config);
+  arguments.Choice("-o, --output", {"table", "json"}, "how to print", &flags.output);
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  if (const auto exit = arguments.Parse(args, std::cout, std::cerr)) return *exit;
+  const absl::StatusOr<Report> report = Measure(flags);
+  if (!report.ok()) {
+    std::cerr << report.status().message() << "\n";
+    return kExitBadInput;
+  }
+  flags.output == "json" ? PrintJson(flags, *report) : PrintTable(flags, *report);
+  return kExitOk;
+}
+
+}  // namespace
+}  // namespace muster
+
+int main(int argc, char** argv) { return muster::Run(argc, argv); }
