@@ -6,8 +6,8 @@ namespace muster {
 namespace {
 
 constexpr int64_t kMiB = 1024 * 1024;
-constexpr int64_t kLeast = 23 * kMiB;              // sums up to this score 0
-constexpr int64_t kMostPerImage = 1000 * kMiB;     // sums from this times the images on score 100
+constexpr int64_t kLeast = 23 * kMiB;           // sums up to this score 0
+constexpr int64_t kMostPerImage = 1000 * kMiB;  // sums from this times the images on score 100
 
 int64_t ScoreOf(int64_t sum, int64_t images) {
   const int64_t most = kMostPerImage * images;
@@ -28,8 +28,8 @@ std::string NormalizedImageName(std::string_view name) {
   return normalized;
 }
 
-absl::Status ImageLocality::Score(const PodInfo& pod, const Snapshot& snap, const CycleState&,
-                                  const NodeSet& feasible, WordRange range, int64_t* out) const {
+absl::Status ImageLocality::Score(const PodInfo& pod, const Snapshot& snap, const CycleState&, const NodeSet& feasible,
+                                  WordRange range, int64_t* out) const {
   const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
   const int64_t images = pod.spec->image_count;
   std::fill(out + begin, out + end, 0);

@@ -17,7 +17,8 @@ bool LowerAlphanumeric(char c) { return Alphanumeric(c) && !absl::ascii_isupper(
 
 bool IsName(std::string_view name) {
   return !name.empty() && Alphanumeric(name.front()) && Alphanumeric(name.back()) &&
-         std::all_of(name.begin(), name.end(), [](char c) { return Alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return Alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 // Dot-separated parts of lower case letters, digits and inner dashes.

@@ -26,7 +26,7 @@ struct Preference {
 };
 
 struct State final : PluginState {
-  std::optional<Filters> filters;                     // from PreFilter
+  std::optional<Filters> filters;                      // from PreFilter
   std::optional<std::vector<Preference>> preferences;  // from PreScore
 };
 

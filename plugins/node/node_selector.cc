@@ -56,8 +56,9 @@ void ExpressionErrors(const Requirement& r, const std::string& path, std::vector
     errors.push_back(absl::StrCat(path, ".", AsAbsl(field), ": Invalid value: ", value, ": ", AsAbsl(why)));
   };
   if (r.op == Operator::kInvalid) {
-    errors.push_back(absl::StrCat(path, ".operator: Unsupported value: ", Quoted(Text(r)),
-                                  ": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\""));
+    errors.push_back(
+        absl::StrCat(path, ".operator: Unsupported value: ", Quoted(Text(r)),
+                     ": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\", \"Gt\", \"Lt\""));
     return;
   }
   if (const auto key_errors = LabelKeyErrors(r.key); !key_errors.empty()) {
@@ -96,11 +97,10 @@ void ExpressionErrors(const Requirement& r, const std::string& path, std::vector
 
 void FieldErrors(const Requirement& r, const std::string& path, std::vector<std::string>& errors) {
   if (r.op != Operator::kIn && r.op != Operator::kNotIn) {
-    errors.push_back(absl::StrCat(path, ".operator: Unsupported value: ", Quoted(Text(r)),
-                                  ": supported values: \"In\", \"NotIn\""));
-  } else if (r.values.size() != 1) {
     errors.push_back(
-        absl::StrCat(path, ".values: Invalid value: ", QuotedList(r.values), ": must have one element"));
+        absl::StrCat(path, ".operator: Unsupported value: ", Quoted(Text(r)), ": supported values: \"In\", \"NotIn\""));
+  } else if (r.values.size() != 1) {
+    errors.push_back(absl::StrCat(path, ".values: Invalid value: ", QuotedList(r.values), ": must have one element"));
   }
 }
 

@@ -9,10 +9,7 @@
 
 namespace muster {
 
-class TaintToleration final : public PreFilterPlugin,
-                              public FilterPlugin,
-                              public PreScorePlugin,
-                              public ScorePlugin {
+class TaintToleration final : public PreFilterPlugin, public FilterPlugin, public PreScorePlugin, public ScorePlugin {
  public:
   std::string_view Name() const override { return "TaintToleration"; }
   ClusterEvents RequeueOn() const override { return kNodeAdded | kNodeTaint | kSelfTolerations; }

@@ -23,8 +23,7 @@ inline bool Tolerates(const Toleration& toleration, const Taint& taint) {
 }
 
 inline bool Tolerates(std::span<const Toleration> tolerations, const Taint& taint) {
-  return std::any_of(tolerations.begin(), tolerations.end(),
-                     [&](const Toleration& t) { return Tolerates(t, taint); });
+  return std::any_of(tolerations.begin(), tolerations.end(), [&](const Toleration& t) { return Tolerates(t, taint); });
 }
 
 // Whether the pod may not be placed on a node that has this taint.

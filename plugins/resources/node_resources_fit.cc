@@ -63,12 +63,11 @@ void ShapeErrors(const std::vector<UtilizationPoint>& shape, const std::string& 
   for (size_t i = 0; i < shape.size(); ++i) {
     const auto [utilization, score] = shape[i];
     if (utilization < 0 || utilization > 100) {
-      errors.push_back(absl::StrCat(path, "[", i, "].utilization: Invalid value: ", utilization,
-                                    ": not in valid range [0, 100]"));
+      errors.push_back(
+          absl::StrCat(path, "[", i, "].utilization: Invalid value: ", utilization, ": not in valid range [0, 100]"));
     }
     if (score < 0 || score > 10) {
-      errors.push_back(
-          absl::StrCat(path, "[", i, "].score: Invalid value: ", score, ": not in valid range [0, 10]"));
+      errors.push_back(absl::StrCat(path, "[", i, "].score: Invalid value: ", score, ": not in valid range [0, 10]"));
     }
   }
 }
@@ -82,8 +81,7 @@ std::vector<std::string> Errors(const NodeResourcesFitArgs& args) {
     const std::string& group = args.ignored_resource_groups[i];
     const std::string path = absl::StrCat("ignoredResourceGroups[", i, "]");
     if (group.find('/') != std::string::npos) {
-      errors.push_back(
-          absl::StrCat(path, ": Invalid value: \"", group, "\": resource group name can't contain '/'"));
+      errors.push_back(absl::StrCat(path, ": Invalid value: \"", group, "\": resource group name can't contain '/'"));
     }
     NameErrors(group, path, errors);
   }
@@ -181,8 +179,8 @@ absl::StatusOr<Outcome> NodeResourcesFit::PreScore(const PodInfo& pod, const Sna
   return Outcome::Success();
 }
 
-absl::Status NodeResourcesFit::Score(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
-                                     const NodeSet&, WordRange range, int64_t* out) const {
+absl::Status NodeResourcesFit::Score(const PodInfo& pod, const Snapshot& snap, const CycleState& state, const NodeSet&,
+                                     WordRange range, int64_t* out) const {
   std::vector<ScoredResource> made;  // only for a profile without this PreScore
   const bool kept = state.Has(slot());
   if (!kept) made = ResolveScored(args_.scoring_strategy.resources, pod.spec->amounts.scored, snap);

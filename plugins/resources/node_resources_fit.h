@@ -11,10 +11,7 @@
 
 namespace muster {
 
-class NodeResourcesFit final : public PreFilterPlugin,
-                               public FilterPlugin,
-                               public PreScorePlugin,
-                               public ScorePlugin {
+class NodeResourcesFit final : public PreFilterPlugin, public FilterPlugin, public PreScorePlugin, public ScorePlugin {
  public:
   static absl::StatusOr<std::unique_ptr<Plugin>> Make(const PluginArgs& args);
 

@@ -16,8 +16,20 @@ namespace muster {
 
 // The extension points, in the order in which a cycle meets them.
 enum class Point : uint8_t {
-  kPreEnqueue, kQueueSort, kPreFilter, kFilter, kPostFilter, kPreScore, kScore, kReserve, kPermit,
-  kPreBind, kBind, kPostBind, kPlacementGenerate, kPlacementScore,
+  kPreEnqueue,
+  kQueueSort,
+  kPreFilter,
+  kFilter,
+  kPostFilter,
+  kPreScore,
+  kScore,
+  kReserve,
+  kPermit,
+  kPreBind,
+  kBind,
+  kPostBind,
+  kPlacementGenerate,
+  kPlacementScore,
 };
 inline constexpr int kPoints = 14;
 
@@ -35,7 +47,7 @@ class Registry {
   struct Entry {
     std::string name;
     Factory make;
-    PluginArgs default_args;  // also tells which alternative of PluginArgs the plugin takes
+    PluginArgs default_args;     // also tells which alternative of PluginArgs the plugin takes
     int32_t default_weight = 0;  // Score weight in the default profile
   };
 

@@ -40,12 +40,16 @@ inline ResourceList MakeResources(Quantities quantities) {
 }
 
 using Values = std::vector<std::string>;
-inline Requirement In(std::string key, Values values) { return {std::move(key), Operator::kIn, std::move(values), "In"}; }
+inline Requirement In(std::string key, Values values) {
+  return {std::move(key), Operator::kIn, std::move(values), "In"};
+}
 inline Requirement NotIn(std::string key, Values values) {
   return {std::move(key), Operator::kNotIn, std::move(values), "NotIn"};
 }
 inline Requirement Exists(std::string key) { return {std::move(key), Operator::kExists, {}, "Exists"}; }
-inline Requirement DoesNotExist(std::string key) { return {std::move(key), Operator::kDoesNotExist, {}, "DoesNotExist"}; }
+inline Requirement DoesNotExist(std::string key) {
+  return {std::move(key), Operator::kDoesNotExist, {}, "DoesNotExist"};
+}
 inline Requirement Gt(std::string key, std::string value) {
   return {std::move(key), Operator::kGt, {std::move(value)}, "Gt"};
 }

@@ -59,8 +59,8 @@ class RunPlugin {
       EXPECT_EQ(of.plugin, 7);
       verdicts[n] = of.code == Code::kUnschedulableAndUnresolvable ? "R: " : "U: ";
       absl::StrAppend(&verdicts[n], absl::StrJoin(of.reasons, ", ", [&](std::string* out, uint32_t id) {
-                        out->append(rejections.texts.Text(id));
-                      }));
+        out->append(rejections.texts.Text(id));
+      }));
     }
     for (const size_t step : {snap.words(), size_t{1}, size_t{2}}) {
       NodeSet fast = snap.all();

@@ -13,10 +13,10 @@ TEST(LabelSyntaxTest, AcceptsWhatTheApiServerAccepts) {
                                  std::string("1-2.x/Y"), long_prefix + "/n"}) {
     EXPECT_TRUE(LabelKeyErrors(key).empty()) << key;
   }
-  for (const std::string& key : {std::string(""), std::string("-a"), std::string("a-"), std::string("a b"), too_long,
-                                 std::string("/a"), std::string("a/"), std::string("a/b/c"), std::string("Upper.com/a"),
-                                 std::string("a..b/c"), std::string("-a.com/c"), std::string("a_b/c"), long_prefix_too + "/n",
-                                 std::string("\xc3\xa4")}) {
+  for (const std::string& key :
+       {std::string(""), std::string("-a"), std::string("a-"), std::string("a b"), too_long, std::string("/a"),
+        std::string("a/"), std::string("a/b/c"), std::string("Upper.com/a"), std::string("a..b/c"),
+        std::string("-a.com/c"), std::string("a_b/c"), long_prefix_too + "/n", std::string("\xc3\xa4")}) {
     EXPECT_FALSE(LabelKeyErrors(key).empty()) << key;
   }
   for (const std::string& value : {std::string(""), std::string("a"), std::string("v1.2_3-x"), long_name}) {

@@ -26,7 +26,9 @@ NodeAffinity Required(std::vector<Requirement> expressions) {
   affinity.required.push_back({std::move(expressions), {}});
   return affinity;
 }
-RunPlugin Affinity(NodeAffinity added = {}) { return RunPlugin(NodeAffinityPlugin::Make(NodeAffinityArgs{std::move(added)})); }
+RunPlugin Affinity(NodeAffinity added = {}) {
+  return RunPlugin(NodeAffinityPlugin::Make(NodeAffinityArgs{std::move(added)}));
+}
 
 TEST(NodeAffinityTest, MatchesLabels) {
   const Requirement odd{"gpu", Operator::kInvalid, {}, "Near"};
@@ -129,9 +131,11 @@ TEST(NodeAffinityTest, PreFilterNarrowsToNamedNodes) {
 }
 
 TEST(NodeAffinityTest, AddsTheConfiguredAffinity) {
-  Snapshot snap = MakeSnapshot({MakeNode("a").Label("zone", "foo").Ptr(), MakeNode("b").Label("zone", "foo").Label("x", "1").Ptr(),
-                                MakeNode("c").Label("x", "1").Ptr(), MakeNode("d").Ptr()});
-  const PodInfoPtr plain = snap.Resolve(MakePod().Spec()), picky = snap.Resolve(MakePod().NodeSelector("x", "1").Spec());
+  Snapshot snap =
+      MakeSnapshot({MakeNode("a").Label("zone", "foo").Ptr(), MakeNode("b").Label("zone", "foo").Label("x", "1").Ptr(),
+                    MakeNode("c").Label("x", "1").Ptr(), MakeNode("d").Ptr()});
+  const PodInfoPtr plain = snap.Resolve(MakePod().Spec()),
+                   picky = snap.Resolve(MakePod().NodeSelector("x", "1").Spec());
   const NodeAffinity zone = Required({In("zone", {"foo"})});
   EXPECT_EQ(Affinity(zone).Filter(*plain, snap), (Texts{"", "", kEnforced, kEnforced}));
   EXPECT_EQ(Affinity(zone).Filter(*picky, snap), (Texts{kNo, "", kEnforced, kEnforced}));  // one reason a node
@@ -141,12 +145,16 @@ TEST(NodeAffinityTest, AddsTheConfiguredAffinity) {
 }
 
 TEST(NodeAffinityTest, ScoresPreferences) {
-  Snapshot snap = MakeSnapshot({MakeNode("a").Label("foo", "bar").Ptr(), MakeNode("b").Label("key", "value").Label("az", "1").Ptr(),
-                                MakeNode("c").Label("foo", "bar").Label("key", "value").Label("az", "1").Ptr(), MakeNode("d").Ptr()});
+  Snapshot snap = MakeSnapshot(
+      {MakeNode("a").Label("foo", "bar").Ptr(), MakeNode("b").Label("key", "value").Label("az", "1").Ptr(),
+       MakeNode("c").Label("foo", "bar").Label("key", "value").Label("az", "1").Ptr(), MakeNode("d").Ptr()});
   NodeAffinity added;
   added.preferred.push_back({3, {{In("az", {"1"})}, {}}});
   const MakePod two = MakePod().Prefer(2, {In("foo", {"bar"})});
-  const MakePod both = MakePod().Prefer(2, {In("foo", {"bar"})}).Prefer(4, {In("key", {"value"})}).Prefer(5, {In("foo", {"bar"}), In("key", {"value"}), In("az", {"1"})});
+  const MakePod both = MakePod()
+                           .Prefer(2, {In("foo", {"bar"})})
+                           .Prefer(4, {In("key", {"value"})})
+                           .Prefer(5, {In("foo", {"bar"}), In("key", {"value"}), In("az", {"1"})});
   struct Case {
     NodeAffinity added;
     MakePod pod;
@@ -179,17 +187,20 @@ TEST(NodeAffinityTest, BrokenPreferencesAreErrors) {
     std::string error;
   };
   constexpr char kSyntax[] =
-      "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+      "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+      "and "
       "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
       "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
   const Case cases[] = {
       {MakePod().Prefer(1, {odd}),
-       "[0].matchExpressions[0].operator: Unsupported value: \"Near\": supported values: \"In\", \"NotIn\", \"Exists\", "
+       "[0].matchExpressions[0].operator: Unsupported value: \"Near\": supported values: \"In\", \"NotIn\", "
+       "\"Exists\", "
        "\"DoesNotExist\", \"Gt\", \"Lt\""},
       {MakePod().Prefer(1, {Exists("a")}).Prefer(1, {In("foo", {"ok", "a b"})}),
        std::string("[1].matchExpressions[0].values[1][foo]: Invalid value: \"a b\": ") + kSyntax},
       {MakePod().Prefer(1, {Gt("foo", "x")}),
-       "[0].matchExpressions[0].values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"},
+       "[0].matchExpressions[0].values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an "
+       "integer"},
       {MakePod().Prefer(1, {In("foo", {})}),
        "[0].matchExpressions[0].values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty"},
       {MakePod().Prefer(1, {}, {In("metadata.name", {"a", "b"})}),
@@ -212,11 +223,15 @@ TEST(NodeAffinityTest, NamesWhatIsWrongWithItsArguments) {
   args.added_affinity = Required({In("foo", {})});
   args.added_affinity.preferred.push_back({1, {{In("", {"a"})}, {}}});
   const std::string error(NodeAffinityPlugin::Make(args).status().message());
-  EXPECT_NE(error.find("addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].values: "),
-            std::string::npos) << error;
-  EXPECT_NE(error.find("addedAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].matchExpressions[0].key: Invalid value: \"\": "
+  EXPECT_NE(error.find("addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]."
+                       "matchExpressions[0].values: "),
+            std::string::npos)
+      << error;
+  EXPECT_NE(error.find("addedAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].matchExpressions[0].key: "
+                       "Invalid value: \"\": "
                        "name part must be non-empty; "),
-            std::string::npos) << error;
+            std::string::npos)
+      << error;
 }
 
 TEST(NodeAffinityTest, KnowsWhichEventsHelp) {

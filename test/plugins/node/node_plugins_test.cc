@@ -69,7 +69,8 @@ TEST(NodeUnschedulableTest, TakesOnlyPodsThatTolerateIt) {
       {MakePod().Tolerate("other"), kNo},
   };
   for (size_t i = 0; i < std::size(cases); ++i) {
-    EXPECT_EQ(Plugged<NodeUnschedulable>().Filter(*snap.Resolve(cases[i].pod.Spec()), snap), (Texts{"", cases[i].verdict}))
+    EXPECT_EQ(Plugged<NodeUnschedulable>().Filter(*snap.Resolve(cases[i].pod.Spec()), snap),
+              (Texts{"", cases[i].verdict}))
         << "case " << i;
   }
 }
@@ -111,7 +112,8 @@ TEST(TolerationsTest, FollowTheApisRules) {
       {toleration("k", Op::kInvalid, "v", true, kOther), false},
       {toleration("k", Op::kGt, "0", true, kOther), false},
   };
-  for (size_t i = 0; i < std::size(cases); ++i) EXPECT_EQ(Tolerates(cases[i].toleration, taint), cases[i].tolerates) << i;
+  for (size_t i = 0; i < std::size(cases); ++i)
+    EXPECT_EQ(Tolerates(cases[i].toleration, taint), cases[i].tolerates) << i;
   // Numeric comparison is behind a feature gate that is off.
   EXPECT_FALSE(Tolerates(toleration("k", Op::kGt, "900", true, kOther), Taint{"k", "950", kNoSchedule}));
 }
@@ -138,12 +140,15 @@ TEST(TaintTolerationTest, RejectsUntoleratedTaints) {
   for (size_t i = 0; i < std::size(cases); ++i) {
     const PodInfoPtr pod = snap.Resolve(cases[i].pod.Spec());
     EXPECT_EQ(Plugged<TaintToleration>().Filter(*pod, snap), cases[i].verdicts) << "case " << i;
-    EXPECT_EQ(Plugged<TaintToleration>().FilterAgain(*pod, snap), cases[i].verdicts) << "case " << i << " without PreFilter";
+    EXPECT_EQ(Plugged<TaintToleration>().FilterAgain(*pod, snap), cases[i].verdicts)
+        << "case " << i << " without PreFilter";
   }
 }
 
 TEST(TaintTolerationTest, PrefersFewerUntoleratedTaints) {
-  const auto prefer = [](MakeNode node, const char* key, const char* value) { return node.Taint(key, kPreferNoSchedule, value); };
+  const auto prefer = [](MakeNode node, const char* key, const char* value) {
+    return node.Taint(key, kPreferNoSchedule, value);
+  };
   const NodePtr none = MakeNode("a").Ptr(), arm = prefer(MakeNode("b"), "cpu", "arm64").Ptr();
   const NodePtr arm_ssd = prefer(prefer(MakeNode("c"), "cpu", "arm64"), "disk", "ssd").Ptr();
   const NodePtr hard = MakeNode("d").Taint("cpu", kNoSchedule, "arm64").Ptr();
@@ -160,7 +165,8 @@ TEST(TaintTolerationTest, PrefersFewerUntoleratedTaints) {
       {MakePod().Tolerate(Equal("cpu", "x86", kPreferNoSchedule)), {100, 50, 0, 100}},
   };
   for (size_t i = 0; i < std::size(cases); ++i) {
-    EXPECT_EQ(Plugged<TaintToleration>().Score(*snap.Resolve(cases[i].pod.Spec()), snap), cases[i].scores) << "case " << i;
+    EXPECT_EQ(Plugged<TaintToleration>().Score(*snap.Resolve(cases[i].pod.Spec()), snap), cases[i].scores)
+        << "case " << i;
   }
 }
 
@@ -242,8 +248,10 @@ TEST(NodePortsTest, SeesPortsThatCameAfterPreFilter) {
 TEST(NodePortsTest, KnowsWhichEventsHelp) {
   const NodePorts plugin;
   const Pod pod = MakePod().HostPort(80).Build();
-  const Pod same = MakePod().Node("n").HostPort(80, "TCP", "127.0.0.1").Build(), other = MakePod().Node("n").HostPort(81).Build();
-  const Pod none = MakePod().Node("n").Build(), pending = MakePod().HostPort(80).Build(), soon = MakePod().Nominated("n").HostPort(80).Build();
+  const Pod same = MakePod().Node("n").HostPort(80, "TCP", "127.0.0.1").Build(),
+            other = MakePod().Node("n").HostPort(81).Build();
+  const Pod none = MakePod().Node("n").Build(), pending = MakePod().HostPort(80).Build(),
+            soon = MakePod().Nominated("n").HostPort(80).Build();
   EXPECT_TRUE(plugin.MayHelp(pod, {.what = kPodRemoved, .old_pod = &same}));
   EXPECT_TRUE(plugin.MayHelp(pod, {.what = kPodRemoved, .old_pod = &soon}));
   EXPECT_FALSE(plugin.MayHelp(pod, {.what = kPodRemoved, .old_pod = &other}));
@@ -296,7 +304,8 @@ TEST(ImageLocalityTest, PrefersNodesThatHaveTheImages) {
   };
   for (size_t i = 0; i < std::size(cases); ++i) {
     Snapshot snap = MakeSnapshot(cases[i].nodes);
-    EXPECT_EQ(Plugged<ImageLocality>().Score(*snap.Resolve(pod(cases[i].images).Spec()), snap), cases[i].scores) << "case " << i;
+    EXPECT_EQ(Plugged<ImageLocality>().Score(*snap.Resolve(pod(cases[i].images).Spec()), snap), cases[i].scores)
+        << "case " << i;
   }
 }
 
@@ -340,7 +349,8 @@ TEST(NodePluginsTest, ClusterFormsAgreeWithTheModel) {
     for (size_t i = below(3); i > 0; --i) port(pod);
     const PodInfoPtr info = snap.Resolve(pod.Spec());
     const Texts unschedulable = Plugged<NodeUnschedulable>().Filter(*info, snap);
-    const Texts taints = Plugged<TaintToleration>().Filter(*info, snap), ports = Plugged<NodePorts>().Filter(*info, snap);
+    const Texts taints = Plugged<TaintToleration>().Filter(*info, snap),
+                ports = Plugged<NodePorts>().Filter(*info, snap);
     RunPlugin score = Plugged<TaintToleration>();
     score.Score(*info, snap);
     for (NodeIndex n = 0; n < snap.size(); ++n) {

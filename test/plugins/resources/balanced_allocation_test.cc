@@ -32,15 +32,30 @@ TEST(BalancedAllocationTest, PrefersWhatThePodEvensOut) {
   const Case cases[] = {
       {"nothing asked for", MakePod(), {Two("a", 4000, 10000)}, {}, {}},
       {"sizes differ", Ask("3", "5000"), {Two("a", 4000, 10000), Two("b", 6000, 10000)}, {}, {68, 75}},
-      {"placed pods", Ask("3", "5000"), {Two("a", 10000, 20000), Two("b", 10000, 20000)}, {three_on_a, both_on_b}, {73, 74}},
+      {"placed pods",
+       Ask("3", "5000"),
+       {Two("a", 10000, 20000), Two("b", 10000, 20000)},
+       {three_on_a, both_on_b},
+       {73, 74}},
       {"both", Ask("3", "5000"), {Two("a", 10000, 20000), Two("b", 10000, 50000)}, {three_on_a, both_on_b}, {73, 70}},
       {"least and most", Ask("0", "5000"), {Two("a", 3000, 5000), Two("b", 3000, 5000)}, {three_on_a}, {100, 50}},
-      {"up to capacity", Ask("3", "0"), {Two("a", 6000, 10000), Two("b", 6000, 10000)}, {three_on_a, both_on_b}, {62, 62}},
-      {"three resources", MakePod().Request("a.com/gpu", 1),
+      {"up to capacity",
+       Ask("3", "0"),
+       {Two("a", 6000, 10000), Two("b", 6000, 10000)},
+       {three_on_a, both_on_b},
+       {62, 62}},
+      {"three resources",
+       MakePod().Request("a.com/gpu", 1),
        {Two("a", 3500, 40000).Room("a.com/gpu", 8), Two("b", 3500, 40000).Room("a.com/gpu", 8)},
-       {MakePod().Node("a").Req({{"cpu", "3"}, {"memory", "5000"}, {"a.com/gpu", "3"}}).Ptr(), both_on_b}, {75, 76}, with_gpu},
-      {"gpu not asked for", Ask("3", "5000"), {Two("a", 3500, 40000).Room("a.com/gpu", 8), Two("b", 3500, 40000)}, {},
-       {56, 56}, with_gpu},
+       {MakePod().Node("a").Req({{"cpu", "3"}, {"memory", "5000"}, {"a.com/gpu", "3"}}).Ptr(), both_on_b},
+       {75, 76},
+       with_gpu},
+      {"gpu not asked for",
+       Ask("3", "5000"),
+       {Two("a", 3500, 40000).Room("a.com/gpu", 8), Two("b", 3500, 40000)},
+       {},
+       {56, 56},
+       with_gpu},
       {"one resource is in balance", Ask("3", "5000"), {MakeNode("a").Cpu(4000), MakeNode("b")}, {}, {75, 75}},
   };
   for (const Case& c : cases) {
@@ -58,7 +73,8 @@ TEST(BalancedAllocationTest, PrefersWhatThePodEvensOut) {
 
 TEST(BalancedAllocationTest, NamesWhatIsWrongWithItsArguments) {
   const auto error = [](std::vector<ResourceWeight> resources) {
-    return std::string(BalancedAllocation::Make(NodeResourcesBalancedAllocationArgs{std::move(resources)}).status().message());
+    return std::string(
+        BalancedAllocation::Make(NodeResourcesBalancedAllocationArgs{std::move(resources)}).status().message());
   };
   EXPECT_EQ(error({{"cpu", 1}, {"cpu", 1}}), "resources[1].name: Duplicate value: \"cpu\"");
   EXPECT_EQ(error({{"cpu", 1}, {"memory", 2}}), "resources[1].weight: Invalid value: 2: must be 1");

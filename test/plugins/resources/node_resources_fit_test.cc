@@ -46,7 +46,8 @@ TEST(NodeResourcesFitTest, ListsEveryShortage) {
       {MakePod().Cpu(11), {}, "R: Insufficient cpu"},
       {MakePod().Cpu(6).Memory(21), {Placed({{"cpu", "5m"}})}, "R: Insufficient cpu, Insufficient memory"},
       {MakePod().Request("ephemeral-storage", 25), {}, "R: Insufficient ephemeral-storage"},
-      {MakePod().Request("ephemeral-storage", 10), {Placed({{"ephemeral-storage", "11"}})},
+      {MakePod().Request("ephemeral-storage", 10),
+       {Placed({{"ephemeral-storage", "11"}})},
        "U: Insufficient ephemeral-storage"},
       {MakePod().Request("a.com/gpu", 5), {}, ""},
       {MakePod().Request("a.com/gpu", 3), {Placed({{"a.com/gpu", "3"}})}, "U: Insufficient a.com/gpu"},
@@ -56,7 +57,8 @@ TEST(NodeResourcesFitTest, ListsEveryShortage) {
       {MakePod().Request("kubernetes.io/thing", 1), {}, "R: Insufficient kubernetes.io/thing"},
       {MakePod().Request("a.com/gpu", 0), {Placed({{"a.com/gpu", "6"}})}, ""},
       // Fixed order: cpu, memory, ephemeral-storage, then the others by name.
-      {MakePod().Request("b.com/x", 1).Request("a.com/x", 1).Request("ephemeral-storage", 21).Memory(21).Cpu(11), {},
+      {MakePod().Request("b.com/x", 1).Request("a.com/x", 1).Request("ephemeral-storage", 21).Memory(21).Cpu(11),
+       {},
        "R: Insufficient cpu, Insufficient memory, Insufficient ephemeral-storage, Insufficient a.com/x, Insufficient "
        "b.com/x"},
       // Init containers run one after the other, sidecars beside everything; overhead comes on top.
@@ -135,29 +137,54 @@ void CheckScores(Type type, const std::vector<ScoreCase>& cases, std::vector<Uti
 
 TEST(NodeResourcesFitTest, LeastAllocated) {
   const MakeNode a = Two("a", 10, 20000), b = Two("b", 10, 20000);
-  CheckScores(
-      Type::kLeastAllocated,
-      {
-          {"empty", Ask("0", "0"), {Two("a", 4, 10000), Two("b", 4, 10000)}, {}, {100, 100}},
-          {"sizes differ", Ask("3", "5000"), {Two("a", 4, 10000), Two("b", 6, 10000)}, {}, {37, 50}},
-          {"only placed pods ask", Ask("0", "0"), {a, b}, {On("a", "6", "0"), On("b", "6", "5000")}, {70, 57}},
-          {"all ask", Ask("3", "5000"), {a, b}, {On("a", "3", "0"), On("b", "3", "5000")}, {57, 45}},
-          {"all ask, sizes differ", Ask("3", "5000"), {a, Two("b", 10, 50000)}, {On("a", "3", "0"), On("b", "3", "5000")},
-           {57, 60}},
-          {"cpu overcommitted", Ask("3", "0"), {Two("a", 4, 10000), Two("b", 4, 10000)},
-           {On("a", "3", "0"), On("b", "3", "5000")}, {50, 25}},
-          {"nothing allocatable", Ask("0", "0"), {MakeNode("a"), MakeNode("b")}, {On("a", "3", "0")}, {0, 0}},
-          {"weights", Ask("3", "5000"), {Two("a", 4, 10000), Two("b", 6, 10000)}, {}, {41, 50},
-           {{"memory", 2}, {"cpu", 1}}},
-          {"extended, not asked for", Ask("3", "5000"), {Two("a", 6, 10000), Two("b", 6, 10000).Room("a.com/gpu", 4)},
-           {}, {50, 50}, {kGpu2, {"cpu", 1}, {"memory", 1}}},
-          {"extended, asked for", MakePod().Req({{"cpu", "3"}, {"memory", "5000"}, {"a.com/gpu", "2"}}),
-           {Two("a", 6, 10000).Room("a.com/gpu", 4), Two("b", 6, 10000).Room("a.com/gpu", 10)}, {}, {50, 60},
-           {{"a.com/gpu", 1}, {"cpu", 1}, {"memory", 1}}},
-          {"ephemeral-storage counts unasked", Ask("0", "0"), {Two("a", 4, 1).Room("ephemeral-storage", 10)},
-           {MakePod().Node("a").Request("ephemeral-storage", 5).Ptr()}, {50}, {{"ephemeral-storage", 1}}},
-          {"a name that is no resource", Ask("1", "0"), {Two("a", 4, 10)}, {}, {75}, {{"storage", 5}, {"cpu", 1}, {"pods", 1}}},
-      });
+  CheckScores(Type::kLeastAllocated,
+              {
+                  {"empty", Ask("0", "0"), {Two("a", 4, 10000), Two("b", 4, 10000)}, {}, {100, 100}},
+                  {"sizes differ", Ask("3", "5000"), {Two("a", 4, 10000), Two("b", 6, 10000)}, {}, {37, 50}},
+                  {"only placed pods ask", Ask("0", "0"), {a, b}, {On("a", "6", "0"), On("b", "6", "5000")}, {70, 57}},
+                  {"all ask", Ask("3", "5000"), {a, b}, {On("a", "3", "0"), On("b", "3", "5000")}, {57, 45}},
+                  {"all ask, sizes differ",
+                   Ask("3", "5000"),
+                   {a, Two("b", 10, 50000)},
+                   {On("a", "3", "0"), On("b", "3", "5000")},
+                   {57, 60}},
+                  {"cpu overcommitted",
+                   Ask("3", "0"),
+                   {Two("a", 4, 10000), Two("b", 4, 10000)},
+                   {On("a", "3", "0"), On("b", "3", "5000")},
+                   {50, 25}},
+                  {"nothing allocatable", Ask("0", "0"), {MakeNode("a"), MakeNode("b")}, {On("a", "3", "0")}, {0, 0}},
+                  {"weights",
+                   Ask("3", "5000"),
+                   {Two("a", 4, 10000), Two("b", 6, 10000)},
+                   {},
+                   {41, 50},
+                   {{"memory", 2}, {"cpu", 1}}},
+                  {"extended, not asked for",
+                   Ask("3", "5000"),
+                   {Two("a", 6, 10000), Two("b", 6, 10000).Room("a.com/gpu", 4)},
+                   {},
+                   {50, 50},
+                   {kGpu2, {"cpu", 1}, {"memory", 1}}},
+                  {"extended, asked for",
+                   MakePod().Req({{"cpu", "3"}, {"memory", "5000"}, {"a.com/gpu", "2"}}),
+                   {Two("a", 6, 10000).Room("a.com/gpu", 4), Two("b", 6, 10000).Room("a.com/gpu", 10)},
+                   {},
+                   {50, 60},
+                   {{"a.com/gpu", 1}, {"cpu", 1}, {"memory", 1}}},
+                  {"ephemeral-storage counts unasked",
+                   Ask("0", "0"),
+                   {Two("a", 4, 1).Room("ephemeral-storage", 10)},
+                   {MakePod().Node("a").Request("ephemeral-storage", 5).Ptr()},
+                   {50},
+                   {{"ephemeral-storage", 1}}},
+                  {"a name that is no resource",
+                   Ask("1", "0"),
+                   {Two("a", 4, 10)},
+                   {},
+                   {75},
+                   {{"storage", 5}, {"cpu", 1}, {"pods", 1}}},
+              });
 }
 
 TEST(NodeResourcesFitTest, MissingRequestsCountTheDefaults) {
@@ -180,7 +207,11 @@ TEST(NodeResourcesFitTest, MostAllocated) {
                   {"only placed pods ask", Ask("0", "0"), {a, b}, {On("a", "6", "0"), On("b", "6", "5000")}, {30, 42}},
                   {"all ask", Ask("3", "5000"), {a, b}, {On("a", "3", "0"), On("b", "3", "5000")}, {42, 55}},
                   {"full", Ask("5", "9000"), {Two("a", 5, 10000), Two("b", 10, 9000)}, {}, {95, 75}},
-                  {"weights", Ask("3", "5000"), {Two("a", 4, 10000), Two("b", 6, 10000)}, {}, {58, 50},
+                  {"weights",
+                   Ask("3", "5000"),
+                   {Two("a", 4, 10000), Two("b", 6, 10000)},
+                   {},
+                   {58, 50},
                    {{"memory", 2}, {"cpu", 1}}},
               });
 }
@@ -189,8 +220,11 @@ TEST(NodeResourcesFitTest, RequestedToCapacityRatio) {
   const std::vector<ScoreCase> cases = {
       {"empty", Ask("0", "0"), {Two("a", 4, 10000), Two("b", 4, 10000)}, {}, {100, 100}},
       {"sizes differ", Ask("3", "5000"), {Two("a", 4, 10000), Two("b", 6, 10000)}, {}, {38, 50}},
-      {"placed pods ask", Ask("0", "0"), {Two("a", 4, 10000), Two("b", 6, 10000)},
-       {On("a", "3", "5000"), On("b", "3", "5000")}, {38, 50}},
+      {"placed pods ask",
+       Ask("0", "0"),
+       {Two("a", 4, 10000), Two("b", 6, 10000)},
+       {On("a", "3", "5000"), On("b", "3", "5000")},
+       {38, 50}},
   };
   CheckScores(Type::kRequestedToCapacityRatio, cases, {{0, 10}, {100, 0}});
   const MakeNode a = Two("a", 4, 10000).Room("a.com/x", 8), b = Two("b", 4, 10000).Room("a.com/x", 4);
@@ -198,11 +232,19 @@ TEST(NodeResourcesFitTest, RequestedToCapacityRatio) {
   const std::vector<ScoreCase> packing = {
       {"not asked for", Ask("0", "0"), {a, b}, {}, {0, 0}, x},
       {"emptier first", MakePod().Request("a.com/x", 2), {a, b}, {}, {25, 50}, x},
-      {"with a pod there", MakePod().Request("a.com/x", 2), {a, b}, {MakePod().Node("b").Request("a.com/x", 2).Ptr()},
-       {25, 100}, x},
+      {"with a pod there",
+       MakePod().Request("a.com/x", 2),
+       {a, b},
+       {MakePod().Node("b").Request("a.com/x", 2).Ptr()},
+       {25, 100},
+       x},
       {"too much is as good as all", MakePod().Request("a.com/x", 5), {a, b}, {}, {62, 100}, x},
       // A resource that scores 0 has no say in the mean.
-      {"zero left out", MakePod().Req({{"cpu", "0"}, {"memory", "0"}, {"a.com/x", "4"}}), {a, b}, {}, {50, 100},
+      {"zero left out",
+       MakePod().Req({{"cpu", "0"}, {"memory", "0"}, {"a.com/x", "4"}}),
+       {a, b},
+       {},
+       {50, 100},
        {{"cpu", 5}, {"a.com/x", 1}}},
   };
   CheckScores(Type::kRequestedToCapacityRatio, packing, {{0, 0}, {100, 10}});
@@ -221,7 +263,10 @@ TEST(NodeResourcesFitTest, NamesWhatIsWrongWithItsArguments) {
     std::string error;  // a part of it
   };
   const Case cases[] = {
-      {with([](auto& a) { a.ignored_resources = {"a.com/x", "/broken"}; }), "ignoredResources[1]: Invalid value: \"/broken\": "},
+      {with([](auto& a) {
+         a.ignored_resources = {"a.com/x", "/broken"};
+       }),
+       "ignoredResources[1]: Invalid value: \"/broken\": "},
       {with([](auto& a) { a.ignored_resource_groups = {"a.com/x"}; }),
        "ignoredResourceGroups[0]: Invalid value: \"a.com/x\": resource group name can't contain '/'"},
       {with([](auto& a) { a.scoring_strategy.resources[1].weight = 0; }),
@@ -229,12 +274,19 @@ TEST(NodeResourcesFitTest, NamesWhatIsWrongWithItsArguments) {
       {with([](auto& a) { a.scoring_strategy.resources[0].weight = 101; }), "scoringStrategy.resources[0].weight: "},
       {with([](auto& a) { a.scoring_strategy.type = Type::kRequestedToCapacityRatio; }),
        "scoringStrategy.requestedToCapacityRatio.shape: Required value: at least one point must be specified"},
-      {with([](auto& a) { a.scoring_strategy.shape = {{0, 0}}; }),
+      {with([](auto& a) {
+         a.scoring_strategy.shape = {{0, 0}};
+       }),
        "scoringStrategy.requestedToCapacityRatio: Forbidden: must be nil when type is not RequestedToCapacityRatio"},
-      {with([](auto& a) { a.scoring_strategy = {Type::kRequestedToCapacityRatio, {}, {{10, 0}, {10, 1}}}; }),
+      {with([](auto& a) {
+         a.scoring_strategy = {Type::kRequestedToCapacityRatio, {}, {{10, 0}, {10, 1}}};
+       }),
        "shape[1].utilization: Invalid value: 10: values must be sorted in increasing order"},
-      {with([](auto& a) { a.scoring_strategy = {Type::kRequestedToCapacityRatio, {}, {{0, 0}, {101, 11}}}; }),
-       "shape[1].utilization: Invalid value: 101: not in valid range [0, 100], scoringStrategy.requestedToCapacityRatio."
+      {with([](auto& a) {
+         a.scoring_strategy = {Type::kRequestedToCapacityRatio, {}, {{0, 0}, {101, 11}}};
+       }),
+       "shape[1].utilization: Invalid value: 101: not in valid range [0, 100], "
+       "scoringStrategy.requestedToCapacityRatio."
        "shape[1].score: Invalid value: 11: not in valid range [0, 10]]"},
   };
   for (const Case& c : cases) {
@@ -255,7 +307,8 @@ TEST(NodeResourcesFitTest, KnowsWhichEventsHelp) {
   const Node more_memory = MakeNode("n").Cpu(4).Room("a.com/gpu", 2).Memory(1).Build();
   const Pod bound = MakePod("bound").Node("n").Cpu(2).Build(), less = MakePod("bound").Node("n").Cpu(1).Build();
   const Pod nominated = MakePod("nominated").Nominated("n").Build(), pending = MakePod("pending").Build();
-  const Pod memory = MakePod("bound").Node("n").Memory(9).Build(), less_memory = MakePod("bound").Node("n").Memory(1).Build();
+  const Pod memory = MakePod("bound").Node("n").Memory(9).Build(),
+            less_memory = MakePod("bound").Node("n").Memory(1).Build();
   struct Case {
     ClusterEvent event;
     bool helps;

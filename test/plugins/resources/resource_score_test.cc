@@ -71,7 +71,9 @@ struct RandomCluster {
   std::vector<Column> columns;
 
   RandomCluster(std::mt19937_64& random, size_t resources, int bits) : columns(resources) {
-    const auto below = [&](int64_t n) { return n <= 0 ? 0 : static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+    const auto below = [&](int64_t n) {
+      return n <= 0 ? 0 : static_cast<int64_t>(random() % static_cast<uint64_t>(n));
+    };
     for (Column& c : columns) {
       c.scored.want = below(3) == 0 ? 0 : below(int64_t{1} << below(bits));
       c.scored.weight = 1 + below(100);
