@@ -20,7 +20,7 @@ constexpr int32_t kMaxShapeScore = 10;  // a shape's points are scored 0..10
 // Requires of all three: 0 <= x < 2^52.
 MUSTER_INLINE double ToDouble(int64_t x) { return std::bit_cast<double>(x | std::bit_cast<int64_t>(0x1p52)) - 0x1p52; }
 MUSTER_INLINE int64_t ToInt(double whole) {
-  return std::bit_cast<int64_t>(whole + 0x1p52) - std::bit_cast<int64_t>(0x1p52);
+  return static_cast<int64_t>(std::bit_cast<uint64_t>(whole + 0x1p52) - std::bit_cast<uint64_t>(0x1p52));
 }
 MUSTER_INLINE double Floor(double x) {
   const double nearest = (x + 0x1p52) - 0x1p52;
