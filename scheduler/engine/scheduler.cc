@@ -207,7 +207,8 @@ void Scheduler::Pump() {
       RunCycle(*group);
     }
     if (cycles == kCyclesPerTurn) Kick();
-    ArmTimer();
+    // With no room for another bind there is nothing to wake up for: the next bind's end comes here.
+    if (room()) ArmTimer();
   }
   UpdateGauges();
 }
