@@ -63,7 +63,7 @@ const std::vector<Library>& Libraries() {
       {"nlohmann/.*",
        {"scheduler/runtime", "scheduler/framework/config", "scheduler/kube", "scheduler/sim", "scheduler/command",
         "test", "bench"}},
-      {"(curl|openssl)/.*|civetweb\\.h|CivetServer\\.h", {"scheduler/kube"}},
+      {"(curl|openssl)/.*|civetweb\\.h|CivetServer\\.h", {"scheduler/kube", "test"}},
   };
   return libraries;
 }
