@@ -5,7 +5,8 @@
 
 namespace muster {
 
-const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const PodInfoPtr> group) {
+const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const PodInfoPtr> group,
+                                        StageListener* stages) {
   // 1. Head: the queue named the group. 2. Admit: quota is charged here once queues exist.
   result_.placed = false;
   result_.placements.clear();
@@ -19,7 +20,7 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   const size_t start = statement_.Checkpoint();
   bool fits = true;
   for (const PodInfoPtr& pod : group) {
-    if (fits = PlacePod(framework, pod); !fits) break;
+    if (fits = PlacePod(framework, pod, stages); !fits) break;
   }
 
   // 5. Make room: PostFilter plugins come with preemption.
@@ -36,14 +37,14 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   return result_;
 }
 
-bool GroupCycle::PlacePod(const Framework& framework, const PodInfoPtr& pod) {
+bool GroupCycle::PlacePod(const Framework& framework, const PodInfoPtr& pod, StageListener* stages) {
   bool known = false;
   ShapeCache::Entry& entry = shapes_.Get(pod, &known);
   result_.from_cache &= known;
   const auto for_words = [this](size_t words, absl::FunctionRef<void(WordRange)> body) {
     workers_.ForWords(words, [&](size_t begin, size_t end) { body({begin, end}); });
   };
-  entry.answer.Update(framework, *pod, snapshot_, seed_, for_words, result_.work);
+  entry.answer.Update(framework, *pod, snapshot_, seed_, for_words, result_.work, stages);
   const NodeIndex node = entry.answer.error().ok() ? entry.answer.Best() : kNoNode;
   if (node == kNoNode) {
     result_.why = &WhyNot(framework, entry);

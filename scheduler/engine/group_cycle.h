@@ -39,10 +39,11 @@ class GroupCycle {
 
   // On success the pods' cells are committed to the snapshot; on failure it is as before. The
   // result is reused by the next call.
-  const GroupDecision& Decide(const Framework& framework, std::span<const PodInfoPtr> group);
+  const GroupDecision& Decide(const Framework& framework, std::span<const PodInfoPtr> group,
+                              StageListener* stages = nullptr);
 
  private:
-  bool PlacePod(const Framework& framework, const PodInfoPtr& pod);
+  bool PlacePod(const Framework& framework, const PodInfoPtr& pod, StageListener* stages);
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   bool CollectIntents(const Framework& framework, std::span<const PodInfoPtr> group);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry);

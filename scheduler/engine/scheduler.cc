@@ -55,7 +55,9 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
             {[this](const WatchEvent& event) { OnPod(event); }, [this] { Kick(); },
              [this](const ApiStatus& status) { OnPodWatch(status); }}),
       nodes_(loop, api, Kind::kNode, random_,
-             {[this](const WatchEvent& event) { OnNode(event); }, [this] { Kick(); }, [](const ApiStatus&) {}}) {}
+             {[this](const WatchEvent& event) { OnNode(event); }, [this] { Kick(); }, [](const ApiStatus&) {}}) {
+  if (metrics_ != nullptr) stages_.emplace(loop_, *metrics_);
+}
 
 Scheduler::~Scheduler() = default;
 
@@ -245,7 +247,9 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   }
   cache_.Refresh();
   const Framework& framework = *profiles_[group.profile];
-  const GroupDecision& decision = group_cycle_.Decide(framework, std::span(&group.info, 1));
+  if (stages_) stages_->SetProfile(framework.scheduler_name());
+  const GroupDecision& decision =
+      group_cycle_.Decide(framework, std::span(&group.info, 1), stages_ ? &*stages_ : nullptr);
   loop_.Spend(CostOf(decision.work));
   LogDecision(group, decision, decision.why);
   if (metrics_ != nullptr) {
@@ -293,6 +297,7 @@ void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& sta
   const std::string& profile = pod.spec->scheduler_name;
   if (metrics_ != nullptr) {
     metrics_->BindEnded(now - task.decided_at, status.ok());
+    metrics_->ExtensionPoint(profile, "Bind", status.ok() ? "Success" : "Error", now - task.decided_at);
     metrics_->ScheduleAttempt(profile, status.ok() ? Metrics::Attempt::kScheduled : Metrics::Attempt::kError,
                               now - task.popped_at);
     if (status.ok() && group != nullptr)

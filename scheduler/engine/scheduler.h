@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/engine/event_recorder.h"
 #include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/stage_metrics.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/runtime/api_server.h"
@@ -106,6 +108,7 @@ class Scheduler {
   BindingCycle binding_;
   EventRecorder recorder_;
   Reflector pods_, nodes_;
+  std::optional<StageMetrics> stages_;
   Decision entry_;  // reused
 
   bool active_ = true;

@@ -36,6 +36,19 @@ class FirstError {
 
 }  // namespace
 
+class Evaluation::Stage {
+ public:
+  Stage(const Context& c, Point point) : listener_(c.stages) {
+    if (listener_ != nullptr) listener_->Begin(point);
+  }
+  void End(std::string_view status) {
+    if (listener_ != nullptr) listener_->End(status);
+  }
+
+ private:
+  StageListener* listener_;
+};
+
 std::string Evaluation::NarrowedText() const {
   return absl::StrCat("node(s) didn't satisfy plugin(s) [", absl::StrJoin(narrowed_by_, " "), "]");
 }
@@ -47,8 +60,8 @@ size_t Evaluation::MemoryBytes() const {
 }
 
 void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed,
-                        ForWords for_words, WorkCount& work) {
-  const Context c{framework, pod, snap};
+                        ForWords for_words, WorkCount& work, StageListener* stages) {
+  const Context c{framework, pod, snap, stages};
   tie_seed_ = Mix(seed, pod.shape);
   std::span<const NodeIndex> rows;
   if (static_version_ == snap.static_version() && snap.ChangedSince(cell_version_, &rows) &&
@@ -72,25 +85,41 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   feasible_count_ = 0;
   word_best_.assign(words, kNoNode);
   word_tie_.assign(words, 0);
+  Stage pre_filter(c, Point::kPreFilter);
   PreFilter(c);
+  pre_filter.End(!error_.ok() ? "Error" : pre_filter_.ok() ? "Success" : CodeName(pre_filter_.code));
   if (!error_.ok() || !pre_filter_.ok()) return;
 
   feasible_ = candidates_;
   FirstError first;
+  Stage filter(c, Point::kFilter);
   for_words(words, [&](WordRange range) { first.Add(range.begin, FilterWords(c, range)); });
   work.filtered += words;
-  if (error_ = first.error(); !error_.ok()) return;
+  error_ = first.error();
   feasible_count_ = feasible_.Count();
-  if (feasible_count_ == 0 || !PreScore(c)) return;
+  filter.End(FilterStatus());
+  if (!error_.ok() || feasible_count_ == 0) return;
 
+  Stage pre_score(c, Point::kPreScore);
+  const bool scoring = PreScore(c);
+  pre_score.End(scoring ? "Success" : "Error");
+  if (!scoring) return;
+
+  Stage score(c, Point::kScore);
   for_words(words, [&](WordRange range) { first.Add(range.begin, ScoreWords(c, range)); });
   work.scored += words;
-  if (error_ = first.error(); !error_.ok()) return;
+  if (error_ = first.error(); !error_.ok()) return score.End("Error");
   UpdateMaxima();
   for_words(words, [&](WordRange range) {
     SumWords(c, range);
     PickWords(c, range);
   });
+  score.End("Success");
+}
+
+std::string_view Evaluation::FilterStatus() const {
+  if (!error_.ok()) return "Error";
+  return feasible_count_ == 0 ? CodeName(Code::kUnschedulable) : CodeName(Code::kSuccess);
 }
 
 void Evaluation::PreFilter(const Context& c) {
@@ -255,13 +284,15 @@ void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, 
   dirty_.erase(std::unique(dirty_.begin(), dirty_.end()), dirty_.end());
 
   const bool had_none = feasible_count_ == 0;
+  Stage filter(c, Point::kFilter);
   for (const uint32_t w : dirty_) {
     feasible_count_ -= static_cast<size_t>(std::popcount(feasible_.word(w)));
     feasible_.word(w) = candidates_.word(w);
-    if (error_ = FilterWords(c, {w, w + 1}); !error_.ok()) return;
+    if (error_ = FilterWords(c, {w, w + 1}); !error_.ok()) return filter.End("Error");
     feasible_count_ += static_cast<size_t>(std::popcount(feasible_.word(w)));
   }
   work.filtered += dirty_.size();
+  filter.End(FilterStatus());
   if (feasible_count_ == 0) {
     std::fill(word_best_.begin(), word_best_.end(), kNoNode);
     return;
@@ -272,20 +303,22 @@ void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, 
     dirty_.resize(feasible_.words());
     for (uint32_t w = 0; w < dirty_.size(); ++w) dirty_[w] = w;
   }
+  Stage score(c, Point::kScore);
   for (const uint32_t w : dirty_) {
-    if (error_ = ScoreWords(c, {w, w + 1}); !error_.ok()) return;
+    if (error_ = ScoreWords(c, {w, w + 1}); !error_.ok()) return score.End("Error");
   }
   work.scored += dirty_.size();
   if (UpdateMaxima()) {
     const WordRange all{0, feasible_.words()};
     SumWords(c, all);
     PickWords(c, all);
-    return;
+  } else {
+    for (const uint32_t w : dirty_) {
+      SumWords(c, {w, w + 1});
+      PickWords(c, {w, w + 1});
+    }
   }
-  for (const uint32_t w : dirty_) {
-    SumWords(c, {w, w + 1});
-    PickWords(c, {w, w + 1});
-  }
+  score.End("Success");
 }
 
 NodeIndex Evaluation::Best() const {

@@ -26,6 +26,15 @@ struct WorkCount {
   uint64_t full = 0;      // evaluations computed from nothing
 };
 
+// Told when the plugins of an extension point begin and end.
+class StageListener {
+ public:
+  virtual ~StageListener() = default;
+  virtual void Begin(Point point) = 0;
+  // Of the point that began last. `status` is kube-scheduler's outcome code or "Error".
+  virtual void End(std::string_view status) = 0;
+};
+
 class Evaluation {
  public:
   // What the last Update said. Checked in this order:
@@ -39,9 +48,9 @@ class Evaluation {
   std::string NarrowedText() const;
 
   // Makes the answer true for the snapshot as it is now; `pod` and `framework` must be the same at
-  // every call until Invalidate(). `seed` decides ties.
+  // every call until Invalidate(). `seed` decides ties; `stages` may be null.
   void Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed, ForWords for_words,
-              WorkCount& work);
+              WorkCount& work, StageListener* stages = nullptr);
   // The next Update computes everything, for whatever pod and framework it is given.
   void Invalidate() { static_version_ = 0; }
   // Feasible node with the highest total; of equals the one with the smallest Mix(seed, shape,
@@ -74,11 +83,14 @@ class Evaluation {
     const Framework& framework;
     const PodInfo& pod;
     const Snapshot& snap;
+    StageListener* stages;
   };
+  class Stage;  // tells the listener of its beginning and end
 
   void Compute(const Context& c, ForWords for_words, WorkCount& work);
   void PreFilter(const Context& c);
   bool PreScore(const Context& c);
+  std::string_view FilterStatus() const;
   absl::Status FilterWords(const Context& c, WordRange range);
   absl::Status ScoreWords(const Context& c, WordRange range);
   bool UpdateMaxima();

@@ -2,8 +2,10 @@
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_STATUS_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_STATUS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,12 @@ enum class Code : uint8_t {
   kSkip,                           // the plugin has nothing to say about this pod
   kPending,
 };
+
+constexpr std::string_view CodeName(Code code) {
+  constexpr std::string_view kNames[] = {"Success", "Unschedulable", "UnschedulableAndUnresolvable",
+                                         "Wait",    "Skip",          "Pending"};
+  return kNames[static_cast<size_t>(code)];
+}
 
 struct Outcome {
   Code code = Code::kSuccess;

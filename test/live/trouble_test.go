@@ -68,7 +68,7 @@ func TestBadInput(t *testing.T) {
 		{"context", controlplane.Muster{Config: config(noElection), Kubeconfig: noContext}, []string{"nowhere", noContext}},
 		{"no kubeconfig", controlplane.Muster{Config: config(noElection), Kubeconfig: "/nonexistent/kubeconfig"},
 			[]string{"/nonexistent/kubeconfig"}},
-		{"broken YAML", controlplane.Muster{Config: config(noElection) + "  plugins: [\n"}, []string{".yaml", "line"}},
+		{"broken YAML", controlplane.Muster{Config: config(noElection) + "  plugins: [\n"}, []string{".yaml:", ": not YAML: "}},
 		{"unknown field", controlplane.Muster{Config: config(noElection) + "percentage: 3\n"}, []string{"percentage"}},
 		{"unknown plugin", controlplane.Muster{Config: config(noElection) +
 			"  plugins: {filter: {enabled: [{name: NoSuchPlugin}]}}\n"}, []string{"NoSuchPlugin"}},
