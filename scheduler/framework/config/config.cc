@@ -141,7 +141,7 @@ void ReadScheduler(YamlObject& object, const YamlValue& document, const Registry
   ReadBackoff(object, config);
   object.Read("delayCacheUntilActive", &config->delay_cache_until_active);
   if (const auto extenders = object.Take("extenders"); extenders && !extenders->Elements().empty())
-    extenders->Error("Muster calls no extenders: they would see one pod and one node list at a time");
+    extenders->Error("Muster calls no extenders: a decision waits for no other server");
   ReadProfiles(object.Take("profiles"), document, registry, config);
 }
 
