@@ -147,8 +147,8 @@ bool IsQualifiedForQuota(std::string_view name) {
 }
 
 bool IsExtended(std::string_view name) {
-  return Contains(name, "/") && !Contains(name, "kubernetes.io/") &&
-         !name.starts_with("requests.") && IsQualifiedForQuota(name);
+  return Contains(name, "/") && !Contains(name, "kubernetes.io/") && !name.starts_with("requests.") &&
+         IsQualifiedForQuota(name);
 }
 
 }  // namespace
@@ -158,9 +158,8 @@ bool IsPodLevelResource(std::string_view name) {
 }
 
 bool IsAccountedResource(std::string_view name) {
-  return name == kCpuName || name == kMemoryName || name == "ephemeral-storage" ||
-         name.starts_with("hugepages-") || name.starts_with("attachable-volumes-") ||
-         Contains(name, "kubernetes.io/") || IsExtended(name);
+  return name == kCpuName || name == kMemoryName || name == "ephemeral-storage" || name.starts_with("hugepages-") ||
+         name.starts_with("attachable-volumes-") || Contains(name, "kubernetes.io/") || IsExtended(name);
 }
 
 std::vector<Amount> ToAmounts(const ResourceList& list) {

@@ -26,9 +26,9 @@ struct ContainerResources {
 struct PodResources {
   std::vector<ContainerResources> containers;
   std::vector<ContainerResources> init_containers;
-  std::optional<ResourceList> pod_requests;       // spec.resources.requests
-  std::optional<ResourceList> status_requests;    // status.resources.requests
-  std::optional<ResourceList> status_allocated;   // status.allocatedResources
+  std::optional<ResourceList> pod_requests;      // spec.resources.requests
+  std::optional<ResourceList> status_requests;   // status.resources.requests
+  std::optional<ResourceList> status_allocated;  // status.allocatedResources
   ResourceList overhead;
   bool resize_infeasible = false;  // condition PodResizePending with reason Infeasible
 };

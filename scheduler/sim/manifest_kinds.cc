@@ -24,16 +24,18 @@ struct Group {
   std::string_view name, kinds;
 };
 constexpr Group kIgnored[] = {
-    {"", " Service ConfigMap Secret ServiceAccount Endpoints Event LimitRange ResourceQuota PersistentVolume "
-         "PersistentVolumeClaim PodTemplate ReplicationController Binding ComponentStatus "},
+    {"",
+     " Service ConfigMap Secret ServiceAccount Endpoints Event LimitRange ResourceQuota PersistentVolume "
+     "PersistentVolumeClaim PodTemplate ReplicationController Binding ComponentStatus "},
     {"apps", " DaemonSet ControllerRevision "},
     {"batch", " CronJob "},
     {"policy", " Eviction "},
     {"autoscaling", " HorizontalPodAutoscaler Scale "},
     {"extensions", " "},
     {"scheduling.k8s.io", " PodGroup CompositePodGroup Workload "},
-    {"resource.k8s.io", " ResourceClaim ResourceClaimTemplate ResourceSlice DeviceClass DeviceTaintRule "
-                        "ResourcePoolStatusRequest "},
+    {"resource.k8s.io",
+     " ResourceClaim ResourceClaimTemplate ResourceSlice DeviceClass DeviceTaintRule "
+     "ResourcePoolStatusRequest "},
     {"rbac.authorization.k8s.io", " Role RoleBinding ClusterRole ClusterRoleBinding "},
     {"networking.k8s.io", " Ingress IngressClass NetworkPolicy IPAddress ServiceCIDR "},
     {"storage.k8s.io", " StorageClass CSINode CSIDriver CSIStorageCapacity VolumeAttachment VolumeAttributesClass "},
@@ -73,8 +75,8 @@ ManifestKind FindManifestKind(std::string_view api_version, std::string_view kin
     if (known.name == group) return HasWord(known.kinds, kind) ? ManifestKind::kIgnored : ManifestKind::kUnknown;
   }
   // Groups of custom resources are domain names. Configurations are no objects, and ours are known.
-  const bool foreign = group.find('.') != std::string_view::npos && !group.ends_with(".config.k8s.io") &&
-                       group != "muster.dev";
+  const bool foreign =
+      group.find('.') != std::string_view::npos && !group.ends_with(".config.k8s.io") && group != "muster.dev";
   return foreign ? ManifestKind::kIgnored : ManifestKind::kUnknown;
 }
 

@@ -40,10 +40,14 @@ std::string MakeUid(const std::string& kind, const meta::ObjectMeta& object) {
 }
 
 // The value at these keys, or the last one on the way that is there: for the line of an error.
-const YAML::Node At(const YAML::Node& node, std::initializer_list<std::string> keys, size_t skip = 0) {
-  if (skip == keys.size() || !node.IsMap()) return node;
-  const YAML::Node next = node[*(keys.begin() + skip)];
-  return next.IsDefined() ? At(next, keys, skip + 1) : node;
+const YamlNode& At(const YamlNode& node, std::initializer_list<std::string_view> keys) {
+  const YamlNode* at = &node;
+  for (std::string_view key : keys) {
+    const YamlNode* next = at->Find(key);
+    if (next == nullptr) break;
+    at = next;
+  }
+  return *at;
 }
 
 class ManifestReader {
@@ -54,22 +58,13 @@ class ManifestReader {
   }
 
   absl::Status ReadFile(const ManifestSource& source) {
-    YamlReader yaml(source.name);
-    int line = 0;
-    std::string why;
-    try {
-      for (const YAML::Node& document : YAML::LoadAll(source.text)) {
-        if (document.IsNull()) continue;
-        if (absl::Status status = ReadDocument(yaml, document); !status.ok()) return status;
-      }
-      return absl::OkStatus();
-    } catch (const YAML::Exception& e) {
-      line = std::max(e.mark.line, 0);
-      why = e.msg;
-    } catch (const std::exception& e) {
-      why = e.what();
+    const auto file = ParseYaml(source.name, source.text);
+    if (!file.ok()) return file.status();
+    YamlReader yaml(source.name, source.text.size());
+    for (const YamlNode* document : file->documents) {
+      if (absl::Status status = ReadDocument(yaml, *document); !status.ok()) return status;
     }
-    return absl::InvalidArgumentError(absl::StrCat(source.name, ":", line + 1, ": broken YAML: ", why));
+    return absl::OkStatus();
   }
 
   // After all files: what needs to know the whole.
@@ -96,46 +91,50 @@ class ManifestReader {
     int64_t first_ordinal = 0;
   };
 
-  absl::Status ReadDocument(YamlReader& yaml, const YAML::Node& node) {
+  absl::Status ReadDocument(YamlReader& yaml, const YamlNode& node) {
     YamlReader::Entries entries;
     if (absl::Status status = yaml.ReadEntries(node, "", &entries); !status.ok()) return status;
     std::string api_version, kind;
-    YAML::Node items;
+    const YamlNode* items = nullptr;
     for (const auto& [name, value] : entries) {
       absl::Status status;
-      if (name == "apiVersion") status = yaml.ReadString(value, name, &api_version);
-      if (name == "kind") status = yaml.ReadString(value, name, &kind);
+      if (name == "apiVersion") status = yaml.ReadString(*value, name, &api_version);
+      if (name == "kind") status = yaml.ReadString(*value, name, &kind);
       if (name == "items") items = value;
       if (!status.ok()) return status;
     }
     if (api_version.empty()) return yaml.Error(node, "apiVersion", "is missing");
     if (kind.empty()) return yaml.Error(node, "kind", "is missing");
-    if (kind.ends_with("List") && items.IsSequence()) {
-      for (const auto& item : items) {
-        if (absl::Status status = ReadDocument(yaml, item); !status.ok()) return status;
+    if (kind.ends_with("List")) {
+      if (items == nullptr || items->kind == YamlNode::Kind::kNull) return absl::OkStatus();
+      if (!items->IsList()) return yaml.Error(*items, "items", "expected a list");
+      for (const YamlNode* item : items->items) {
+        if (absl::Status status = ReadDocument(yaml, *item); !status.ok()) return status;
       }
       return absl::OkStatus();
     }
-    if (kind.ends_with("List") && items.IsNull()) return absl::OkStatus();
     return ReadObject(yaml, node, api_version, kind);
   }
 
-  absl::Status ReadObject(YamlReader& yaml, const YAML::Node& node, const std::string& api_version,
+  absl::Status ReadObject(YamlReader& yaml, const YamlNode& node, const std::string& api_version,
                           const std::string& kind) {
     const ManifestKind known = FindManifestKind(api_version, kind);
     switch (known) {
       case ManifestKind::kPod: return Read<core::Pod>(yaml, node, known, kind, &ManifestReader::OnPod);
       case ManifestKind::kNode: return Read<core::Node>(yaml, node, known, kind, &ManifestReader::OnNode);
-      case ManifestKind::kNamespace: return Read<core::Namespace>(yaml, node, known, kind, &ManifestReader::OnNamespace);
+      case ManifestKind::kNamespace:
+        return Read<core::Namespace>(yaml, node, known, kind, &ManifestReader::OnNamespace);
       case ManifestKind::kPriorityClass:
-        return Read<k8s::io::api::scheduling::v1::PriorityClass>(yaml, node, known, kind, &ManifestReader::OnPriorityClass);
+        return Read<k8s::io::api::scheduling::v1::PriorityClass>(yaml, node, known, kind,
+                                                                 &ManifestReader::OnPriorityClass);
       case ManifestKind::kDeployment:
         return Read<k8s::io::api::apps::v1::Deployment>(yaml, node, known, kind, &ManifestReader::OnReplicated);
       case ManifestKind::kReplicaSet:
         return Read<k8s::io::api::apps::v1::ReplicaSet>(yaml, node, known, kind, &ManifestReader::OnReplicated);
       case ManifestKind::kStatefulSet:
         return Read<k8s::io::api::apps::v1::StatefulSet>(yaml, node, known, kind, &ManifestReader::OnStatefulSet);
-      case ManifestKind::kJob: return Read<k8s::io::api::batch::v1::Job>(yaml, node, known, kind, &ManifestReader::OnJob);
+      case ManifestKind::kJob:
+        return Read<k8s::io::api::batch::v1::Job>(yaml, node, known, kind, &ManifestReader::OnJob);
       case ManifestKind::kPodDisruptionBudget:
         return Read<k8s::io::api::policy::v1::PodDisruptionBudget>(yaml, node, known, kind, &ManifestReader::OnBudget);
       case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
@@ -146,8 +145,8 @@ class ManifestReader {
 
   // Reads, names and files one object, then hands it on.
   template <typename T>
-  absl::Status Read(YamlReader& yaml, const YAML::Node& node, ManifestKind known, const std::string& kind,
-                    absl::Status (ManifestReader::*then)(YamlReader&, const YAML::Node&, T&)) {
+  absl::Status Read(YamlReader& yaml, const YamlNode& node, ManifestKind known, const std::string& kind,
+                    absl::Status (ManifestReader::*then)(YamlReader&, const YamlNode&, T&)) {
     T object;
     if (absl::Status status = yaml.ReadObject(node, &object); !status.ok()) return status;
     meta::ObjectMeta& metadata = *object.mutable_metadata();
@@ -169,14 +168,14 @@ class ManifestReader {
         absl::StrCat(place, ": metadata.name: ", it->first, " is there already (", it->second, ")"));
   }
 
-  absl::Status OnNode(YamlReader& yaml, const YAML::Node& node, core::Node& object) {
+  absl::Status OnNode(YamlReader& yaml, const YamlNode& node, core::Node& object) {
     NodePtr decoded = decoder_.DecodeNode(object);
     if (!decoded->invalid.empty()) return yaml.Error(node, "", decoded->invalid);
     out_.nodes.push_back(std::move(decoded));
     return absl::OkStatus();
   }
 
-  absl::Status OnNamespace(YamlReader&, const YAML::Node&, core::Namespace& object) {
+  absl::Status OnNamespace(YamlReader&, const YamlNode&, core::Namespace& object) {
     ManifestNamespace ns{object.metadata().name(),
                          Labels(object.metadata().labels().begin(), object.metadata().labels().end())};
     ns.labels["kubernetes.io/metadata.name"] = ns.name;
@@ -184,16 +183,15 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnPriorityClass(YamlReader& yaml, const YAML::Node& node,
+  absl::Status OnPriorityClass(YamlReader& yaml, const YamlNode& node,
                                k8s::io::api::scheduling::v1::PriorityClass& object) {
     ManifestPriorityClass made{object.metadata().name(), object.value(), object.globaldefault(),
                                object.preemptionpolicy()};
     auto& classes = out_.priority_classes;
     if (made.name.starts_with("system-")) {
       // The two that every cluster has may be written out, as in a dump; others may not be made.
-      const auto built_in = std::find_if(classes.begin(), classes.end(), [&](const auto& c) {
-        return c.name == made.name && c.value == made.value;
-      });
+      const auto built_in = std::find_if(classes.begin(), classes.end(),
+                                         [&](const auto& c) { return c.name == made.name && c.value == made.value; });
       if (built_in != classes.end()) return absl::OkStatus();
       return yaml.Error(node, "metadata.name", "names with the prefix \"system-\" are reserved");
     }
@@ -210,7 +208,7 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnBudget(YamlReader&, const YAML::Node&, k8s::io::api::policy::v1::PodDisruptionBudget& object) {
+  absl::Status OnBudget(YamlReader&, const YamlNode&, k8s::io::api::policy::v1::PodDisruptionBudget& object) {
     const auto text = [](bool has, const auto& value) {
       if (!has) return std::string();
       return value.type() == 1 ? value.strval() : absl::StrCat(value.intval());
@@ -239,16 +237,16 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnPod(YamlReader& yaml, const YAML::Node& node, core::Pod& object) {
+  absl::Status OnPod(YamlReader& yaml, const YamlNode& node, core::Pod& object) {
     return AddPending(yaml, node, node, "", {}, std::move(object));
   }
 
   template <typename T>
-  absl::Status OnReplicated(YamlReader& yaml, const YAML::Node& node, T& object) {
+  absl::Status OnReplicated(YamlReader& yaml, const YamlNode& node, T& object) {
     Pending pending;
     pending.workload_kind = object.GetDescriptor()->name();
-    if (absl::Status status = ReadCount(yaml, node, "replicas", object.spec().has_replicas(),
-                                        object.spec().replicas(), &pending.count);
+    if (absl::Status status =
+            ReadCount(yaml, node, "replicas", object.spec().has_replicas(), object.spec().replicas(), &pending.count);
         !status.ok()) {
       return status;
     }
@@ -256,14 +254,14 @@ class ManifestReader {
     return AddWorkload(yaml, node, std::move(pending), object);
   }
 
-  absl::Status OnStatefulSet(YamlReader& yaml, const YAML::Node& node, k8s::io::api::apps::v1::StatefulSet& object) {
+  absl::Status OnStatefulSet(YamlReader& yaml, const YamlNode& node, k8s::io::api::apps::v1::StatefulSet& object) {
     const size_t index = pending_.size();
     if (absl::Status status = OnReplicated(yaml, node, object); !status.ok()) return status;
     pending_[index].first_ordinal = std::max(object.spec().ordinals().start(), 0);
     return absl::OkStatus();
   }
 
-  absl::Status OnJob(YamlReader& yaml, const YAML::Node& node, k8s::io::api::batch::v1::Job& object) {
+  absl::Status OnJob(YamlReader& yaml, const YamlNode& node, k8s::io::api::batch::v1::Job& object) {
     Pending pending;
     pending.workload_kind = "Job";
     const auto& spec = object.spec();
@@ -280,7 +278,7 @@ class ManifestReader {
     return AddWorkload(yaml, node, std::move(pending), object);
   }
 
-  absl::Status ReadCount(YamlReader& yaml, const YAML::Node& node, const std::string& field, bool has, int32_t value,
+  absl::Status ReadCount(YamlReader& yaml, const YamlNode& node, const std::string& field, bool has, int32_t value,
                          size_t* count) const {
     if (has && value < 0) return yaml.Error(At(node, {"spec", field}), "spec." + field, "must not be negative");
     *count = has ? static_cast<size_t>(value) : 1;
@@ -288,7 +286,7 @@ class ManifestReader {
   }
 
   template <typename T>
-  absl::Status AddWorkload(YamlReader& yaml, const YAML::Node& node, Pending pending, T& object) {
+  absl::Status AddWorkload(YamlReader& yaml, const YamlNode& node, Pending pending, T& object) {
     if (!object.spec().has_template_()) return yaml.Error(node, "spec.template", "is missing");
     core::Pod pod;
     *pod.mutable_spec() = object.spec().template_().spec();
@@ -303,11 +301,11 @@ class ManifestReader {
   }
 
   // `node`: of the object; `pod_node`: of the pod or the template in it, at `path`.
-  absl::Status AddPending(YamlReader& yaml, const YAML::Node& node, const YAML::Node& pod_node,
-                          const std::string& path, Pending pending, core::Pod pod) {
+  absl::Status AddPending(YamlReader& yaml, const YamlNode& node, const YamlNode& pod_node, const std::string& path,
+                          Pending pending, core::Pod pod) {
     pending.place = yaml.Place(node);
-    pending.priority_place = absl::StrCat(yaml.Place(At(pod_node, {"spec", "priorityClassName"})), ": ", path,
-                                          "spec.priorityClassName");
+    pending.priority_place =
+        absl::StrCat(yaml.Place(At(pod_node, {"spec", "priorityClassName"})), ": ", path, "spec.priorityClassName");
     for (const char* name : {kArrival, kRunDuration}) {
       const auto it = pod.metadata().annotations().find(name);
       if (it == pod.metadata().annotations().end()) continue;

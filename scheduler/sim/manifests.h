@@ -23,9 +23,9 @@ struct ManifestPod {
   // (spec.nodeName: bound there), priority already resolved. resource_version as written, else 0.
   // created is metadata.creationTimestamp, else ManifestOptions::start + arrival.
   PodPtr pod;
-  Duration arrival;                       // annotation muster.dev/arrival, from the start; else zero
-  std::optional<Duration> run_duration;   // annotation muster.dev/run-duration; none: runs for ever
-  std::optional<size_t> workload;         // index into Manifests::workloads
+  Duration arrival;                      // annotation muster.dev/arrival, from the start; else zero
+  std::optional<Duration> run_duration;  // annotation muster.dev/run-duration; none: runs for ever
+  std::optional<size_t> workload;        // index into Manifests::workloads
 };
 
 // A Deployment, ReplicaSet, StatefulSet or Job; its pods are pods[first_pod, first_pod + pod_count).
@@ -62,8 +62,8 @@ struct Manifests {
   std::vector<NodePtr> nodes;
   std::vector<ManifestPod> pods;
   std::vector<ManifestWorkload> workloads;
-  std::vector<ManifestNamespace> namespaces;              // those written; not those only used
-  std::vector<ManifestPriorityClass> priority_classes;    // with the two that every cluster has
+  std::vector<ManifestNamespace> namespaces;            // those written; not those only used
+  std::vector<ManifestPriorityClass> priority_classes;  // with the two that every cluster has
   std::vector<ManifestDisruptionBudget> disruption_budgets;
   std::vector<std::string> notices;  // one line for each kind that was read over
 };

@@ -10,7 +10,7 @@
 #include <limits>
 #include <optional>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "scheduler/model/ids.h"
@@ -24,9 +24,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
-
-// With aliases a small file can stand for a huge object.
-constexpr size_t kMaxValues = 20'000'000;
 
 // What a scalar is to a YAML 1.1 reader, as kubectl's is.
 struct Scalar {
@@ -71,23 +68,21 @@ std::optional<double> ReadReal(std::string text) {
   return value;
 }
 
-Scalar Resolve(const YAML::Node& node) {
+Scalar Resolve(const YamlNode& node) {
   using Kind = Scalar::Kind;
-  const std::string& text = node.Scalar();
-  if (node.IsNull()) return {.kind = Kind::kNull};
-  if (node.Tag() != "?" && !IsOneOf(node.Tag(), {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float",
-                                                 "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"})) {
-    return {};  // quoted, or tagged as a string
-  }
+  const std::string& text = node.text;
+  if (node.kind == YamlNode::Kind::kNull) return {.kind = Kind::kNull};
+  if (!node.plain) return {};
   if (IsOneOf(text, {"", "~", "null", "Null", "NULL"})) return {.kind = Kind::kNull};
-  if (IsOneOf(text, {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})) {
+  // kubectl also takes a lone y or n for a boolean; many tools write these without quotes as names.
+  if (IsOneOf(text, {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})) {
     return {.kind = Kind::kBool, .truth = true};
   }
-  if (IsOneOf(text, {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})) {
+  if (IsOneOf(text, {"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})) {
     return {.kind = Kind::kBool};
   }
-  if (IsOneOf(text, {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf",
-                     "-.INF"})) {
+  if (IsOneOf(text,
+              {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"})) {
     return {.kind = Kind::kFloat, .real = std::numeric_limits<double>::quiet_NaN()};
   }
   if (IsOneOf(std::string_view(text).substr(0, 1), {"_", "e", "E"})) return {};
@@ -98,9 +93,9 @@ Scalar Resolve(const YAML::Node& node) {
   return {};
 }
 
-std::string_view KindName(const YAML::Node& node) {
+std::string_view KindName(const YamlNode& node) {
   if (node.IsMap()) return "a mapping";
-  if (node.IsSequence()) return "a list";
+  if (node.IsList()) return "a list";
   switch (Resolve(node).kind) {
     case Scalar::Kind::kNull: return "null";
     case Scalar::Kind::kBool: return "a boolean (quote it to make it a string)";
@@ -110,8 +105,8 @@ std::string_view KindName(const YAML::Node& node) {
   }
 }
 
-bool IsNullValue(const YAML::Node& node) {
-  return node.IsNull() || (node.IsScalar() && Resolve(node).kind == Scalar::Kind::kNull);
+bool IsNullValue(const YamlNode& node) {
+  return !node.IsMap() && !node.IsList() && Resolve(node).kind == Scalar::Kind::kNull;
 }
 
 std::string ShortName(const Descriptor& message) {
@@ -132,65 +127,63 @@ std::pair<Message*, const FieldDescriptor*> FindField(Message* message, const st
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return {message, field};
   const FieldDescriptor* embedded = type.FindFieldByName(kEmbedded);
   if (embedded == nullptr || embedded->message_type()->FindFieldByName(name) == nullptr) return {message, nullptr};
-  return {message->GetReflection()->MutableMessage(message, embedded),
-          embedded->message_type()->FindFieldByName(name)};
+  return {message->GetReflection()->MutableMessage(message, embedded), embedded->message_type()->FindFieldByName(name)};
 }
 
 }  // namespace
 
-std::string YamlReader::Place(const YAML::Node& node) const {
-  return absl::StrCat(file_, ":", std::max(node.Mark().line, 0) + 1);
-}
+std::string YamlReader::Place(const YamlNode& node) const { return absl::StrCat(file_, ":", node.line); }
 
-absl::Status YamlReader::Error(const YAML::Node& node, std::string_view path, std::string_view message) const {
+absl::Status YamlReader::Error(const YamlNode& node, std::string_view path, std::string_view message) const {
   return absl::InvalidArgumentError(
       absl::StrCat(Place(node), ": ", AsAbsl(path), path.empty() ? "" : ": ", AsAbsl(message)));
 }
 
-absl::Status YamlReader::Count(const YAML::Node& node) {
-  return ++values_ > kMaxValues ? Error(node, "", "the file stands for too many values") : absl::OkStatus();
+absl::Status YamlReader::Count(const YamlNode& node) {
+  return ++values_ > max_values_ ? Error(node, "", "the file stands for too many values") : absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadEntries(const YAML::Node& node, const std::string& path, Entries* entries) {
+absl::Status YamlReader::ReadEntries(const YamlNode& node, const std::string& path, Entries* entries) {
   if (!node.IsMap()) return Error(node, path, absl::StrCat("expected a mapping, got ", AsAbsl(KindName(node))));
-  std::vector<YAML::Node> merged;
-  absl::flat_hash_map<std::string, bool> keys;  // -> from a merge
-  for (const auto& pair : node) {
-    const YAML::Node &key = pair.first, &value = pair.second;
+  std::vector<const YamlNode*> merged;
+  absl::flat_hash_set<std::string> keys;
+  for (size_t i = 0; i + 1 < node.items.size(); i += 2) {
+    const YamlNode &key = *node.items[i], &value = *node.items[i + 1];
     if (absl::Status status = Count(key); !status.ok()) return status;
     if (!key.IsScalar()) return Error(key, path, "a key must be a string");
-    if (key.Scalar() == "<<" && key.Tag() == "?") {
-      if (value.IsSequence()) {
-        for (const auto& each : value) merged.push_back(each);
+    if (key.text == "<<" && key.plain) {
+      if (value.IsList()) {
+        merged.insert(merged.end(), value.items.begin(), value.items.end());
       } else {
-        merged.push_back(value);
+        merged.push_back(&value);
       }
       continue;
     }
-    if (!keys.emplace(key.Scalar(), false).second) {
-      return Error(key, Join(path, key.Scalar()), absl::StrCat("\"", key.Scalar(), "\" is there twice"));
+    if (!keys.insert(key.text).second) {
+      return Error(key, Join(path, key.text), absl::StrCat("\"", key.text, "\" is there twice"));
     }
-    entries->emplace_back(key.Scalar(), value);
+    entries->emplace_back(key.text, &value);
   }
-  for (const YAML::Node& from : merged) {
+  for (const YamlNode* from : merged) {
     Entries more;
-    if (absl::Status status = ReadEntries(from, path, &more); !status.ok()) return status;
-    for (auto& [key, value] : more) {
-      if (keys.emplace(key, true).second) entries->emplace_back(key, value);
+    if (absl::Status status = ReadEntries(*from, path, &more); !status.ok()) return status;
+    for (auto& entry : more) {
+      if (keys.insert(entry.first).second) entries->push_back(std::move(entry));
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadObject(const YAML::Node& node, Message* message) {
+absl::Status YamlReader::ReadObject(const YamlNode& node, Message* message) {
   return ReadFields(node, "", message, /*top=*/true);
 }
 
-absl::Status YamlReader::ReadFields(const YAML::Node& node, const std::string& path, Message* message, bool top) {
+absl::Status YamlReader::ReadFields(const YamlNode& node, const std::string& path, Message* message, bool top) {
   Entries entries;
   if (absl::Status status = ReadEntries(node, path, &entries); !status.ok()) return status;
   const std::string type = ShortName(*message->GetDescriptor());
-  for (const auto& [name, value] : entries) {
+  for (const auto& [name, held] : entries) {
+    const YamlNode& value = *held;
     if (top && (name == "apiVersion" || name == "kind")) continue;
     const std::string field_path = Join(path, name);
     const auto known = KnownField(type, name);
@@ -207,7 +200,7 @@ absl::Status YamlReader::ReadFields(const YAML::Node& node, const std::string& p
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadField(const YAML::Node& node, const std::string& path, const Field* field,
+absl::Status YamlReader::ReadField(const YamlNode& node, const std::string& path, const Field* field,
                                    Message* message) {
   const Reflection& reflection = *message->GetReflection();
   if (field->is_map()) return ReadMap(node, path, field, message);
@@ -215,9 +208,10 @@ absl::Status YamlReader::ReadField(const YAML::Node& node, const std::string& pa
     if (field->cpp_type() != Field::CPPTYPE_MESSAGE) return ReadScalar(node, path, field, message);
     return ReadMessage(node, path, reflection.MutableMessage(message, field));
   }
-  if (!node.IsSequence()) return Error(node, path, absl::StrCat("expected a list, got ", AsAbsl(KindName(node))));
+  if (!node.IsList()) return Error(node, path, absl::StrCat("expected a list, got ", AsAbsl(KindName(node))));
   size_t i = 0;
-  for (const auto& element : node) {
+  for (const YamlNode* held : node.items) {
+    const YamlNode& element = *held;
     const std::string element_path = absl::StrCat(path, "[", i++, "]");
     if (absl::Status status = Count(element); !status.ok()) return status;
     absl::Status status;
@@ -232,13 +226,13 @@ absl::Status YamlReader::ReadField(const YAML::Node& node, const std::string& pa
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadMap(const YAML::Node& node, const std::string& path, const Field* field,
-                                 Message* message) {
+absl::Status YamlReader::ReadMap(const YamlNode& node, const std::string& path, const Field* field, Message* message) {
   Entries entries;
   if (absl::Status status = ReadEntries(node, path, &entries); !status.ok()) return status;
   const FieldDescriptor* const key_field = field->message_type()->map_key();
   const FieldDescriptor* const value_field = field->message_type()->map_value();
-  for (const auto& [key, value] : entries) {
+  for (const auto& [key, held] : entries) {
+    const YamlNode& value = *held;
     const std::string entry_path = absl::StrCat(path, "[", key, "]");
     Message* entry = message->GetReflection()->AddMessage(message, field);
     entry->GetReflection()->SetString(entry, key_field, key);
@@ -248,15 +242,15 @@ absl::Status YamlReader::ReadMap(const YAML::Node& node, const std::string& path
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadString(const YAML::Node& node, const std::string& path, std::string* value) const {
+absl::Status YamlReader::ReadString(const YamlNode& node, const std::string& path, std::string* value) const {
   if (!node.IsScalar() || Resolve(node).kind != Scalar::Kind::kString) {
     return Error(node, path, absl::StrCat("expected a string, got ", AsAbsl(KindName(node))));
   }
-  *value = node.Scalar();
+  *value = node.text;
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadScalar(const YAML::Node& node, const std::string& path, const Field* field,
+absl::Status YamlReader::ReadScalar(const YamlNode& node, const std::string& path, const Field* field,
                                     Message* message) {
   const Reflection& reflection = *message->GetReflection();
   if (field->cpp_type() == Field::CPPTYPE_STRING) {
@@ -297,7 +291,7 @@ absl::Status YamlReader::ReadScalar(const YAML::Node& node, const std::string& p
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadMessage(const YAML::Node& node, const std::string& path, Message* message) {
+absl::Status YamlReader::ReadMessage(const YamlNode& node, const std::string& path, Message* message) {
   const std::string& name = message->GetDescriptor()->name();
   if (name == "Quantity") {
     std::string text;
@@ -311,13 +305,13 @@ absl::Status YamlReader::ReadMessage(const YAML::Node& node, const std::string& 
   return ReadFields(node, path, message, /*top=*/false);
 }
 
-absl::Status YamlReader::ReadQuantity(const YAML::Node& node, const std::string& path, bool may_be_negative,
+absl::Status YamlReader::ReadQuantity(const YamlNode& node, const std::string& path, bool may_be_negative,
                                       std::string* value) {
   const Scalar scalar = node.IsScalar() ? Resolve(node) : Scalar{.kind = Scalar::Kind::kNull};
   switch (scalar.kind) {
     case Scalar::Kind::kInt: *value = absl::StrCat(scalar.integer); break;
     case Scalar::Kind::kFloat:
-    case Scalar::Kind::kString: *value = node.Scalar(); break;
+    case Scalar::Kind::kString: *value = node.text; break;
     default: return Error(node, path, absl::StrCat("expected a quantity, got ", AsAbsl(KindName(node))));
   }
   if (scalar.kind == Scalar::Kind::kFloat) std::erase(*value, '_');
@@ -332,7 +326,7 @@ absl::Status YamlReader::ReadQuantity(const YAML::Node& node, const std::string&
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadTime(const YAML::Node& node, const std::string& path, Message* message) {
+absl::Status YamlReader::ReadTime(const YamlNode& node, const std::string& path, Message* message) {
   std::string text, why;
   absl::Time time;
   if (absl::Status status = ReadString(node, path, &text); !status.ok()) return status;
@@ -347,27 +341,29 @@ absl::Status YamlReader::ReadTime(const YAML::Node& node, const std::string& pat
   return absl::OkStatus();
 }
 
-absl::Status YamlReader::ReadIntOrString(const YAML::Node& node, const std::string& path, Message* message) {
+absl::Status YamlReader::ReadIntOrString(const YamlNode& node, const std::string& path, Message* message) {
   const Descriptor& type = *message->GetDescriptor();
   const bool is_string = node.IsScalar() && Resolve(node).kind == Scalar::Kind::kString;
   message->GetReflection()->SetInt64(message, type.FindFieldByName("type"), is_string ? 1 : 0);
   return ReadScalar(node, path, type.FindFieldByName(is_string ? "strVal" : "intVal"), message);
 }
 
-absl::Status YamlReader::CheckNames(const YAML::Node& node, const std::string& path, std::string_view message) {
+absl::Status YamlReader::CheckNames(const YamlNode& node, const std::string& path, std::string_view message) {
   if (absl::Status status = Count(node); !status.ok() || message.empty() || IsNullValue(node)) return status;
-  if (node.IsSequence()) {
+  if (node.IsList()) {
     size_t i = 0;
-    for (const auto& element : node) {
+    for (const YamlNode* held : node.items) {
+      const YamlNode& element = *held;
       const std::string element_path = absl::StrCat(path, "[", i++, "]");
-      if (element.IsSequence()) return Error(element, element_path, "expected a mapping, got a list");
+      if (element.IsList()) return Error(element, element_path, "expected a mapping, got a list");
       if (absl::Status status = CheckNames(element, element_path, message); !status.ok()) return status;
     }
     return absl::OkStatus();
   }
   Entries entries;
   if (absl::Status status = ReadEntries(node, path, &entries); !status.ok()) return status;
-  for (const auto& [name, value] : entries) {
+  for (const auto& [name, held] : entries) {
+    const YamlNode& value = *held;
     const std::string field_path = Join(path, name);
     const auto known = KnownField(message, name);
     if (!known) return Error(value, field_path, absl::StrCat("unknown field \"", field_path, "\""));

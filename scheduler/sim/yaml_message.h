@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "yaml-cpp/yaml.h"
+#include "scheduler/sim/yaml_tree.h"
 
 namespace google::protobuf {
 class FieldDescriptor;
@@ -19,43 +19,44 @@ class Message;
 
 namespace muster {
 
-// One per file. All functions may throw YAML::Exception, which the caller turns into an error.
+// One per file.
 class YamlReader {
  public:
-  explicit YamlReader(std::string file) : file_(std::move(file)) {}
+  YamlReader(std::string file, size_t bytes) : file_(std::move(file)), max_values_(1'000'000 + bytes) {}
 
   // "FILE:LINE: PATH: message" (without PATH where it is empty), kInvalidArgument.
-  absl::Status Error(const YAML::Node& node, std::string_view path, std::string_view message) const;
-  std::string Place(const YAML::Node& node) const;  // "FILE:LINE"
+  absl::Status Error(const YamlNode& node, std::string_view path, std::string_view message) const;
+  std::string Place(const YamlNode& node) const;  // "FILE:LINE"
 
   // The pairs of a mapping, with merge keys followed; an error where it is none or has a key twice.
-  using Entries = std::vector<std::pair<std::string, YAML::Node>>;
-  absl::Status ReadEntries(const YAML::Node& node, const std::string& path, Entries* entries);
+  using Entries = std::vector<std::pair<std::string, const YamlNode*>>;
+  absl::Status ReadEntries(const YamlNode& node, const std::string& path, Entries* entries);
 
   // A top-level object: `message` by its fields; apiVersion and kind are skipped.
-  absl::Status ReadObject(const YAML::Node& node, google::protobuf::Message* message);
+  absl::Status ReadObject(const YamlNode& node, google::protobuf::Message* message);
 
   // The value of a scalar that must be a string.
-  absl::Status ReadString(const YAML::Node& node, const std::string& path, std::string* value) const;
+  absl::Status ReadString(const YamlNode& node, const std::string& path, std::string* value) const;
 
  private:
   using Field = google::protobuf::FieldDescriptor;
   using Message = google::protobuf::Message;
 
-  absl::Status Count(const YAML::Node& node);
-  absl::Status ReadFields(const YAML::Node& node, const std::string& path, Message* message, bool top);
-  absl::Status ReadField(const YAML::Node& node, const std::string& path, const Field* field, Message* message);
-  absl::Status ReadMap(const YAML::Node& node, const std::string& path, const Field* field, Message* message);
-  absl::Status ReadScalar(const YAML::Node& node, const std::string& path, const Field* field, Message* message);
-  absl::Status ReadMessage(const YAML::Node& node, const std::string& path, Message* message);
-  absl::Status ReadQuantity(const YAML::Node& node, const std::string& path, bool may_be_negative, std::string* value);
-  absl::Status ReadTime(const YAML::Node& node, const std::string& path, Message* message);
-  absl::Status ReadIntOrString(const YAML::Node& node, const std::string& path, Message* message);
+  absl::Status Count(const YamlNode& node);
+  absl::Status ReadFields(const YamlNode& node, const std::string& path, Message* message, bool top);
+  absl::Status ReadField(const YamlNode& node, const std::string& path, const Field* field, Message* message);
+  absl::Status ReadMap(const YamlNode& node, const std::string& path, const Field* field, Message* message);
+  absl::Status ReadScalar(const YamlNode& node, const std::string& path, const Field* field, Message* message);
+  absl::Status ReadMessage(const YamlNode& node, const std::string& path, Message* message);
+  absl::Status ReadQuantity(const YamlNode& node, const std::string& path, bool may_be_negative, std::string* value);
+  absl::Status ReadTime(const YamlNode& node, const std::string& path, Message* message);
+  absl::Status ReadIntOrString(const YamlNode& node, const std::string& path, Message* message);
   // A field that our messages leave out: only its names are looked at.
-  absl::Status CheckNames(const YAML::Node& node, const std::string& path, std::string_view message);
+  absl::Status CheckNames(const YamlNode& node, const std::string& path, std::string_view message);
 
   std::string file_;
   size_t values_ = 0;
+  const size_t max_values_;  // with aliases a small file can stand for a huge object
 };
 
 }  // namespace muster

@@ -58,10 +58,10 @@ constexpr uint64_t kMetadata = Fields({3, 11});  // namespace, labels
 // nodeSelector, hostNetwork, affinity, schedulerName, tolerations, priority, preemptionPolicy,
 // overhead, resources, schedulingGroup
 constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 40, 43});
-constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24});       // name, image, ports, resources, restartPolicy
-constexpr uint64_t kStatus = Fields({19, 20});                  // allocatedResources, resources
-constexpr uint64_t kContainerStatus = Fields({1, 10, 11});      // name, allocatedResources, resources
-constexpr uint64_t kCondition = Fields({1, 5});                 // type, reason
+constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24});   // name, image, ports, resources, restartPolicy
+constexpr uint64_t kStatus = Fields({19, 20});              // allocatedResources, resources
+constexpr uint64_t kContainerStatus = Fields({1, 10, 11});  // name, allocatedResources, resources
+constexpr uint64_t kCondition = Fields({1, 5});             // type, reason
 
 Time ReadTime(std::string_view message) {
   int64_t seconds = 0, nanos = 0;
@@ -317,9 +317,9 @@ NodePtr Decoder::DecodeNode(const core::Node& wire) {
 
   const core::NodeStatus& status = wire.status();
   const bool has_allocatable = status.allocatable_size() > 0;
-  const ResourceList allocatable =
-      has_allocatable ? ReadResourceList(status.allocatable(), "status.allocatable", &node->invalid)
-                      : ReadResourceList(status.capacity(), "status.capacity", &node->invalid);
+  const ResourceList allocatable = has_allocatable
+                                       ? ReadResourceList(status.allocatable(), "status.allocatable", &node->invalid)
+                                       : ReadResourceList(status.capacity(), "status.capacity", &node->invalid);
   for (const auto& [name, quantity] : allocatable) {
     if (name == "cpu") {
       node->allocatable.push_back({name, quantity.MilliValue()});

@@ -121,9 +121,9 @@ class ListSplitter {
 
   std::function<void(std::string_view)> on_item_;
   std::string pending_, kind_, continue_;
-  bool opened_ = false;     // the four bytes were seen
+  bool opened_ = false;  // the four bytes were seen
   bool in_raw_ = false, raw_done_ = false;
-  uint64_t raw_left_ = 0;   // bytes of the list message still to come
+  uint64_t raw_left_ = 0;  // bytes of the list message still to come
   uint64_t resource_version_ = 0;
   size_t items_ = 0;
 };

@@ -38,12 +38,8 @@ class FieldReader {
     bytes_ = {};
     is_bytes_ = false;
     switch (tag & 7) {
-      case 0:
-        ok_ = ReadVarint(rest_, &value_);
-        break;
-      case 1:
-        ok_ = Skip(8);
-        break;
+      case 0: ok_ = ReadVarint(rest_, &value_); break;
+      case 1: ok_ = Skip(8); break;
       case 2:
         ok_ = ReadVarint(rest_, &value_) && value_ <= rest_.size();
         if (ok_) {
@@ -52,9 +48,7 @@ class FieldReader {
           is_bytes_ = true;
         }
         break;
-      case 5:
-        ok_ = Skip(4);
-        break;
+      case 5: ok_ = Skip(4); break;
       default:  // groups: Kubernetes has none
         ok_ = false;
     }

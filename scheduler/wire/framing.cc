@@ -98,8 +98,8 @@ std::optional<StatusView> ReadStatus(std::string_view object) {
 
 std::optional<WatchFrame> ReadWatchFrame(std::string_view frame) {
   constexpr std::pair<std::string_view, WatchFrame::Type> kTypes[] = {
-      {"ADDED", WatchFrame::Type::kAdded},       {"MODIFIED", WatchFrame::Type::kModified},
-      {"DELETED", WatchFrame::Type::kDeleted},   {"BOOKMARK", WatchFrame::Type::kBookmark},
+      {"ADDED", WatchFrame::Type::kAdded},     {"MODIFIED", WatchFrame::Type::kModified},
+      {"DELETED", WatchFrame::Type::kDeleted}, {"BOOKMARK", WatchFrame::Type::kBookmark},
       {"ERROR", WatchFrame::Type::kError},
   };
   WatchFrame event;
@@ -186,8 +186,8 @@ absl::Status ListSplitter::Consume(std::string_view& bytes) {
         return absl::DataLossError("the list's body is damaged");
       }
       if (length > rest.size()) return absl::OkStatus();
-      const absl::Status status = in_raw_ ? OnListField(number, rest.substr(0, length))
-                                          : OnEnvelopeField(number, rest.substr(0, length));
+      const absl::Status status =
+          in_raw_ ? OnListField(number, rest.substr(0, length)) : OnEnvelopeField(number, rest.substr(0, length));
       if (!status.ok()) return status;
       if (in_raw_) raw_left_ -= header + length;
       bytes = rest.substr(length);

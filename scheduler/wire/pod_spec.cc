@@ -12,8 +12,9 @@ namespace core = k8s::io::api::core::v1;
 
 Operator ReadOperator(std::string_view text) {
   constexpr std::pair<std::string_view, Operator> kOperators[] = {
-      {"In", Operator::kIn},       {"NotIn", Operator::kNotIn}, {"Exists", Operator::kExists},
-      {"DoesNotExist", Operator::kDoesNotExist}, {"Gt", Operator::kGt}, {"Lt", Operator::kLt},
+      {"In", Operator::kIn},         {"NotIn", Operator::kNotIn},
+      {"Exists", Operator::kExists}, {"DoesNotExist", Operator::kDoesNotExist},
+      {"Gt", Operator::kGt},         {"Lt", Operator::kLt},
   };
   for (const auto& [name, op] : kOperators) {
     if (text == name) return op;
@@ -158,8 +159,8 @@ void AddPorts(const core::Container& container, bool host_network, std::vector<H
   for (const core::ContainerPort& port : container.ports()) {
     const int32_t number = port.hostport() == 0 && host_network ? port.containerport() : port.hostport();
     if (number <= 0) continue;
-    ports->push_back({port.hostip().empty() ? "0.0.0.0" : port.hostip(),
-                      port.protocol().empty() ? "TCP" : port.protocol(), number});
+    ports->push_back(
+        {port.hostip().empty() ? "0.0.0.0" : port.hostip(), port.protocol().empty() ? "TCP" : port.protocol(), number});
   }
 }
 
@@ -177,8 +178,8 @@ ResourceList ReadResourceList(const WireResourceList& wire, std::string_view pat
     const auto parsed = Quantity::Parse(quantity.string());
     if (parsed.ok() && !parsed->IsNegative()) {
       list.emplace(name, parsed->RoundUpToMilli());
-    } else if (std::string text = absl::StrCat(AsAbsl(path), "[", name, "]: ",
-                                               parsed.ok() ? "must not be negative" : parsed.status().message());
+    } else if (std::string text = absl::StrCat(AsAbsl(path), "[", name,
+                                               "]: ", parsed.ok() ? "must not be negative" : parsed.status().message());
                error->empty() || text < *error) {
       *error = std::move(text);  // the least of several: the map has no order of its own
     }
@@ -193,7 +194,7 @@ std::string BuildPodSpec(const core::Pod& pod, bool as_written, PodSpec* out) {
   out->ns = pod.metadata().namespace_();
   out->labels = Labels(pod.metadata().labels().begin(), pod.metadata().labels().end());
   out->priority = spec.priority();
-  out->preemption_policy = spec.preemptionpolicy();
+  if (spec.preemptionpolicy() != "PreemptLowerPriority") out->preemption_policy = spec.preemptionpolicy();
   out->amounts = ReadAmounts(pod, as_written, &error);
   out->node_selector = Labels(spec.nodeselector().begin(), spec.nodeselector().end());
   if (spec.affinity().has_nodeaffinity()) out->node_affinity = ReadNodeAffinity(spec.affinity().nodeaffinity());

@@ -21,8 +21,7 @@ TaintEffect ReadTaintEffect(std::string_view text);
 
 // A resource list of the wire, rounded up to thousandths as the API server does. Appends what is
 // wrong with it to *error (if that is empty), after `path`.
-using WireResourceList =
-    google::protobuf::Map<std::string, k8s::io::apimachinery::pkg::api::resource::Quantity>;
+using WireResourceList = google::protobuf::Map<std::string, k8s::io::apimachinery::pkg::api::resource::Quantity>;
 ResourceList ReadResourceList(const WireResourceList& wire, std::string_view path, std::string* error);
 
 }  // namespace muster

@@ -59,18 +59,19 @@ TEST(Quantity, Reads) {
 }
 
 TEST(Quantity, Refuses) {
-  for (const std::string text : {"", "-", "+", ".", "m", "1 ", " 1", "1x", "1KiB", "1ki", "1K", "1.2.3", "1e", "1e+",
-                                 "1ee3", "0x10", "--1", "1e1.5", "1_000", "∞"}) {
+  for (const std::string text : {"",   "-",     "+",  ".",   "m",    "1 ",   " 1",  "1x",    "1KiB",  "1ki",
+                                 "1K", "1.2.3", "1e", "1e+", "1ee3", "0x10", "--1", "1e1.5", "1_000", "∞"}) {
     EXPECT_EQ(Quantity::Parse(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
-  for (const std::string text : {"9223372036854775808", "8Ei", "10E", "1e19", "-10E", "1e400", "99999999999999999999999"}) {
+  for (const std::string text :
+       {"9223372036854775808", "8Ei", "10E", "1e19", "-10E", "1e400", "99999999999999999999999"}) {
     EXPECT_EQ(Quantity::Parse(text).status().code(), absl::StatusCode::kOutOfRange) << text;
   }
 }
 
 TEST(Quantity, RoundsUpToMilli) {
-  const std::pair<const char*, const char*> kCases[] = {
-      {"100u", "1m"}, {"1m", "1m"}, {"1.0001", "1001m"}, {"-100u", "0"}, {"5", "5"}, {"7Ei", "7Ei"}};
+  const std::pair<const char*, const char*> kCases[] = {{"100u", "1m"}, {"1m", "1m"}, {"1.0001", "1001m"},
+                                                        {"-100u", "0"}, {"5", "5"},   {"7Ei", "7Ei"}};
   for (const auto& [from, to] : kCases) {
     EXPECT_EQ(Quantity::Parse(from)->RoundUpToMilli(), *Quantity::Parse(to)) << from;
   }

@@ -101,8 +101,7 @@ TEST(DecodePod, SchedulingFields) {
 }
 
 TEST(DecodePod, EmptyRequiredAffinityIsKept) {
-  const PodPtr pod =
-      Decode("spec { affinity { nodeAffinity { requiredDuringSchedulingIgnoredDuringExecution {} } } }");
+  const PodPtr pod = Decode("spec { affinity { nodeAffinity { requiredDuringSchedulingIgnoredDuringExecution {} } } }");
   EXPECT_TRUE(pod->spec->node_affinity.has_required);
   EXPECT_THAT(pod->spec->node_affinity.required, IsEmpty());
 }
@@ -149,8 +148,10 @@ TEST(DecodePod, Requests) {
       {"overhead", "overhead { key: 'memory' value { string: '1Ki' } } containers { " + Requests(cpu1) + "}",
        "cpu=1000 memory=1024", "cpu=1000 memory=1024"},
       {"dropped names",
-       "containers { " + Requests(Entry("requests", "pods", "1") + Entry("requests", "storage", "1") +
-                                  Entry("requests", "example.com/gpu", "2") + Entry("requests", "cpu", "0")) + "}",
+       "containers { " +
+           Requests(Entry("requests", "pods", "1") + Entry("requests", "storage", "1") +
+                    Entry("requests", "example.com/gpu", "2") + Entry("requests", "cpu", "0")) +
+           "}",
        "example.com/gpu=2", "example.com/gpu=2"},
   };
   for (const AmountCase& c : kCases) {
@@ -160,15 +161,15 @@ TEST(DecodePod, Requests) {
 }
 
 TEST(DecodePod, StatusCountsForUsage) {
-  const PodPtr pod = Decode(
-      "spec { containers { name: 'a' " + Requests(Entry("requests", "cpu", "1")) + "} } status { containerStatuses { " +
-      "name: 'a' " + Requests(Entry("requests", "cpu", "3")) + Entry("allocatedResources", "cpu", "2") + "} }");
+  const PodPtr pod = Decode("spec { containers { name: 'a' " + Requests(Entry("requests", "cpu", "1")) +
+                            "} } status { containerStatuses { " + "name: 'a' " +
+                            Requests(Entry("requests", "cpu", "3")) + Entry("allocatedResources", "cpu", "2") + "} }");
   EXPECT_EQ(Print(pod->spec->amounts.requests), "cpu=1000");
   EXPECT_EQ(Print(pod->spec->amounts.usage), "cpu=3000");
-  const PodPtr infeasible = Decode(
-      "spec { containers { name: 'a' " + Requests(Entry("requests", "cpu", "9")) + "} } status { " +
-      "conditions { type: 'PodResizePending' reason: 'Infeasible' } containerStatuses { name: 'a' " +
-      Requests(Entry("requests", "cpu", "3")) + Entry("allocatedResources", "cpu", "2") + "} }");
+  const PodPtr infeasible =
+      Decode("spec { containers { name: 'a' " + Requests(Entry("requests", "cpu", "9")) + "} } status { " +
+             "conditions { type: 'PodResizePending' reason: 'Infeasible' } containerStatuses { name: 'a' " +
+             Requests(Entry("requests", "cpu", "3")) + Entry("allocatedResources", "cpu", "2") + "} }");
   EXPECT_EQ(Print(infeasible->spec->amounts.requests), "cpu=9000");
   EXPECT_EQ(Print(infeasible->spec->amounts.usage), "cpu=3000");
 }
@@ -246,8 +247,13 @@ class RandomPod {
 
  private:
   std::string Word() {
-    static const char* const kWords[] = {"a", "b", "", "Always", "In", "Exists", "NoSchedule", "cpu", "memory",
-                                         "PodResizePending", "Infeasible", "PodScheduled", "Equal", "example.com/x"};
+    static const char* const kWords[] = {"a",          "b",
+                                         "",           "Always",
+                                         "In",         "Exists",
+                                         "NoSchedule", "cpu",
+                                         "memory",     "PodResizePending",
+                                         "Infeasible", "PodScheduled",
+                                         "Equal",      "example.com/x"};
     return kWords[Below(std::size(kWords))];
   }
   std::mt19937 random_;
@@ -284,8 +290,7 @@ TEST(DecodePod, AnyBytesAreAnswered) {
     random.Fill(&node);
     for (std::string bytes : {pod.SerializeAsString(), node.SerializeAsString()}) {
       for (int k = random.Below(4); k >= 0 && !bytes.empty(); --k) {
-        bytes[static_cast<size_t>(random.Below(static_cast<int>(bytes.size())))] =
-            static_cast<char>(random.Below(256));
+        bytes[static_cast<size_t>(random.Below(static_cast<int>(bytes.size())))] = static_cast<char>(random.Below(256));
       }
       bytes.resize(bytes.size() - static_cast<size_t>(random.Below(3) == 0 && !bytes.empty()));
       const PodPtr a = decoder.DecodePod(bytes);
@@ -306,7 +311,8 @@ TEST(DecodeNode, Fields) {
         capacity { key: 'cpu' value { string: '99' } }
         allocatable { key: 'cpu' value { string: '1500m' } } allocatable { key: 'pods' value { string: '110' } }
         allocatable { key: 'example.com/gpu' value { string: '8' } } allocatable { key: 'odd' value { string: '1' } }
-        images { names: 'i:1' names: 'i@sha' sizeBytes: 5 } })").SerializeAsString());
+        images { names: 'i:1' names: 'i@sha' sizeBytes: 5 } })")
+                                                .SerializeAsString());
   EXPECT_EQ(node->name, "n");
   EXPECT_EQ(node->uid, "u");
   EXPECT_EQ(node->resource_version, 9u);

@@ -154,7 +154,7 @@ bool IsInlined(const FieldDescriptor& field) {
 
 // Messages that JSON writes as one scalar, or as anything.
 bool IsLeaf(const Descriptor& message) {
-  static const std::set<std::string> kLeaves = {"Quantity", "Time", "MicroTime", "IntOrString",
+  static const std::set<std::string> kLeaves = {"Quantity", "Time",     "MicroTime",   "IntOrString",
                                                 "FieldsV1", "Duration", "RawExtension"};
   return message.options().map_entry() || kLeaves.contains(message.name());
 }
@@ -198,9 +198,9 @@ std::string Write(const Table& table) {
 
 TEST_F(UpstreamTest, KnownFieldsAreUpstreams) {
   std::vector<const Descriptor*> todo;
-  for (const char* name : {"core.v1.Pod", "core.v1.Node", "core.v1.Namespace", "apps.v1.Deployment",
-                           "apps.v1.ReplicaSet", "apps.v1.StatefulSet", "batch.v1.Job", "scheduling.v1.PriorityClass",
-                           "policy.v1.PodDisruptionBudget"}) {
+  for (const char* name :
+       {"core.v1.Pod", "core.v1.Node", "core.v1.Namespace", "apps.v1.Deployment", "apps.v1.ReplicaSet",
+        "apps.v1.StatefulSet", "batch.v1.Job", "scheduling.v1.PriorityClass", "policy.v1.PodDisruptionBudget"}) {
     todo.push_back(Upstream(std::string("k8s.io.api.") + name));
     ASSERT_NE(todo.back(), nullptr) << name;
   }
