@@ -127,8 +127,9 @@ class Daemon {
   RealEventLoop loop_;
   Random random_;  // of waits, which no decision depends on
   DecisionLog log_;
-  KubeApiServer api_;
+  // Stopping it can take seconds: writes to the API server end before.
   std::unique_ptr<Serving> serving_;
+  KubeApiServer api_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<LeaderElection> election_;
   bool begun_ = false, stopping_ = false, told_ready_ = false;
