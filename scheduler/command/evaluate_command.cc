@@ -46,6 +46,7 @@ Verdict Broken(const absl::Status& status) {
 }
 
 Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot& snap) {
+  if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
   Evaluation answer;
   WorkCount work;
   answer.Update(framework, pod, snap, /*seed=*/0,
@@ -73,7 +74,7 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
         if (scores[step].empty()) continue;  // it skipped this pod
         node.scores.emplace_back(framework.scores()[step].score->Name(), scores[step][n]);
       }
-      node.total = answer.Total(n);
+      node.total = scores.empty() ? 1 : answer.Total(n);  // upstream's, where nothing scores
     } else if (!answer.candidates().Has(n) && !answer.narrowed_by().empty()) {
       node.plugin = absl::StrJoin(answer.narrowed_by(), ",");
       node.reasons = {answer.NarrowedText()};
@@ -82,6 +83,7 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
       if (rejected.plugin != Rejections::kNobody)
         node.plugin = std::string(framework.filters()[rejected.plugin].filter->Name());
       for (const uint32_t reason : rejected.reasons) node.reasons.push_back(rejections.texts.Text(reason));
+      if (node.reasons.empty()) node.reasons = {snap.node(n).invalid};  // no plugin was asked about it
     }
   }
   return verdict;
@@ -204,7 +206,13 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
     err << "muster: " << framework.status().message() << "\n";
     return kExitBadInput;
   }
-  const PodInfoPtr info = cache.InfoFor(pod->spec);
+  std::shared_ptr<const PodSpec> spec = pod->spec;
+  if (!pod->node.empty()) {  // asked about as if it were pending, the node is a wish
+    auto wishing = std::make_shared<PodSpec>(*spec);
+    wishing->requested_node = pod->node;
+    spec = std::move(wishing);
+  }
+  const PodInfoPtr info = cache.InfoFor(spec);
   const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *info, cache.Refresh())
                                                : Broken(absl::InvalidArgumentError(pod->invalid));
   if (output == "json") {

@@ -1,6 +1,7 @@
 #include "scheduler/command/inputs.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "scheduler/framework/config/config.h"
@@ -19,10 +20,14 @@ absl::StatusOr<Inputs> ReadInputs(std::span<const std::string> files, const std:
     inputs.config = *std::move(config);
   }
   const auto& profiles = inputs.config.profiles;
-  const auto muster = std::find_if(profiles.begin(), profiles.end(),
-                                   [](const ProfileConfig& profile) { return profile.scheduler_name == "muster"; });
+  const auto named = [&](std::string_view name) {
+    return std::find_if(profiles.begin(), profiles.end(),
+                        [&](const ProfileConfig& profile) { return profile.scheduler_name == name; });
+  };
+  const auto muster = named("muster");
   ManifestOptions options;
   options.scheduler_name = (muster == profiles.end() ? profiles.begin() : muster)->scheduler_name;
+  options.default_scheduler_is_no_name = named("default-scheduler") == profiles.end();
   options.start = SimEventLoop::Epoch();
   auto manifests = ReadManifests(files, options);
   if (!manifests.ok()) return manifests.status();

@@ -18,8 +18,9 @@ struct Inputs {
   Manifests manifests;
 };
 
-// `config_path` "" stands for the default configuration. Pods that name no scheduler get the
-// configuration's "muster" profile, or its first where none is called so. Notices go to `err`.
+// `config_path` "" stands for the default configuration. Pods that name no scheduler, or
+// "default-scheduler" where no profile is called so, get the configuration's "muster" profile, or
+// its first where there is none. Notices go to `err`.
 // Errors are for the user: they name file, line and field.
 absl::StatusOr<Inputs> ReadInputs(std::span<const std::string> files, const std::string& config_path,
                                   const Registry& registry, std::ostream& err);

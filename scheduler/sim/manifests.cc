@@ -320,7 +320,9 @@ class ManifestReader {
     }
     total_pods_ += pending.count;
     if (total_pods_ > kMaxPods) return yaml.Error(node, "", absl::StrCat("more than ", kMaxPods, " pods"));
-    if (pod.spec().schedulername().empty()) pod.mutable_spec()->set_schedulername(options_.scheduler_name);
+    const std::string& named = pod.spec().schedulername();
+    if (named.empty() || (options_.default_scheduler_is_no_name && named == "default-scheduler"))
+      pod.mutable_spec()->set_schedulername(options_.scheduler_name);
     pending.pod = std::move(pod);
     pending_.push_back(std::move(pending));
     return absl::OkStatus();

@@ -70,6 +70,8 @@ struct Manifests {
 
 struct ManifestOptions {
   std::string scheduler_name = "muster";  // of pods that name none
+  // "default-scheduler", which the API server fills in, counts as no name.
+  bool default_scheduler_is_no_name = true;
   Time start = absl::UnixEpoch();
 };
 
