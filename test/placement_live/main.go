@@ -19,6 +19,7 @@ type options struct {
 	nodes, pods, boundPods, repeats int
 	rate                            float64
 	coldStart, defaultPlugins, keep bool
+	flowControl                     bool
 	cases, musterOptions            []string
 	manifests                       string
 	settle, limit                   time.Duration
@@ -37,6 +38,8 @@ func parse(args []string) (o options, output string, err error) {
 	flags.BoolVar(&o.coldStart, "cold-start", false, "measure the first bind on a full cluster, and memory")
 	flags.BoolVar(&o.defaultPlugins, "default-plugins", false,
 		"kube-scheduler with its default plugins (default: with those that Muster has)")
+	flags.BoolVar(&o.flowControl, "flow-control", false,
+		"the server with its flow control, as it is by default: it refuses much of what kube-scheduler sends at once")
 	flags.BoolVar(&o.keep, "keep", false, "keep the clusters' folders (logs, data)")
 	cases := flags.String("cases", "limit,muster,kube-scheduler", "what to measure, in this order")
 	config := flags.String("muster-options", "", "MusterConfiguration fields, as 'bindsInFlight: 64; threads: 1'")

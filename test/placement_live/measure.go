@@ -53,7 +53,12 @@ func startCluster(o options) (*controlplane.Cluster, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := controlplane.Start(controlplane.Options{Dir: dir})
+	var flags []string
+	if !o.flowControl {
+		flags = []string{"--enable-priority-and-fairness=false", "--max-requests-inflight=0",
+			"--max-mutating-requests-inflight=0"}
+	}
+	c, err := controlplane.Start(controlplane.Options{Dir: dir, APIServerArgs: flags})
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, nil, err
