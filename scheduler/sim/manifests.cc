@@ -73,8 +73,7 @@ class ManifestReader {
       if (absl::Status status = AddPods(pending); !status.ok()) return status;
     }
     for (const auto& [kind, count] : ignored_) {
-      out_.notices.push_back(
-          absl::StrCat(count, " ", kind, count == 1 ? " was" : " were", " left aside: not part of the simulation"));
+      out_.notices.push_back(absl::StrCat(kind, ": ", count, " left aside, not part of the simulation"));
     }
     return std::move(out_);
   }

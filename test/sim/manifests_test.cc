@@ -214,9 +214,9 @@ spec: {maxUnavailable: 1}
   EXPECT_EQ(m.disruption_budgets[1].ns, "default");
   EXPECT_EQ(m.disruption_budgets[1].max_unavailable, "1");
   EXPECT_FALSE(m.disruption_budgets[1].has_selector);
-  EXPECT_THAT(m.notices, ElementsAre("1 Role was left aside: not part of the simulation",
-                                     "2 Service were left aside: not part of the simulation",
-                                     "1 Thing was left aside: not part of the simulation"));
+  EXPECT_THAT(m.notices, ElementsAre("Role: 1 left aside, not part of the simulation",
+                                     "Service: 2 left aside, not part of the simulation",
+                                     "Thing: 1 left aside, not part of the simulation"));
 }
 
 TEST(Manifests, JsonAndYamlForms) {
