@@ -19,6 +19,7 @@ type cold struct {
 type coldReport struct {
 	Nodes       int       `json:"nodes"`
 	BoundPods   int       `json:"bound_pods"`
+	Kind        string    `json:"kind"`
 	ListBytes   int64     `json:"pod_list_bytes"`
 	ListSeconds []float64 `json:"pod_list_seconds"` // how long the server takes to hand it out, before each start
 	Starts      []cold    `json:"starts"`
@@ -31,11 +32,11 @@ func coldStart(o options) (report coldReport, err error) {
 		return report, err
 	}
 	defer stop()
-	p, err := newPoster(c)
+	p, err := newPoster(c, o)
 	if err != nil {
 		return report, err
 	}
-	report.Nodes, report.BoundPods = o.nodes, o.boundPods
+	report.Nodes, report.BoundPods, report.Kind = o.nodes, o.boundPods, o.kind
 	if err := prepare(c, p, caseMuster, o); err != nil {
 		return report, err
 	}
@@ -51,7 +52,7 @@ func coldStart(o options) (report coldReport, err error) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		prefix := fmt.Sprintf("waiting-%d-", number)
-		if err := p.createPod(makePod(prefix+"0", "")); err != nil {
+		if err := p.createPod(number, prefix+"0", ""); err != nil {
 			return result, err
 		}
 		w, err := watchPods(ctx, c, prefix, 1)

@@ -30,13 +30,14 @@ var listOne = metav1.ListOptions{Limit: 1}
 
 // poster writes objects to the server, many at once, each encoded beforehand by its caller.
 type poster struct {
-	client *http.Client
-	base   string
+	client   *http.Client
+	base     string
+	distinct bool // no two pods ask for the same
 }
 
-func newPoster(c *controlplane.Cluster) (*poster, error) {
+func newPoster(c *controlplane.Cluster, o options) (*poster, error) {
 	client, err := plainClient(c, writers)
-	return &poster{client, c.URL}, err
+	return &poster{client, c.URL, o.kind == "distinct"}, err
 }
 
 func encode(object runtime.Object, version schema.GroupVersion, kind string) ([]byte, error) {
@@ -113,10 +114,11 @@ func makeNode(i int) *corev1.Node {
 	}
 }
 
-// makePod asks for 100m and 128Mi; with a node it is bound from the start.
-func makePod(name, node string) *corev1.Pod {
+// makePod asks for 100m and 128Mi, and for extraKi more; with a node it is bound from the start.
+func makePod(name, node string, extraKi int) *corev1.Pod {
 	requests := corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi"),
+		corev1.ResourceCPU:    resource.MustParse("100m"),
+		corev1.ResourceMemory: resource.MustParse(fmt.Sprintf("%dKi", 128<<10+extraKi)),
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{"app": "bench"}},
@@ -149,7 +151,12 @@ func (p *poster) createNodes(n int) error {
 	})
 }
 
-func (p *poster) createPod(pod *corev1.Pod) error {
+func (p *poster) createPod(number int, name, node string) error {
+	extra := 0
+	if p.distinct {
+		extra = number
+	}
+	pod := makePod(name, node, extra)
 	body, err := encode(pod, corev1.SchemeGroupVersion, "Pod")
 	if err != nil {
 		return err
@@ -160,12 +167,12 @@ func (p *poster) createPod(pod *corev1.Pod) error {
 func podName(i int) string { return fmt.Sprintf("pod-%d", i) }
 
 func (p *poster) createPods(n int) error {
-	return inParallel(n, func(i int) error { return p.createPod(makePod(podName(i), "")) })
+	return inParallel(n, func(i int) error { return p.createPod(i, podName(i), "") })
 }
 
 // createBoundPods spreads n pods evenly over the nodes, no scheduler needed.
 func (p *poster) createBoundPods(n, nodes int) error {
-	return inParallel(n, func(i int) error { return p.createPod(makePod(fmt.Sprintf("bound-%d", i), nodeName(i%nodes))) })
+	return inParallel(n, func(i int) error { return p.createPod(i, fmt.Sprintf("bound-%d", i), nodeName(i%nodes)) })
 }
 
 // bindings are encoded before the clock starts: one pod each, over all nodes in turn.
@@ -199,7 +206,7 @@ func (p *poster) arrive(ctx context.Context, n int, rate float64, done func(i in
 	for range writers {
 		group.Go(func() {
 			for i := range work {
-				err := p.createPod(makePod(podName(i), ""))
+				err := p.createPod(i, podName(i), "")
 				if err == nil && done != nil {
 					err = done(i)
 				}

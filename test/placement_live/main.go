@@ -20,6 +20,7 @@ type options struct {
 	rate                            float64
 	coldStart, defaultPlugins, keep bool
 	flowControl                     bool
+	kind                            string
 	cases, musterOptions            []string
 	manifests                       string
 	settle, limit                   time.Duration
@@ -34,6 +35,7 @@ func parse(args []string) (o options, output string, err error) {
 	flags.IntVar(&o.pods, "pods", 10000, "pods to place (100m, 128Mi)")
 	flags.IntVar(&o.boundPods, "bound-pods", 50000, "pods bound before a cold start")
 	flags.IntVar(&o.repeats, "repeats", 0, "how often each case is run, in turns (default 1; 3 for cold starts)")
+	flags.StringVar(&o.kind, "kind", "repeated", "repeated (all pods ask for the same) or distinct (no two do)")
 	flags.Float64Var(&o.rate, "rate", 0, "pods that arrive a second; 0: all are there before the scheduler starts")
 	flags.BoolVar(&o.coldStart, "cold-start", false, "measure the first bind on a full cluster, and memory")
 	flags.BoolVar(&o.defaultPlugins, "default-plugins", false,
@@ -80,6 +82,8 @@ func parse(args []string) (o options, output string, err error) {
 	switch {
 	case output != "table" && output != "json":
 		err = fmt.Errorf("-o: want table or json, not %q", output)
+	case o.kind != "repeated" && o.kind != "distinct":
+		err = fmt.Errorf("-kind: want repeated or distinct, not %q", o.kind)
 	case o.nodes < 1 || o.pods < 2 || o.boundPods < 0 || o.repeats < 1 || o.rate < 0:
 		err = fmt.Errorf("want at least one node, two pods, one repeat and no negative number")
 	case flags.NArg() > 0:
@@ -94,7 +98,8 @@ func parse(args []string) (o options, output string, err error) {
 
 // burst measures every case as often as asked, in turns.
 func burst(o options) (report, error) {
-	result := report{Nodes: o.nodes, Pods: o.pods, Rate: o.rate, DefaultPlugins: o.defaultPlugins}
+	result := report{Nodes: o.nodes, Pods: o.pods, Kind: o.kind, Rate: o.rate, DefaultPlugins: o.defaultPlugins,
+		FlowControl: o.flowControl}
 	for range o.repeats {
 		for _, kind := range o.cases {
 			one, err := measure(kind, o)

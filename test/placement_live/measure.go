@@ -144,7 +144,7 @@ func measure(kind string, o options) (result run, err error) {
 	defer stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	p, err := newPoster(c)
+	p, err := newPoster(c, o)
 	if err != nil {
 		return run{}, err
 	}

@@ -55,7 +55,7 @@ func TestBurst(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	result, err := burst(smokeOptions(t, "-rate=100", "-cases=limit,muster"))
+	result, err := burst(smokeOptions(t, "-rate=100", "-kind=distinct", "-cases=limit,muster"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,9 @@ func TestColdStart(t *testing.T) {
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ args, wrong string }{
 		{"", ""}, {"-small", ""}, {"-o json -cases muster", ""}, {"-rate 100 -repeats 3", ""},
-		{"-o yaml", "-o"}, {"-cases nobody", "-cases"}, {"-nodes 0", "at least"}, {"-rate -1", "negative"}, {"extra", "extra"},
+		{"-kind distinct", ""},
+		{"-o yaml", "-o"}, {"-kind odd", "-kind"}, {"-cases nobody", "-cases"}, {"-nodes 0", "at least"},
+		{"-rate -1", "negative"}, {"extra", "extra"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			_, _, err := parse(strings.Fields(c.args))

@@ -10,7 +10,9 @@ import (
 type report struct {
 	Nodes          int                `json:"nodes"`
 	Pods           int                `json:"pods"`
+	Kind           string             `json:"kind"`
 	Rate           float64            `json:"rate"`
+	FlowControl    bool               `json:"server_flow_control"`
 	DefaultPlugins bool               `json:"kube_scheduler_default_plugins"`
 	Runs           []run              `json:"runs"`
 	OfLimit        map[string]float64 `json:"of_limit"` // median throughput over the limit's median
@@ -58,7 +60,16 @@ func (r report) table() string {
 	if r.Rate > 0 {
 		how = fmt.Sprintf("%g arriving a second", r.Rate)
 	}
-	head := fmt.Sprintf("%d nodes, %d pods, %s; kube-scheduler with %s\n", r.Nodes, r.Pods, how, plugins)
+	flow := "off"
+	if r.FlowControl {
+		flow = "on"
+	}
+	restarts := 0
+	for _, one := range r.Runs {
+		restarts += one.Restarts
+	}
+	head := fmt.Sprintf("%d nodes, %d %s pods, %s; the server's flow control %s; kube-scheduler with %s\n",
+		r.Nodes, r.Pods, r.Kind, how, flow, plugins)
 	rows := tabulate(func(row func(string, ...any)) {
 		row("\tpods/s\tof limit\tfrom start\tp50 ms\tp90\tp99\tp99.9\tdecision p50 µs\tp99\tCPU µs/pod\tand after\tpeak MB\tserver\tothers")
 		for _, one := range r.Runs {
@@ -77,6 +88,9 @@ func (r report) table() string {
 				one.FromStart, b.P50, b.P90, b.P99, b.P999, decision, own, 100*one.Server, 100*one.Others)
 		}
 	})
+	if restarts > 0 {
+		rows += fmt.Sprintf("the measuring watch was cut off %d times by a server short of CPU: some times are late\n", restarts)
+	}
 	return head + rows + "p50...p99.9: until a watching client sees the bind, from " +
 		map[bool]string{true: "the pod's creation", false: "the scheduler's start"}[r.Rate > 0] +
 		". decision: bucket bounds of the scheduler's own histogram.\n" +
@@ -90,6 +104,6 @@ func (r coldReport) table() string {
 			row("%s\t%.2f\t%.2f\t%.0f\t%.0f\t%.2f", one.Case, one.FirstBind, one.CPU, one.PeakMB, one.NowMB, r.ListSeconds[i])
 		}
 	})
-	return fmt.Sprintf("cold start: %d nodes, %d bound pods (a list of %.1f MB), one pod waiting\n",
-		r.Nodes, r.BoundPods, float64(r.ListBytes)/1e6) + rows
+	return fmt.Sprintf("cold start: %d nodes, %d bound %s pods (a list of %.1f MB), one pod waiting\n",
+		r.Nodes, r.BoundPods, r.Kind, float64(r.ListBytes)/1e6) + rows
 }

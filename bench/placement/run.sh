@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Measures placement: ./dev bench runs it. Results go to standard output.
+#   run.sh                      in memory, live, and the cold start, at 5,000 nodes (some ten minutes)
+#   run.sh --small              the same at 100 nodes: checks that all of it works (a minute)
+#   run.sh --in-memory [flags]  only that one; --help shows its flags
+#   run.sh --live [flags]
+#   run.sh --cold-start [flags]
+# Environment: MUSTER_BIN, MUSTER_CONTROL_PLANE (a folder with kube-apiserver and so on), GO (default: go).
+set -euo pipefail
+
+readonly root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export MUSTER_BIN=${MUSTER_BIN:-$root/build/release/muster}
+readonly build=$(cd "$(dirname "$MUSTER_BIN")" && pwd)
+
+in_memory() {
+  echo "# in memory: muster_placement $*"
+  "$build/bench/placement/muster_placement" "$@"
+}
+
+live() {
+  (cd "$root/test" && "${GO:-go}" build -o "$build/placement_live" ./placement_live)
+  echo "# on a real API server: placement_live $*"
+  "$build/placement_live" -manifests "$root/manifests" "$@"
+}
+
+case ${1:-} in
+  --in-memory) shift; in_memory "$@" ;;
+  --live) shift; live "$@" ;;
+  --cold-start) live "$@" ;;
+  "" | --small)
+    small=() size=(--nodes 5000 --pods 10000)
+    if [[ ${1:-} == --small ]]; then small=(-small) size=(--nodes 100 --pods 500); fi
+    in_memory "${size[@]}" --kind repeated
+    in_memory "${size[@]}" --kind distinct
+    live "${small[@]}"
+    live "${small[@]}" -cold-start
+    ;;
+  *) echo "run.sh: unknown argument $1" >&2; exit 2 ;;
+esac
