@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/framework/config/profile.h"
 #include "scheduler/framework/config/yaml_value.h"
+#include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
 namespace muster {
@@ -171,6 +172,38 @@ bool IsKind(YamlObject& object, const char* api, const char* kind) {
   return false;
 }
 
+// yaml-cpp takes whatever follows a document's end for another document, which for some texts (",")
+// makes endlessly many: only "---" begins one.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  explicit DocumentStarts(const std::string& text) : text_(text) {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0 && text_.compare(static_cast<size_t>(mark.pos), 3, "---") != 0)
+      throw YAML::ParserException(mark, "text after the end of a document");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  const std::string& text_;
+  int documents_ = 0;
+};
+
+std::vector<YAML::Node> LoadDocuments(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts starts(text);
+  while (parser.HandleNextDocument(starts)) {
+  }
+  return YAML::LoadAll(text);
+}
+
 void ReadDocuments(const std::vector<YAML::Node>& documents, const Registry& registry, YamlErrors* errors,
                    Configuration* config) {
   size_t count = 0;
@@ -201,7 +234,8 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
   YamlErrors errors(file_name);
   Configuration config;
   try {
-    ReadDocuments(YAML::LoadAll(text), registry, &errors, &config);
+    const bool marked = absl::StartsWith(text, "\xEF\xBB\xBF");  // a byte order mark
+    ReadDocuments(LoadDocuments(marked ? text.substr(3) : text), registry, &errors, &config);
   } catch (const YAML::Exception& e) {
     errors.Add(std::max(e.mark.line, 0) + 1, "", absl::StrCat("not YAML: ", e.msg));
   }

@@ -401,6 +401,8 @@ TEST(Config, RefusesWrongDocuments) {
       {"---\n---\n", "f:1: the file is empty"},
       {"a: [", "f:1: not YAML: "},
       {"a: 1\n b: 2\n", "f:2: not YAML: "},
+      {",", "f:1: not YAML: text after the end of a document"},
+      {"{a: 1} b", "f:1: not YAML: text after the end of a document"},
       {"- 1", "f:1: must be an object, not a list"},
       {"kind: KubeSchedulerConfiguration", "f:1: apiVersion: must be kubescheduler.config.k8s.io/v1 in this document"},
       {"kind: KubeSchedulerConfiguration\napiVersion: kubescheduler.config.k8s.io/v1beta3",
@@ -446,6 +448,15 @@ TEST(Config, AllProfilesSortTheQueueAlike) {
       "in all profiles");
   EXPECT_THAT(Message(ParseConfiguration(kHead, "f", registry)),
               HasSubstr("must have one queueSort plugin, but has PrioritySort, OtherSort"));
+}
+
+TEST(Config, ReadsAByteOrderMarkAndJson) {
+  EXPECT_TRUE(Parse(absl::StrCat("\xEF\xBB\xBF", kHead, kMusterHead)).ok());
+  const auto json = Parse(
+      "{\n\t\"apiVersion\": \"kubescheduler.config.k8s.io/v1\",\n"
+      "\t\"kind\": \"KubeSchedulerConfiguration\",\n\t\"parallelism\": 3\n}\n");
+  ASSERT_TRUE(json.ok()) << json.status();
+  EXPECT_EQ(json->parallelism, 3);
 }
 
 TEST(Config, LoadsFiles) {
