@@ -84,6 +84,7 @@ class HttpClient::Io {
   void Wake();
   void Park(const Transfer& transfer);
 
+  static size_t OnHeader(char* data, size_t size, size_t count, void* transfer);
   static size_t OnWrite(char* data, size_t size, size_t count, void* transfer);
   static int OnSocket(CURL*, curl_socket_t fd, int what, void* self, void* known);
   static int OnTimer(CURLM*, long milliseconds, void* self);
@@ -278,6 +279,8 @@ CURL* HttpClient::Io::Handle() {
   CURL* easy = curl_easy_init();
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Io::OnHeader);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Io::OnWrite);
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -364,11 +367,18 @@ void HttpClient::Io::Start(TransferPtr transfer) {
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, t.request.stall_timeout > absl::ZeroDuration() ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, absl::ToInt64Seconds(t.request.stall_timeout));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t.error.data());
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, &t);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &t);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &t);
   ++running_[static_cast<size_t>(t.request.lane)];
   active_.emplace(t.id, std::move(transfer));
   curl_multi_add_handle(multi_, easy);
+}
+
+size_t HttpClient::Io::OnHeader(char* data, size_t size, size_t count, void* transfer) {
+  const Transfer& t = *static_cast<Transfer*>(transfer);
+  if (t.reader != nullptr && std::string_view(data, size * count) == "\r\n") OnWrite(data, 0, 0, transfer);
+  return size * count;
 }
 
 size_t HttpClient::Io::OnWrite(char* data, size_t size, size_t count, void* transfer) {

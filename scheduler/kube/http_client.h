@@ -53,7 +53,8 @@ struct HttpResponse {
 class HttpReader {
  public:
   virtual ~HttpReader() = default;
-  // A part of the body of a 2xx answer. False ends the request.
+  // A part of the body of a 2xx answer; at first an empty one: its headers are there. False ends
+  // the request.
   virtual bool OnData(std::string_view bytes) = 0;
   // All that has arrived by now was handed over: time to pass it on, in one piece.
   virtual void OnPause() = 0;

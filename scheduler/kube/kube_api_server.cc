@@ -100,10 +100,10 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
   const Duration timeout = absl::Seconds(300 + static_cast<int64_t>(random_.Below(300)));
   ApiStatus& broken = broken_[static_cast<size_t>(kind)];
   WatchHandler told;
-  told.on_events = [&broken, call = std::move(handler.on_events)](std::vector<WatchEvent> events) {
+  told.on_events = [&broken, kind, call = std::move(handler.on_events)](std::vector<WatchEvent> events) {
     if (!broken.ok()) {
       broken = {};
-      LogInfo("the watch works again");
+      LogInfo(absl::StrCat("the watch of ", kind == Kind::kPod ? "pods" : "nodes", " works again"));
     }
     call(std::move(events));
   };

@@ -183,6 +183,10 @@ void ListWatch::OnFrame(std::string_view bytes) {
 }
 
 bool ListWatch::OnData(std::string_view bytes) {
+  if (bytes.empty()) {
+    accepted_ = true;
+    return true;
+  }
   const absl::Status fed = list_.has_value() ? list_->Feed(bytes) : frames_->Feed(bytes);
   if (!fed.ok() && !failed_.has_value()) {
     failed_ = {ApiCode::kServerError, Message(path_, std::string(fed.message())), {}};
@@ -191,7 +195,7 @@ bool ListWatch::OnData(std::string_view bytes) {
 }
 
 void ListWatch::OnPause() {
-  if (events_.empty()) return;
+  if (!std::exchange(accepted_, false) && events_.empty()) return;
   http_.Deliver([handler = handler_, events = std::exchange(events_, {})]() mutable {
     if (!handler->cancelled) handler->call.on_events(std::move(events));
   });

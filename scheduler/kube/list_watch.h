@@ -72,6 +72,7 @@ class ListWatch final : public HttpReader {
   std::optional<FrameSplitter> frames_;
   std::optional<ApiStatus> failed_;  // seen within the stream
   std::vector<WatchEvent> events_;   // not passed on yet
+  bool accepted_ = false;            // likewise: that the server has
 };
 
 }  // namespace muster

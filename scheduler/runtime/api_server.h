@@ -61,7 +61,7 @@ class WatchStream {
 };
 
 struct WatchHandler {
-  // Events in server order, as many as have arrived.
+  // Events in server order, as many as have arrived. None: the server has accepted the stream.
   std::function<void(std::vector<WatchEvent> events)> on_events;
   // The stream is over (always the last call): ok after a server's normal timeout.
   std::function<void(ApiStatus)> on_end;

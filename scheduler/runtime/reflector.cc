@@ -52,7 +52,7 @@ void Reflector::Connect() {
 }
 
 void Reflector::OnEvents(std::vector<WatchEvent> events) {
-  heard_ = true;
+  heard_ = heard_ || !events.empty();
   for (const WatchEvent& event : events) {
     switch (event.type) {
       case WatchEvent::Type::kAdded:
@@ -76,7 +76,7 @@ void Reflector::OnEvents(std::vector<WatchEvent> events) {
     if (!starting_ && event.resource_version != 0) resource_version_ = event.resource_version;
   }
   if (starting_) return;
-  failures_ = 0;
+  if (heard_) failures_ = 0;
   SetConnected({});
 }
 
@@ -139,7 +139,7 @@ void Reflector::OnEnd(const ApiStatus& status) {
     const Duration step = kFirstDelay * (int64_t{1} << std::min(failures_, 6));
     delay = std::min(step, kLongestDelay) * (0.5 + random_.Unit());  // together at first, apart later
   }
-  if (!orderly) ++failures_;
+  failures_ = orderly ? 0 : failures_ + 1;
   delay = std::max(delay, status.retry_after);
   // Later, not now: the stream may not be destroyed within its own call.
   retry_ = loop_.After(delay, [this] { Connect(); });

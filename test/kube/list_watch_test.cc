@@ -34,6 +34,7 @@ class ListWatchTest : public KubeTest {
                           {.on_events =
                                [this](std::vector<WatchEvent> events) {
                                  EXPECT_FALSE(end_.has_value());
+                                 if (events.empty()) ++accepted_;
                                  for (const WatchEvent& event : events) told_.push_back(Text(event));
                                },
                            .on_end = [this](ApiStatus status) { end_ = std::move(status); }});
@@ -49,6 +50,7 @@ class ListWatchTest : public KubeTest {
   }
 
   std::vector<std::string> told_;
+  int accepted_ = 0;
   std::optional<ApiStatus> end_;
   std::unique_ptr<KubeApiServer> api_;
   std::unique_ptr<WatchStream> stream_;
@@ -199,6 +201,23 @@ TEST_F(ListWatchTest, AStateThatEndsEarlyIsNoState) {
     stream_.reset();
     api_.reset();
   }
+}
+
+TEST_F(ListWatchTest, TellsThatAQuietWatchWorks) {
+  std::atomic<bool> refuse = true;
+  TlsTestServer server([&](const Request&, Exchange& exchange) {
+    if (refuse) return exchange.Answer(503, "text/plain", "not now");
+    exchange.BeginChunks(kProtobufStream);
+    exchange.Hang();
+  });
+  Open(server, 10);
+  RunToEnd();
+  EXPECT_FALSE(api_->watching());
+  EXPECT_EQ(accepted_, 0);
+  refuse = false;
+  auto again = api_->Watch(Kind::kPod, 10, {.on_events = [&](const auto&) { ++accepted_; }, .on_end = [](const auto&) {}});
+  RunUntil([&] { return accepted_ > 0; });
+  EXPECT_TRUE(api_->watching());
 }
 
 TEST_F(ListWatchTest, NoticesASilentServer) {

@@ -101,6 +101,15 @@ TEST_F(ReflectorTest, BacksOffMoreAndMoreAndTellsOnce) {
   EXPECT_THAT(Told(), ElementsAre("up"));
 }
 
+TEST_F(ReflectorTest, AnAcceptedStreamWorksBeforeAnythingHappens) {
+  Tell({Mark(Type::kSynced, 9)});
+  End(ApiCode::kUnreachable);
+  loop_.Advance(absl::Seconds(1));
+  Told();
+  Tell({});
+  EXPECT_THAT(Told(), ElementsAre("up"));
+}
+
 TEST_F(ReflectorTest, HonoursRetryAfter) {
   End(ApiCode::kTooManyRequests, absl::Seconds(7));
   loop_.Advance(absl::Milliseconds(6900));
@@ -147,6 +156,7 @@ TEST_F(ReflectorTest, GoneAgainAndAgainBacksOff) {
 TEST_F(ReflectorTest, SilentShortStreamsAreNotAskedInATightCircle) {
   Tell({Mark(Type::kSynced, 9)});
   for (int i = 0; i < 100 && api_.watches.size() < 50; ++i) {
+    Tell({});
     End(ApiCode::kOk);
     loop_.Advance(absl::Milliseconds(1));
   }
