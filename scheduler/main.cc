@@ -40,8 +40,8 @@ int main(int argc, char** argv) {
     Usage(args.empty() ? std::cerr : std::cout);
     return args.empty() ? 2 : 0;
   }
-  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands),
-                                    [&](const Command& c) { return c.name == args[0]; });
+  const auto command =
+      std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == args[0]; });
   if (command == std::end(kCommands)) {
     std::cerr << "muster: there is no command " << args[0] << "\n";
     Usage(std::cerr);

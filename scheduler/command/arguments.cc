@@ -100,7 +100,8 @@ std::optional<int> Arguments::Parse(std::span<const std::string> args, std::ostr
       return kExitOk;
     }
     if (arg == "--") {
-      if (rest_ == nullptr && i + 1 < args.size()) return Refuse(absl::StrCat("unexpected argument \"", args[i + 1], "\""), err);
+      if (rest_ == nullptr && i + 1 < args.size())
+        return Refuse(absl::StrCat("unexpected argument \"", args[i + 1], "\""), err);
       for (++i; i < args.size(); ++i) rest_->push_back(args[i]);
       return std::nullopt;
     }

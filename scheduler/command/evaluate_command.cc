@@ -27,12 +27,12 @@ struct Verdict {
   struct Node {
     std::string name;
     bool feasible = false;
-    std::string plugin;                // that rejected it
-    std::vector<std::string> reasons;  // in that plugin's order
+    std::string plugin;                                   // that rejected it
+    std::vector<std::string> reasons;                     // in that plugin's order
     std::vector<std::pair<std::string, int64_t>> scores;  // by plugin, normalised, before weights
     int64_t total = 0;                                    // after weights
   };
-  std::string error;  // the cycle would end with it: nothing below holds
+  std::string error;             // the cycle would end with it: nothing below holds
   bool rejected_before = false;  // by a PreFilter plugin: there are no nodes below
   std::string plugin;
   std::vector<std::string> reasons;
@@ -49,8 +49,12 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
   if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
   Evaluation answer;
   WorkCount work;
-  answer.Update(framework, pod, snap, /*seed=*/0,
-                [](size_t words, absl::FunctionRef<void(WordRange)> body) { body({0, words}); }, work);
+  answer.Update(
+      framework, pod, snap, /*seed=*/0,
+      [](size_t words, absl::FunctionRef<void(WordRange)> body) {
+        body({0, words});
+      },
+      work);
   if (!answer.error().ok()) return Broken(answer.error());
   Verdict verdict;
   if (!answer.pre_filter().ok()) {

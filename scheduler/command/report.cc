@@ -17,6 +17,8 @@ using Json = nlohmann::ordered_json;
 
 // Alike pods from here on share one row.
 constexpr size_t kAlike = 4;
+// Of more rows than this only those of pending pods are shown, and no more of them either.
+constexpr size_t kRowsShown = 200;
 // More nodes than this are only summed up.
 constexpr size_t kNodesShown = 40;
 // Of many different reasons the most frequent are shown.
@@ -117,8 +119,8 @@ size_t Ended(const SimulationResult& result) {
 }
 
 size_t NodesUsed(const SimulationResult& result) {
-  return static_cast<size_t>(std::count_if(result.nodes.begin(), result.nodes.end(),
-                                           [](const auto& node) { return node.placed != 0; }));
+  return static_cast<size_t>(
+      std::count_if(result.nodes.begin(), result.nodes.end(), [](const auto& node) { return node.placed != 0; }));
 }
 
 std::string Hex(uint64_t value) { return absl::StrFormat("%016x", value); }
@@ -146,8 +148,14 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
   // Reasons are long and few: they go below, numbered.
   std::vector<std::pair<std::string, size_t>> reasons;
   std::vector<std::vector<std::string>> rows = {{"NAMESPACE", "NAME", "PODS", "NODE", "RESULT", "REASON"}};
-  for (const Row& row : PodRows(result.pods)) {
+  const std::vector<Row> pod_rows = PodRows(result.pods);
+  size_t not_shown = 0;
+  for (const Row& row : pod_rows) {
     const SimulationResult::Pod& pod = *row.first;
+    if (pod_rows.size() > kRowsShown && (!pod.node.empty() || rows.size() > kRowsShown)) {
+      not_shown += row.pods;
+      continue;
+    }
     std::string reason;
     if (pod.node.empty()) {
       auto it = std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == pod.message; });
@@ -159,6 +167,7 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
                     absl::StrCat(Result(pod), pod.ended ? ", ended" : ""), reason});
   }
   PrintTable(rows, out);
+  if (not_shown != 0) out << "... and " << not_shown << " more pods (-o json shows all)\n";
 
   if (!reasons.empty()) out << "\nPending because\n";
   size_t told = 0, left = 0;
@@ -183,8 +192,8 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
     const SimulationResult::Use& use = result.uses.at(resource);
     uses.push_back(absl::StrCat(resource, " ", Percent(use.peak, use.allocatable)));
   }
-  std::string pods = absl::StrCat(Count(result, true), " bound (", Ended(result), " have ended), ",
-                                  Count(result, false), " pending");
+  std::string pods =
+      absl::StrCat(Count(result, true), " bound (", Ended(result), " have ended), ", Count(result, false), " pending");
   if (result.never_created != 0) absl::StrAppend(&pods, ", ", result.never_created, " never created");
   PrintTable({{"pods", pods},
               {"nodes", absl::StrCat(NodesUsed(result), " of ", result.nodes.size(), " used")},

@@ -114,8 +114,7 @@ void Note(const Decision& decision, Verdicts& verdicts) {
     verdict.message = decision.message;
     verdict.reasons.clear();
     for (const Decision::Rejection& why : decision.rejections) {
-      verdict.reasons.push_back(
-          {std::string(why.plugin), std::string(why.reason), static_cast<int32_t>(why.nodes)});
+      verdict.reasons.push_back({std::string(why.plugin), std::string(why.reason), static_cast<int32_t>(why.nodes)});
     }
     if (verdict.reasons.empty()) verdict.reasons.push_back({"", verdict.message, 0});
   }

@@ -19,9 +19,9 @@ namespace muster {
 
 struct SimulationOptions {
   uint64_t seed = 1;
-  int threads = 1;                // never changes the outcome
+  int threads = 1;  // never changes the outcome
   size_t min_words_a_thread = 32;
-  std::optional<Duration> until;  // of simulated time; else until nothing changes any more
+  std::optional<Duration> until;   // of simulated time; else until nothing changes any more
   DecisionLog::Observer observer;  // shown every decision; may be null
 };
 
@@ -49,12 +49,12 @@ struct SimulationResult {
     Uses uses;
   };
 
-  std::vector<Pod> pods;    // by namespace, name; without those that were deleted
-  std::vector<Node> nodes;  // by name
-  Uses uses;                // of the whole cluster; the peak is that of the sum
+  std::vector<Pod> pods;     // by namespace, name; without those that were deleted
+  std::vector<Node> nodes;   // by name
+  Uses uses;                 // of the whole cluster; the peak is that of the sum
   size_t never_created = 0;  // pods whose time did not come (a Job's later ones, or after `until`)
-  Duration makespan;        // from the first object to the last pod bound or ended
-  bool cut_short = false;   // `until` came first
+  Duration makespan;         // from the first object to the last pod bound or ended
+  bool cut_short = false;    // `until` came first
   uint64_t decisions = 0;
   uint64_t log_hash = 0, unseed = 0;
 };

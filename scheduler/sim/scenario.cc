@@ -49,8 +49,7 @@ absl::Status Scenario::Start(const Manifests& manifests) {
 
 void Scenario::Create(size_t pod) {
   const ManifestPod& planned = pods_[pod];
-  if (planned.run_duration.has_value())
-    kubelet_.RunsFor(planned.pod->ns(), planned.pod->name, *planned.run_duration);
+  if (planned.run_duration.has_value()) kubelet_.RunsFor(planned.pod->ns(), planned.pod->name, *planned.run_duration);
   // The reader refuses two pods of one name; a pod that took the place of a deleted one may stand here.
   if (!server_.CreatePod(*planned.pod).ok()) return;
   if (!planned.workload.has_value()) return;

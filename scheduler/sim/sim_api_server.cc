@@ -38,11 +38,12 @@ ApiStatus NotFound(const std::string& resource, const std::string& name) {
 }
 
 ApiStatus Conflict(const std::string& resource, const std::string& name, const std::string& why) {
-  return {ApiCode::kConflict, absl::StrCat("Operation cannot be fulfilled on ", resource, " \"", name, "\": ", why),
-          {}};
+  return {
+      ApiCode::kConflict, absl::StrCat("Operation cannot be fulfilled on ", resource, " \"", name, "\": ", why), {}};
 }
 
-ApiStatus UidConflict(const std::string& key, const std::string& name, const std::string& wanted, const std::string& has) {
+ApiStatus UidConflict(const std::string& key, const std::string& name, const std::string& wanted,
+                      const std::string& has) {
   return Conflict("pods", name,
                   absl::StrCat("StorageError: invalid object, Code: 4, Key: /registry/pods/", key,
                                ", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ",
@@ -83,8 +84,8 @@ void SimApiServer::SetPod(const PodPtr& before, std::shared_ptr<Pod> after) {
   for (Observer* observer : observers_) observer->OnPod(before, pod);
   const bool was_seen = before != nullptr && !before->ended;
   if (pod->ended && !was_seen) return;
-  const auto type = pod->ended ? WatchEvent::Type::kDeleted
-                               : (was_seen ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded);
+  const auto type =
+      pod->ended ? WatchEvent::Type::kDeleted : (was_seen ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded);
   Append(Kind::kPod, {type, version_, pod});
 }
 
@@ -158,8 +159,7 @@ absl::Status SimApiServer::DeleteNode(const std::string& name) {
 ApiStatus SimApiServer::BindNow(const BindRequest& request) {
   const PodPtr pod = FindPod(request.ns, request.name);
   if (pod == nullptr) return NotFound("pods", request.name);
-  if (!request.uid.empty() && request.uid != pod->uid)
-    return UidConflict(pod->Key(), pod->name, request.uid, pod->uid);
+  if (!request.uid.empty() && request.uid != pod->uid) return UidConflict(pod->Key(), pod->name, request.uid, pod->uid);
   const auto refuse = [&](const std::string& why) { return Conflict("pods/binding", pod->name, why); };
   if (pod->deleting) return refuse(absl::StrCat("pod ", pod->name, " is being deleted, cannot be assigned to a host"));
   if (!pod->node.empty())
@@ -318,9 +318,8 @@ void SimApiServer::Start(const std::shared_ptr<Watcher>& watcher) {
                     {}});
       return;
     }
-    const auto first =
-        std::partition_point(history.entries.begin(), history.entries.end(),
-                             [&](const Entry& e) { return e.event.resource_version <= watcher->sent; });
+    const auto first = std::partition_point(history.entries.begin(), history.entries.end(),
+                                            [&](const Entry& e) { return e.event.resource_version <= watcher->sent; });
     watcher->position = history.first + static_cast<uint64_t>(first - history.entries.begin());
     watcher->synced = true;
     watchers_.push_back(watcher);

@@ -42,8 +42,8 @@ Parsed Parse(const std::vector<std::string>& args, bool take_rest = true) {
 }
 
 TEST(ArgumentsTest, ReadsEveryForm) {
-  const Parsed p = Parse({"--text", "a b", "-f", "x", "--file=y=z", "loose", "--on", "--number=256", "--length", "1h30m",
-                          "-o", "json", "-", "--", "--text"});
+  const Parsed p = Parse({"--text", "a b", "-f", "x", "--file=y=z", "loose", "--on", "--number=256", "--length",
+                          "1h30m", "-o", "json", "-", "--", "--text"});
   EXPECT_EQ(p.exit, std::nullopt) << p.err;
   EXPECT_EQ(p.text, "a b");
   EXPECT_THAT(p.many, ElementsAre("x", "y=z"));

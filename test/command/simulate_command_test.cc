@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,7 @@ TEST_F(SimulateCommandTest, JsonIsAsTheManualGivesIt) {
   EXPECT_THAT(Keys(all), ElementsAre("pods", "summary", "log_hash", "unseed"));
   ASSERT_EQ(all["pods"].size(), 4u);
   for (const Json& pod : all["pods"]) {
-    EXPECT_THAT(Keys(pod),
-                ElementsAre("namespace", "name", "node", "result", "group", "queue", "devices", "reasons"));
+    EXPECT_THAT(Keys(pod), ElementsAre("namespace", "name", "node", "result", "group", "queue", "devices", "reasons"));
     EXPECT_EQ(pod["namespace"], "team");
   }
   const Json &a = all["pods"][0], &big = all["pods"][1], &gated = all["pods"][2], &theirs = all["pods"][3];
@@ -94,7 +94,8 @@ TEST_F(SimulateCommandTest, PodsThatNameNoSchedulerGoToTheConfigurationsProfile)
 
 TEST_F(SimulateCommandTest, UntilCutsTheRunShort) {
   const std::string job =
-      "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, namespace: team}\nspec:\n  parallelism: 1\n  completions: 3\n"
+      "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, namespace: team}\nspec:\n  parallelism: 1\n  completions: "
+      "3\n"
       "  template:\n    metadata: {annotations: {muster.dev/run-duration: 1m}}\n"
       "    spec: {containers: [{name: c, image: i, resources: {requests: {cpu: 1}}}]}\n";
   const std::string file = Write("all.yaml", kNodes + job);
@@ -132,6 +133,16 @@ TEST_F(SimulateCommandTest, TableShowsAlikePodsInOneRow) {
   EXPECT_THAT(ran.out, ContainsRegex("log hash +[0-9a-f]+ +unseed [0-9a-f]+\n"));
 }
 
+TEST_F(SimulateCommandTest, OfThousandsOfUnlikePodsTheTableShowsThePending) {
+  std::string text = kNodes;
+  for (int i = 0; i < 300; ++i) text += PodYaml("a" + std::to_string(i) + "x", i % 100 == 0 ? "cpu: 5" : "");
+  const Ran ran = Simulate({"-f", Write("all.yaml", text)});
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_LT(std::count(ran.out.begin(), ran.out.end(), '\n'), 340);
+  EXPECT_THAT(ran.out, ContainsRegex("team +a200x +1 +- +pending"));
+  EXPECT_THAT(ran.out, HasSubstr(" more pods (-o json shows all)"));
+}
+
 TEST_F(SimulateCommandTest, TheExampleTellsItsStory) {
   const Ran ran = Simulate({"-f", "manifests/example", "-o", "json"});
   ASSERT_EQ(ran.exit, 0) << ran.err;
@@ -154,7 +165,8 @@ TEST_F(SimulateCommandTest, EmptyInputIsNoError) {
 TEST_F(SimulateCommandTest, BadInputIsRefusedWithItsPlace) {
   const std::string good = Write("good.yaml", kNodes);
   const std::string broken = Write("broken.yaml", "kind: Pod\n  metadata: [\n");
-  const std::string field = Write("field.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containerz: []\n");
+  const std::string field =
+      Write("field.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containerz: []\n");
   const std::string amount = Write("amount.yaml", kNodes + PodYaml("a", "cpu: \"-1\""));
   const std::string huge = Write("huge.yaml", kNodes + PodYaml("a", "memory: 99999999999Ti"));
   const std::string twice = Write("twice.yaml", PodYaml("a", "cpu: 1") + PodYaml("a", "cpu: 1"));

@@ -44,8 +44,8 @@ Course RunCourse(uint64_t seed, int threads, FaultRates faults) {
   return {c.log.Hash(), c.scheduler->Unseed(), c.log.entries(), c.server.binds(), c.loop.Now()};
 }
 
-constexpr FaultRates kFaults{.refused = 0.05, .lost_answer = 0.05, .slow = 0.1, .cut = 0.01, .gone = 0.005,
-                             .duplicated = 0.02};
+constexpr FaultRates kFaults{
+    .refused = 0.05, .lost_answer = 0.05, .slow = 0.1, .cut = 0.01, .gone = 0.005, .duplicated = 0.02};
 
 TEST(DeterminismTest, SameScenarioTwiceSameLogHash) {
   EXPECT_EQ(RunCourse(1, 1, {}), RunCourse(1, 1, {}));

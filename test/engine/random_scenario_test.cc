@@ -20,7 +20,11 @@ constexpr char kRivalNode[] = "rival";
 class Chaos {
  public:
   Chaos(SimCluster& c, uint64_t seed) : c_(c), random_(seed) {
-    c_.Create(MakeNode(kRivalNode).Taint("rival").Cpu(1'000'000).Memory(1'000'000 * kMebi).Room("pods", 10'000)
+    c_.Create(MakeNode(kRivalNode)
+                  .Taint("rival")
+                  .Cpu(1'000'000)
+                  .Memory(1'000'000 * kMebi)
+                  .Room("pods", 10'000)
                   .Room("example.com/gpu", 1000));
     const uint64_t nodes = 3 + Pick(8);
     for (uint64_t i = 0; i < nodes; ++i) AddNode();
@@ -92,17 +96,21 @@ class Chaos {
   void Relabel() {
     const PodPtr pod = AnyPod();
     if (pod == nullptr || pod->ended) return;
-    ASSERT_TRUE(c_.server.UpdatePod(pod->ns(), pod->name, [&](Pod& p) {
-                  auto spec = std::make_shared<PodSpec>(*p.spec);
-                  spec->labels["changed"] = std::to_string(Pick(5));
-                  p.spec = std::move(spec);
-                }).ok());
+    ASSERT_TRUE(c_.server
+                    .UpdatePod(pod->ns(), pod->name,
+                               [&](Pod& p) {
+                                 auto spec = std::make_shared<PodSpec>(*p.spec);
+                                 spec->labels["changed"] = std::to_string(Pick(5));
+                                 p.spec = std::move(spec);
+                               })
+                    .ok());
   }
 
   void AddNode() {
     MakeNode node("n" + std::to_string(++nodes_));
     node.Cpu(static_cast<int64_t>(1 + Pick(4)) * 1000).Memory(static_cast<int64_t>(1 + Pick(4)) * 1024 * kMebi);
-    node.Label("zone", std::string(1, static_cast<char>('a' + Pick(3)))).Room("pods", static_cast<int64_t>(2 + Pick(20)));
+    node.Label("zone", std::string(1, static_cast<char>('a' + Pick(3))))
+        .Room("pods", static_cast<int64_t>(2 + Pick(20)));
     if (OneIn(3)) node.Room("example.com/gpu", static_cast<int64_t>(1 + Pick(4)));
     if (OneIn(5)) node.Taint("team");
     if (OneIn(10)) node.Unschedulable();
@@ -123,15 +131,20 @@ class Chaos {
     const std::string name = AnyNode();
     if (name == kRivalNode) return;
     const uint64_t what = Pick(4), zone = Pick(3);
-    ASSERT_TRUE(c_.server.UpdateNode(name, [&](Node& node) {
-                  if (what == 0) node.unschedulable = !node.unschedulable;
-                  if (what == 1) node.labels["zone"] = std::string(1, static_cast<char>('a' + zone));
-                  if (what == 2) node.taints = node.taints.empty() ? MakeNode("x").Taint("team").Build().taints
-                                                                   : std::vector<Taint>{};
-                  if (what == 3) {
-                    for (Amount& amount : node.allocatable) amount.value += amount.resource == "cpu" ? 500 : 0;
-                  }
-                }).ok());
+    ASSERT_TRUE(c_.server
+                    .UpdateNode(name,
+                                [&](Node& node) {
+                                  if (what == 0) node.unschedulable = !node.unschedulable;
+                                  if (what == 1) node.labels["zone"] = std::string(1, static_cast<char>('a' + zone));
+                                  if (what == 2)
+                                    node.taints = node.taints.empty() ? MakeNode("x").Taint("team").Build().taints
+                                                                      : std::vector<Taint>{};
+                                  if (what == 3) {
+                                    for (Amount& amount : node.allocatable)
+                                      amount.value += amount.resource == "cpu" ? 500 : 0;
+                                  }
+                                })
+                    .ok());
   }
 
   SimCluster& c_;
@@ -205,10 +218,10 @@ void RunChaos(uint64_t seed, FaultRates faults, int steps) {
   CheckEnd(c);
 }
 
-constexpr FaultRates kFewFaults{.refused = 0.05, .lost_answer = 0.05, .slow = 0.1, .cut = 0.02, .gone = 0.01,
-                                .duplicated = 0.02};
-constexpr FaultRates kManyFaults{.refused = 0.2, .lost_answer = 0.2, .slow = 0.3, .cut = 0.15, .gone = 0.1,
-                                 .duplicated = 0.1};
+constexpr FaultRates kFewFaults{
+    .refused = 0.05, .lost_answer = 0.05, .slow = 0.1, .cut = 0.02, .gone = 0.01, .duplicated = 0.02};
+constexpr FaultRates kManyFaults{
+    .refused = 0.2, .lost_answer = 0.2, .slow = 0.3, .cut = 0.15, .gone = 0.1, .duplicated = 0.1};
 // 32 seeds a test, so that tests run beside each other and a failure is small.
 constexpr uint64_t kSeeds = 32;
 

@@ -166,23 +166,30 @@ TEST(TroubleTest, EachEventWakesThePodItHelps) {
     void (*happen)(SimCluster& c);
   } kCases[] = {
       {"node added", [](SimCluster& c) { c.Create(MakeNode("n9").Cpu(2000).Label("disk", "ssd")); }},
-      {"label", [](SimCluster& c) {
+      {"label",
+       [](SimCluster& c) {
          ASSERT_TRUE(c.server.UpdateNode("nolabel", [](Node& n) { n.labels["disk"] = "ssd"; }).ok());
        }},
-      {"taint removed", [](SimCluster& c) {
-         ASSERT_TRUE(c.server.UpdateNode("tainted", [](Node& n) { n.taints.clear(); }).ok());
-       }},
-      {"uncordoned", [](SimCluster& c) {
+      {"taint removed",
+       [](SimCluster& c) { ASSERT_TRUE(c.server.UpdateNode("tainted", [](Node& n) { n.taints.clear(); }).ok()); }},
+      {"uncordoned",
+       [](SimCluster& c) {
          ASSERT_TRUE(c.server.UpdateNode("cordoned", [](Node& n) { n.unschedulable = false; }).ok());
        }},
-      {"allocatable", [](SimCluster& c) {
+      {"allocatable",
+       [](SimCluster& c) {
          ASSERT_TRUE(c.server.UpdateNode("full", [](Node& n) { SetAmount(n.allocatable, "cpu", 2000); }).ok());
        }},
       {"pod deleted", [](SimCluster& c) { c.server.DeletePodNow("default", "filler", ""); }},
-      {"own update", [](SimCluster& c) {
-         ASSERT_TRUE(c.server.UpdatePod("default", "a", [](Pod& pod) {
-                       pod.spec = MakePod("a").Cpu(800).NodeSelector("disk", "ssd").Tolerate("t").Build().spec;
-                     }).ok());
+      {"own update",
+       [](SimCluster& c) {
+         ASSERT_TRUE(c.server
+                         .UpdatePod("default", "a",
+                                    [](Pod& pod) {
+                                      pod.spec =
+                                          MakePod("a").Cpu(800).NodeSelector("disk", "ssd").Tolerate("t").Build().spec;
+                                    })
+                         .ok());
        }},
   };
   for (const auto& test : kCases) {

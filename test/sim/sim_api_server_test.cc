@@ -24,13 +24,14 @@ struct Watched {
   std::unique_ptr<WatchStream> stream;
 
   void Open(ApiServer& server, Kind kind, uint64_t from) {
-    stream = server.Watch(kind, from, {[this](std::vector<WatchEvent> events) {
-                                         for (const WatchEvent& event : events) Say(event);
-                                       },
-                                       [this](ApiStatus why) {
-                                         said.push_back("end:" + std::to_string(static_cast<int>(why.code)));
-                                         stream.reset();
-                                       }});
+    stream = server.Watch(kind, from,
+                          {[this](std::vector<WatchEvent> events) {
+                             for (const WatchEvent& event : events) Say(event);
+                           },
+                           [this](ApiStatus why) {
+                             said.push_back("end:" + std::to_string(static_cast<int>(why.code)));
+                             stream.reset();
+                           }});
   }
   void Say(const WatchEvent& event) {
     EXPECT_GE(event.resource_version, event.type == WatchEvent::Type::kAdded ? 0 : version);
@@ -61,8 +62,15 @@ class SimApiServerTest : public ::testing::Test {
 
 TEST_F(SimApiServerTest, BindSetsNodeAndConditionAndClearsTheNomination) {
   Create(MakePod("a"));
-  ASSERT_TRUE(server_.PatchPodStatusNow({.ns = "default", .name = "a", .uid = "", .condition = {true, "False", "Unschedulable", "no"},
-                                         .observed_generation = 0, .set_nominated_node = true, .nominated_node = "n9"}).ok());
+  ASSERT_TRUE(server_
+                  .PatchPodStatusNow({.ns = "default",
+                                      .name = "a",
+                                      .uid = "",
+                                      .condition = {true, "False", "Unschedulable", "no"},
+                                      .observed_generation = 0,
+                                      .set_nominated_node = true,
+                                      .nominated_node = "n9"})
+                  .ok());
   EXPECT_EQ(server_.FindPod("default", "a")->nominated_node, "n9");
   EXPECT_TRUE(Bind("a", "n1", Uid("a")).ok());
   const PodPtr pod = server_.FindPod("default", "a");
@@ -281,8 +289,8 @@ TEST_F(SimApiServerTest, LeasesAreOptimistic) {
   loop_.Run();
   server_.UpdateLease(old, note);
   loop_.Run();
-  EXPECT_THAT(codes, ElementsAre(ApiCode::kNotFound, ApiCode::kOk, ApiCode::kAlreadyExists, ApiCode::kOk,
-                                 ApiCode::kConflict));
+  EXPECT_THAT(codes,
+              ElementsAre(ApiCode::kNotFound, ApiCode::kOk, ApiCode::kAlreadyExists, ApiCode::kOk, ApiCode::kConflict));
   EXPECT_EQ(got.holder, "you");
 }
 
