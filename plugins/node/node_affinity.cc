@@ -120,7 +120,7 @@ absl::StatusOr<Outcome> NodeAffinityPlugin::PreFilter(const PodInfo& pod, const 
     if (const NodeIndex n = snap.Find(name); n != kNoNode && candidates.Has(n)) named.Add(n);
   }
   candidates = std::move(named);
-  return Outcome::Success();
+  return Outcome::Only({names->begin(), names->end()});
 }
 
 absl::Status NodeAffinityPlugin::Filter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,

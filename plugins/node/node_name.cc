@@ -15,7 +15,7 @@ absl::StatusOr<Outcome> NodeName::PreFilter(const PodInfo& pod, const Snapshot& 
   const bool there = n != kNoNode && candidates.Has(n);
   candidates.Reset(snap.size());
   if (there) candidates.Add(n);
-  return Outcome::Success();
+  return Outcome::Only({wish});
 }
 
 absl::Status NodeName::Filter(const PodInfo& pod, const Snapshot& snap, const CycleState&, Feasible& nodes) const {

@@ -76,7 +76,8 @@ absl::StatusOr<Outcome> TaintToleration::PreScore(const PodInfo& pod, const Snap
 absl::Status TaintToleration::Score(const PodInfo&, const Snapshot&, const CycleState& state, const NodeSet&,
                                     WordRange range, int64_t* out) const {
   if (!state.Has(slot()) || !state.Get<State>(slot()).avoided) {
-    return absl::FailedPreconditionError("PreScore has not run");  // as upstream
+    // Its PreScore is disabled, which upstream words so.
+    return absl::FailedPreconditionError("failed to read \"PreScoreTaintToleration\" from cycleState: not found");
   }
   const std::vector<uint16_t>& avoided = *state.Get<State>(slot()).avoided;
   const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;

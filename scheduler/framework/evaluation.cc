@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -128,6 +130,7 @@ void Evaluation::PreFilter(const Context& c) {
   skip_filter_.assign(c.framework.filters().size(), false);
   narrowed_by_.clear();
   NodeSet before = candidates_;
+  std::optional<std::vector<std::string>> only;  // the names that all plugins so far allow
   for (const PreFilterPlugin* plugin : c.framework.pre_filters()) {
     auto outcome = plugin->PreFilter(c.pod, c.snap, state_, candidates_);
     if (!outcome.ok()) {
@@ -148,11 +151,17 @@ void Evaluation::PreFilter(const Context& c) {
       if (pre_filter_.code == Code::kUnschedulableAndUnresolvable) return;
       continue;
     }
-    if (candidates_ == before) continue;
+    if (candidates_ == before && !outcome->only) continue;
     before = candidates_;
     narrowed_by_.emplace_back(plugin->Name());
     std::sort(narrowed_by_.begin(), narrowed_by_.end());
-    if (!candidates_.Any() && narrowed_by_.size() > 1) {
+    if (!outcome->only) continue;
+    if (only) {
+      std::erase_if(*only, [&](const std::string& name) { return !absl::c_binary_search(*outcome->only, name); });
+    } else {
+      only = std::move(outcome->only);
+    }
+    if (only->empty()) {
       pre_filter_ = Outcome::Unresolvable(absl::StrCat(NarrowedText(), " simultaneously"));
       pre_filter_plugin_ = {};
       return;
@@ -214,8 +223,9 @@ absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
     int64_t* out = plain ? totals_.data() : raw.scores.data();
     absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, feasible_, range, out);
     if (!status.ok()) {
-      return absl::Status(status.code(), absl::StrCat("running \"", AsAbsl(steps[i].score->Name()),
-                                                      "\" score plugin: ", status.message()));
+      return absl::Status(status.code(),
+                          absl::StrCat("running Score plugins: plugin \"", AsAbsl(steps[i].score->Name()),
+                                       "\" failed with: ", status.message()));
     }
     if (plain) {
       const int64_t weight = steps[i].weight;

@@ -61,8 +61,9 @@ class QueueSortPlugin : public virtual Plugin {
   virtual bool Less(const QueueKey& a, const QueueKey& b) const = 0;
 };
 
-// Once per shape. May fill the plugin's slot, clear candidates (the only nodes that can do), or
-// reject the pod everywhere; Skip also skips the plugin's Filter.
+// Once per shape. May fill the plugin's slot, clear candidates (the only nodes that can do; where
+// they are known by name, Outcome::only says so too), or reject the pod everywhere; Skip also skips
+// the plugin's Filter.
 class PreFilterPlugin : public virtual Plugin {
  public:
   virtual absl::StatusOr<Outcome> PreFilter(const PodInfo& pod, const Snapshot& snap, CycleState& state,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,12 +31,16 @@ constexpr std::string_view CodeName(Code code) {
 struct Outcome {
   Code code = Code::kSuccess;
   std::vector<std::string> reasons;
+  // Of a PreFilter that succeeds: the names of the only nodes that can do, if it knows such; sorted,
+  // no name twice, known to the snapshot or not.
+  std::optional<std::vector<std::string>> only;
 
   static Outcome Success() { return {}; }
-  static Outcome Skip() { return {Code::kSkip, {}}; }
-  static Outcome Unschedulable(std::string reason) { return {Code::kUnschedulable, {std::move(reason)}}; }
+  static Outcome Skip() { return {Code::kSkip, {}, {}}; }
+  static Outcome Only(std::vector<std::string> nodes) { return {Code::kSuccess, {}, std::move(nodes)}; }
+  static Outcome Unschedulable(std::string reason) { return {Code::kUnschedulable, {std::move(reason)}, {}}; }
   static Outcome Unresolvable(std::string reason) {
-    return {Code::kUnschedulableAndUnresolvable, {std::move(reason)}};
+    return {Code::kUnschedulableAndUnresolvable, {std::move(reason)}, {}};
   }
   bool ok() const { return code == Code::kSuccess; }
   bool skip() const { return code == Code::kSkip; }
