@@ -13,6 +13,8 @@ namespace {
 // Decisions in one turn of the loop, before answers and events that came meanwhile are seen.
 constexpr int kCyclesPerTurn = 32;
 
+constexpr Duration kTellAgain = absl::Seconds(5);
+
 // What a decision costs in simulated time: near what one thread of a 2020s server needs. Only the
 // counts decide, so that a run replays bit for bit.
 Duration CostOf(const WorkCount& work) {
@@ -341,15 +343,28 @@ void Scheduler::TellFailure(QueuedGroup& group, const std::string& reason, const
   const Pod& pod = *group.pod;
   recorder_.FailedScheduling(pod, message);
   const PodCondition condition{true, "False", reason, message};
-  std::string verdict = absl::StrCat(reason, ": ", message);
-  if (pod.scheduled == condition || group.verdict == verdict) return;
-  group.verdict = std::move(verdict);
+  if (pod.scheduled == condition || group.verdict == absl::StrCat(reason, ": ", message)) return;
   PodStatusPatch patch{pod.ns(), pod.name, pod.uid, condition, pod.generation, false, ""};
   if (pod.scheduled.status != condition.status) patch.transition = loop_.Now();
-  api_.PatchPodStatus(patch, [this, uid = pod.uid](const ApiStatus& status) {
-    QueuedGroup* told = queue_.Find(uid);
-    if (!status.ok() && told != nullptr) told->verdict.clear();  // the next attempt tells again
+  Tell(group, patch);
+}
+
+void Scheduler::Tell(QueuedGroup& group, const PodStatusPatch& patch) {
+  group.verdict = absl::StrCat(patch.condition.reason, ": ", patch.condition.message);
+  api_.PatchPodStatus(patch, [this, uid = patch.uid, patch](const ApiStatus& status) {
+    if (status.ok()) return;
+    QueuedGroup* untold = queue_.Find(uid);
+    if (untold == nullptr) return;
+    untold->verdict.clear();  // the next attempt tells anew
+    // The next attempt may be minutes away: a write that may yet succeed is made again before.
+    if (status.Retriable()) loop_.After(kTellAgain, [this, uid, patch] { TellAgain(uid, patch); });
   });
+}
+
+void Scheduler::TellAgain(const std::string& uid, const PodStatusPatch& patch) {
+  QueuedGroup* group = queue_.Find(uid);
+  if (!active_ || group == nullptr || !group->verdict.empty() || binding_.InFlight(uid)) return;
+  Tell(*group, patch);
 }
 
 void Scheduler::LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why) {

@@ -91,6 +91,8 @@ class Scheduler {
 
   // Telling.
   void TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message);
+  void Tell(QueuedGroup& group, const PodStatusPatch& patch);
+  void TellAgain(const std::string& uid, const PodStatusPatch& patch);
   void LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why);
   void UpdateGauges();
 
