@@ -70,6 +70,13 @@ int64_t Percent(const ScoredColumn& c, size_t row) {
   return c.allocatable[row] == 0 ? 0 : scaled / c.allocatable[row];
 }
 
+// The same for the curve of utilization, in which upstream looks up 100 where the pod does not fit,
+// without multiplying.
+int64_t Utilization(const ScoredColumn& c, size_t row) {
+  const int64_t left = (c.cells_are_free ? c.cells[row] : c.allocatable[row] - c.cells[row]) - c.want;
+  return left < 0 ? 100 : Percent<Share::kUsed>(c, row);
+}
+
 template <Share share>
 int64_t WeightedMeanOfRow(std::span<const ScoredColumn> columns, size_t row) {
   int64_t sum = 0, weights = 0;
@@ -208,7 +215,7 @@ MUSTER_KERNEL void ScoreByUtilization(std::span<const ScoredColumn> columns, con
     for (const ScoredColumn& c : columns) {
       const bool right = Percents<Share::kUsed>(c, row, percent);
       for (size_t i = 0; i < kBlock; ++i) {
-        const int64_t used = right ? ToInt(percent[i]) : Percent<Share::kUsed>(c, row + i);
+        const int64_t used = right ? ToInt(percent[i]) : Utilization(c, row + i);
         const int64_t score = scores[static_cast<size_t>(std::clamp<int64_t>(used, 0, 100))];
         if (c.allocatable[row + i] == 0 || score == 0) continue;  // a resource that scores 0 has no say
         sum[i] += score * c.weight;

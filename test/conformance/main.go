@@ -1,0 +1,131 @@
+// Command conformance asks kube-scheduler's own framework what `muster evaluate` is asked, and compares the answers.
+//
+//	conformance evaluate -f FILE --pod NAMESPACE/NAME [--config FILE]    upstream's answer, as JSON
+//	conformance compare --count N --seed S --muster BIN                  N generated scenarios, both sides
+//	conformance generate --seed S --out DIR                              one generated scenario, to look at
+//	conformance accept --muster BIN DIR                                  (re)write DIR/expected.json from upstream
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	command := ""
+	if len(os.Args) > 1 {
+		command = os.Args[1]
+	}
+	var err error
+	switch command {
+	case "evaluate":
+		err = evaluateCommand(os.Args[2:])
+	case "compare":
+		err = compareCommand(os.Args[2:])
+	case "generate":
+		err = generateCommand(os.Args[2:])
+	case "accept":
+		err = acceptCommand(os.Args[2:])
+	default:
+		err = fmt.Errorf("want evaluate, compare, generate or accept, not %q", command)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+func evaluateCommand(args []string) error {
+	flags := flag.NewFlagSet("evaluate", flag.ExitOnError)
+	file := flags.String("f", "", "manifests")
+	pod := flags.String("pod", subjectKey, "NAMESPACE/NAME")
+	configFile := flags.String("config", "", "KubeSchedulerConfiguration")
+	flags.Parse(args)
+	manifests, err := os.ReadFile(*file)
+	if err != nil {
+		return err
+	}
+	var configuration []byte
+	if *configFile != "" {
+		if configuration, err = os.ReadFile(*configFile); err != nil {
+			return err
+		}
+	}
+	upstream, err := NewUpstream(context.Background())
+	if err != nil {
+		return err
+	}
+	verdict, err := upstream.Evaluate(manifests, configuration, *pod)
+	if err != nil {
+		return err
+	}
+	fmt.Println(canonicalJSON(verdict.tree()))
+	return nil
+}
+
+func generateCommand(args []string) error {
+	flags := flag.NewFlagSet("generate", flag.ExitOnError)
+	seed := flags.Int64("seed", 1, "which scenario")
+	out := flags.String("out", "", "folder to write it to; - for standard output")
+	flags.Parse(args)
+	scenario := Generate(*seed)
+	if *out == "-" || *out == "" {
+		os.Stdout.Write(scenario.manifests())
+		if scenario.config != nil {
+			fmt.Printf("---\n%s", scenario.configuration())
+		}
+		return nil
+	}
+	return scenario.write(*out)
+}
+
+func compareCommand(args []string) error {
+	flags := flag.NewFlagSet("compare", flag.ExitOnError)
+	count := flags.Int("count", 1000, "how many scenarios")
+	seed := flags.Int64("seed", time.Now().UnixNano()%1_000_000_007, "of the first; each next one has the next seed")
+	muster := flags.String("muster", os.Getenv("MUSTER_BIN"), "the binary")
+	keep := flags.String("keep", "", "folder for shrunk disagreements")
+	most := flags.Int("most", 5, "stop after so many disagreements")
+	flags.Parse(args)
+	comparer, err := NewComparer(context.Background(), *muster)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	summary := comparer.Run(*seed, *count, *most)
+	for _, d := range summary.Disagreements {
+		fmt.Printf("== seed %d: %s\n%s\n", d.Seed, d.Message(), d.Scenario.manifests())
+		if d.Scenario.config != nil {
+			fmt.Printf("--- configuration\n%s\n", d.Scenario.configuration())
+		}
+		if *keep != "" {
+			if err := comparer.Keep(d.Scenario, filepath.Join(*keep, fmt.Sprintf("seed-%d", d.Seed))); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Printf("%d scenarios from seed %d in %.0f s: %s\n", summary.Count, *seed, time.Since(start).Seconds(), summary)
+	if len(summary.Disagreements) > 0 {
+		return fmt.Errorf("%d scenarios disagree", len(summary.Disagreements))
+	}
+	return nil
+}
+
+func acceptCommand(args []string) error {
+	flags := flag.NewFlagSet("accept", flag.ExitOnError)
+	flags.Parse(args)
+	upstream, err := NewUpstream(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, dir := range flags.Args() {
+		if err := upstream.accept(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
