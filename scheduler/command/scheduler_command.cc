@@ -161,7 +161,8 @@ absl::StatusOr<int> Daemon::Run(const Registry& registry) {
   options.instance = Hostname();
   // Half of the machine: the others on it want to live.
   const int machine = static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 2, 1u, 8u));
-  options.threads = flags_.threads.has_value() ? static_cast<int>(*flags_.threads) : config_.muster.threads.value_or(machine);
+  options.threads =
+      flags_.threads.has_value() ? static_cast<int>(*flags_.threads) : config_.muster.threads.value_or(machine);
   absl::StatusOr<std::unique_ptr<Scheduler>> scheduler =
       Scheduler::Create(config_, registry, options, loop_, api_, log_, &metrics_);
   if (!scheduler.ok()) return scheduler.status();
@@ -334,10 +335,13 @@ int SchedulerCommand(std::span<const std::string> args, std::ostream& out, std::
                       "ServiceAccount names.");
   arguments.Text("--config", "FILE", "KubeSchedulerConfiguration (default: one profile, muster, all plugins)",
                  &flags.config);
-  arguments.Text("--kubeconfig", "FILE", "how to reach the cluster (default: the configuration's, else $KUBECONFIG, "
-                 "else in-cluster, else ~/.kube/config)", &flags.kubeconfig);
+  arguments.Text("--kubeconfig", "FILE",
+                 "how to reach the cluster (default: the configuration's, else $KUBECONFIG, "
+                 "else in-cluster, else ~/.kube/config)",
+                 &flags.kubeconfig);
   arguments.Text("--context", "NAME", "of the kubeconfig (default: its current one)", &flags.context);
-  arguments.Text("--bind-address", "IP", "to serve /metrics, /healthz, /livez, /readyz and /configz on (default 127.0.0.1)",
+  arguments.Text("--bind-address", "IP",
+                 "to serve /metrics, /healthz, /livez, /readyz and /configz on (default 127.0.0.1)",
                  &flags.bind_address);
   arguments.Number("--port", "N", "to serve on; 0 takes a free one (default 10259)", 0, 65535, &flags.port);
   arguments.Number("--seed", "N", "decides ties (default: the configuration's, else 1)", 0, UINT64_MAX, &flags.seed);

@@ -92,8 +92,8 @@ class Field {
 
   absl::Status Wrong(absl::string_view what) const {
     const int line = node_.IsDefined() ? node_.Mark().line + 1 : 0;
-    return absl::InvalidArgumentError(absl::StrCat(file_, ":", line > 0 ? absl::StrCat(line, ":") : "", " ", path_,
-                                                   path_.empty() ? "" : ": ", what));
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_, ":", line > 0 ? absl::StrCat(line, ":") : "", " ", path_, path_.empty() ? "" : ": ", what));
   }
   // The field's text, "" where it is absent.
   absl::Status Read(std::string& out) const {
@@ -214,9 +214,8 @@ absl::StatusOr<std::shared_ptr<IdentitySource>> ReadExec(const Field& exec, cons
   if (plugin.command.empty()) return exec.Wrong("command: missing");
   if (plugin.api_version != "client.authentication.k8s.io/v1" &&
       plugin.api_version != "client.authentication.k8s.io/v1beta1") {
-    return exec["apiVersion"].present()
-               ? exec["apiVersion"].Wrong("want client.authentication.k8s.io/v1 or /v1beta1")
-               : exec.Wrong("apiVersion: missing");
+    return exec["apiVersion"].present() ? exec["apiVersion"].Wrong("want client.authentication.k8s.io/v1 or /v1beta1")
+                                        : exec.Wrong("apiVersion: missing");
   }
   // A bare name is looked up on PATH; one with a slash is relative to the kubeconfig.
   if (plugin.command.find('/') != std::string::npos) plugin.command = exec.Relative(plugin.command);
@@ -315,7 +314,8 @@ absl::StatusOr<ServerAccess> LoadKubeconfig(const std::vector<std::string>& file
   return access;
 }
 
-absl::StatusOr<ServerAccess> LoadInCluster(const std::string& folder, const std::string& host, const std::string& port) {
+absl::StatusOr<ServerAccess> LoadInCluster(const std::string& folder, const std::string& host,
+                                           const std::string& port) {
   if (host.empty() || port.empty()) {
     return absl::InvalidArgumentError("in-cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
   }

@@ -13,7 +13,7 @@ namespace muster {
 
 // What identifies us in one request. Empty parts are not used.
 struct ClientIdentity {
-  std::string token;                   // Authorization: Bearer
+  std::string token;                    // Authorization: Bearer
   std::string client_cert, client_key;  // PEM
   friend bool operator==(const ClientIdentity&, const ClientIdentity&) = default;
 };

@@ -58,9 +58,8 @@ absl::StatusOr<std::string> Run(const ExecPlugin& plugin) {
     std::erase_if(env_text, [&](const std::string& e) { return e.starts_with(absl::StrCat(name, "=")); });
     env_text.push_back(absl::StrCat(name, "=", value));
   }
-  nlohmann::json info = {{"apiVersion", plugin.api_version},
-                         {"kind", "ExecCredential"},
-                         {"spec", {{"interactive", false}}}};
+  nlohmann::json info = {
+      {"apiVersion", plugin.api_version}, {"kind", "ExecCredential"}, {"spec", {{"interactive", false}}}};
   if (!plugin.cluster_json.empty()) info["spec"]["cluster"] = nlohmann::json::parse(plugin.cluster_json);
   env_text.push_back(absl::StrCat("KUBERNETES_EXEC_INFO=", info.dump()));
 
@@ -104,9 +103,9 @@ absl::StatusOr<std::string> Run(const ExecPlugin& plugin) {
         absl::StrCat("exec: ", plugin.command, ": no answer within ", absl::FormatDuration(plugin.timeout)));
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "exec: ", plugin.command, ": ",
-        WIFEXITED(status) ? absl::StrCat("exit code ", WEXITSTATUS(status)) : absl::StrCat("signal ", WTERMSIG(status))));
+    return absl::UnavailableError(absl::StrCat("exec: ", plugin.command, ": ",
+                                               WIFEXITED(status) ? absl::StrCat("exit code ", WEXITSTATUS(status))
+                                                                 : absl::StrCat("signal ", WTERMSIG(status))));
   }
   return output;
 }

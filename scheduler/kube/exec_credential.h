@@ -18,7 +18,7 @@ struct ExecPlugin {
   std::vector<std::pair<std::string, std::string>> env;  // added to ours
   std::string api_version;                               // client.authentication.k8s.io/v1 or /v1beta1
   std::string install_hint;                              // told when the command is not there
-  std::string cluster_json;  // spec.cluster of KUBERNETES_EXEC_INFO; empty: not given
+  std::string cluster_json;                              // spec.cluster of KUBERNETES_EXEC_INFO; empty: not given
   absl::Duration timeout = absl::Seconds(60);
 };
 

@@ -62,9 +62,9 @@ class HttpClient::Io {
     IdentityPtr identity;  // that it was sent with
     HeaderList headers;
     CURL* easy = nullptr;
-    bool retried = false;     // after a 401
-    bool has_data = false;    // the reader was given some this turn
-    bool stopped = false;     // by its reader
+    bool retried = false;   // after a 401
+    bool has_data = false;  // the reader was given some this turn
+    bool stopped = false;   // by its reader
     std::array<char, CURL_ERROR_SIZE> error;
   };
   using TransferPtr = std::unique_ptr<Transfer>;
@@ -139,7 +139,8 @@ HttpClient::Io::Io(EventLoop& loop, ServerAccess access, HttpOptions options, Me
     host_ = absl::StrCat(host, ":", port);
     if (!access_.tls_server_name.empty()) {
       // curl verifies the URL's host: the URL gets the name, and the connection the address.
-      url_base_ = absl::StrCat("https://", access_.tls_server_name, ":", port, std::string_view(path) == "/" ? "" : path);
+      url_base_ =
+          absl::StrCat("https://", access_.tls_server_name, ":", port, std::string_view(path) == "/" ? "" : path);
       connect_to_list_ = curl_slist_append(nullptr, absl::StrCat("::", host, ":", port).c_str());
       host_header_ = absl::StrCat("Host: ", host_);
     }

@@ -32,12 +32,12 @@ struct HttpOptions {
 struct HttpRequest {
   enum class Lane : uint8_t { kWrite, kBackground, kUnlimited };
   Lane lane = Lane::kUnlimited;
-  const char* method = "GET";       // a literal
-  std::string path;                 // with the query; below the server's address
-  const char* content_type = "";    // a literal; of the body
+  const char* method = "GET";     // a literal
+  std::string path;               // with the query; below the server's address
+  const char* content_type = "";  // a literal; of the body
   const char* accept = "application/vnd.kubernetes.protobuf,application/json";  // a literal
   std::string body;
-  Duration timeout = absl::Seconds(30);      // of the whole; zero: none
+  Duration timeout = absl::Seconds(30);           // of the whole; zero: none
   Duration stall_timeout = absl::ZeroDuration();  // in whole seconds: nothing came for so long; zero: none
 };
 

@@ -52,7 +52,8 @@ nlohmann::json StatusPatch(const PodStatusPatch& patch) {
     status["conditions"] = nlohmann::json::array({std::move(condition)});
   }
   if (patch.set_nominated_node) {
-    status["nominatedNodeName"] = patch.nominated_node.empty() ? nlohmann::json() : nlohmann::json(patch.nominated_node);
+    status["nominatedNodeName"] =
+        patch.nominated_node.empty() ? nlohmann::json() : nlohmann::json(patch.nominated_node);
   }
   nlohmann::json body = {{"status", std::move(status)}};
   if (!patch.uid.empty()) body["metadata"] = {{"uid", patch.uid}};  // refused when it is another pod by now
@@ -115,8 +116,11 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
     }
     call(std::move(status));
   };
-  return std::make_unique<Stream>(http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource_version, timeout,
-                                                                     options_.watch, std::move(told)));
+  ListWatchOptions options = options_.watch;
+  if (resource_version == 0 && std::exchange(started_[static_cast<size_t>(kind)], true))
+    options.initial = options.again;
+  return std::make_unique<Stream>(
+      http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource_version, timeout, options, std::move(told)));
 }
 
 void KubeApiServer::Send(HttpRequest request, Done done) {
@@ -128,15 +132,16 @@ void KubeApiServer::Send(HttpRequest request, Done done) {
 
 void KubeApiServer::SendAgain(HttpRequest request, int tries_left, Duration wait, Done done) {
   HttpRequest copy = request;
-  Send(std::move(copy), [this, request = std::move(request), tries_left, wait, done = std::move(done)](ApiStatus status) {
-    if (tries_left <= 1 || !(status.Retriable() || status.code == ApiCode::kConflict)) {
-      done(std::move(status));
-      return;
-    }
-    loop_.After(std::max(wait, status.retry_after), [this, alive = alive_, request, tries_left, wait, done] {
-      if (*alive) SendAgain(request, tries_left - 1, wait * kWaitFactor, done);
-    });
-  });
+  Send(std::move(copy),
+       [this, request = std::move(request), tries_left, wait, done = std::move(done)](ApiStatus status) {
+         if (tries_left <= 1 || !(status.Retriable() || status.code == ApiCode::kConflict)) {
+           done(std::move(status));
+           return;
+         }
+         loop_.After(std::max(wait, status.retry_after), [this, alive = alive_, request, tries_left, wait, done] {
+           if (*alive) SendAgain(request, tries_left - 1, wait * kWaitFactor, done);
+         });
+       });
 }
 
 // --- Pods -------------------------------------------------------------------------------------
@@ -161,7 +166,8 @@ void KubeApiServer::WasItBound(const BindRequest& request, ApiStatus refused, Do
   HttpRequest http;
   http.path = PodPath(request.ns, request.name);
   http.lane = HttpRequest::Lane::kWrite;
-  http_.Send(std::move(http), [this, request, refused = std::move(refused), done = std::move(done)](const HttpResponse& r) {
+  http_.Send(std::move(http), [this, request, refused = std::move(refused),
+                               done = std::move(done)](const HttpResponse& r) {
     if (r.status == 0 || r.status >= 500 || r.status == 429) {
       done(ToApiStatus(r, absl::StrCat("GET pod ", request.ns, "/", request.name)));  // not known yet: ask again
       return;

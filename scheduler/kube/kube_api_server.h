@@ -70,14 +70,15 @@ class KubeApiServer final : public ApiServer {
   const KubeOptions options_;
   Metrics* const metrics_;
   Random random_;
-  Decoder decoder_;  // the I/O thread's
-  Decoder answer_decoder_;  // the loop's thread's
+  Decoder decoder_;                  // the I/O thread's
+  Decoder answer_decoder_;           // the loop's thread's
   std::array<ApiStatus, 2> broken_;  // by Kind: how its last watch ended, until one works again
+  std::array<bool, 2> started_{};    // by Kind: its whole state was asked for
   size_t waiting_events_ = 0;
   uint64_t dropped_events_ = 0;
   Time told_dropped_ = absl::InfinitePast();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for timers
-  HttpClient http_;  // last: its thread uses the others
+  HttpClient http_;                                             // last: its thread uses the others
 };
 
 }  // namespace muster

@@ -79,7 +79,7 @@ ListWatch::ListWatch(HttpClient& http, Decoder& decoder, Kind kind, uint64_t res
       watch_timeout_(watch_timeout),
       options_(options),
       handler_(std::make_shared<Handler>(Handler{std::move(handler), false})),
-      phase_(resource_version != 0                          ? Phase::kWatch
+      phase_(resource_version != 0                         ? Phase::kWatch
              : options.initial == InitialState::kWatchList ? Phase::kWatchList
                                                            : Phase::kList),
       resource_version_(resource_version) {}
@@ -103,8 +103,8 @@ HttpRequest ListWatch::Request(Phase phase) {
   }
   frames_.emplace([this](std::string_view frame) { OnFrame(frame); });
   request.accept = "application/vnd.kubernetes.protobuf;stream=watch,application/vnd.kubernetes.protobuf";
-  absl::StrAppend(&request.path, "watch=true&allowWatchBookmarks=true&timeoutSeconds=",
-                  absl::ToInt64Seconds(watch_timeout_));
+  absl::StrAppend(&request.path,
+                  "watch=true&allowWatchBookmarks=true&timeoutSeconds=", absl::ToInt64Seconds(watch_timeout_));
   absl::StrAppend(&request.path, phase == Phase::kWatchList
                                      ? "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                                      : absl::StrCat("&resourceVersion=", resource_version_));
@@ -166,13 +166,12 @@ void ListWatch::OnFrame(std::string_view bytes) {
       }
       case WatchFrame::Type::kError: {
         const std::optional<StatusView> status = ReadStatus(frame->object);
-        failed_ = status.has_value() ? ToApiStatus(*status, path_)
-                                     : ApiStatus{ApiCode::kServerError, Message(path_, "an error without a status"), {}};
+        failed_ = status.has_value()
+                      ? ToApiStatus(*status, path_)
+                      : ApiStatus{ApiCode::kServerError, Message(path_, "an error without a status"), {}};
         return;
       }
-      case WatchFrame::Type::kUnknown:
-        good = false;
-        break;
+      case WatchFrame::Type::kUnknown: good = false; break;
     }
   }
   if (good) {
@@ -224,7 +223,8 @@ std::optional<HttpRequest> ListWatch::OnDone(HttpResponse response) {
       return Request(Phase::kWatch);
     }
     status = {ApiCode::kServerError,
-              Message(path_, whole.ok() ? "a list without a version" : std::string(whole.message())), {}};
+              Message(path_, whole.ok() ? "a list without a version" : std::string(whole.message())),
+              {}};
   }
   if (status.ok() && phase_ == Phase::kWatchList) {
     status = {ApiCode::kServerError, Message(path_, "the stream ended before the initial state did"), {}};

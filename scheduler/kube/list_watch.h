@@ -27,7 +27,11 @@ enum class InitialState : uint8_t {
 };
 
 struct ListWatchOptions {
+  // The first time, while somebody waits for us, the faster way: 50,000 pods took 0.41 and 0.52 s
+  // by list, 0.58 and 0.60 s by watch-list (1.37.1, two cores).
   InitialState initial = InitialState::kList;
+  // Later, when many clients come at once, the way that costs the server less memory.
+  InitialState again = InitialState::kWatchList;
   Duration stall_timeout = absl::Seconds(90);  // bookmarks come every minute
 };
 

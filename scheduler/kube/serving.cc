@@ -63,13 +63,21 @@ absl::StatusOr<std::unique_ptr<Serving>> Serving::Start(const std::string& addre
   callbacks.log_message = &Impl::OnLog;
   const bool ipv6 = address.find(':') != std::string::npos && address.front() != '[';
   const std::string listen = absl::StrCat(ipv6 ? "[" : "", address, ipv6 ? "]:" : ":", port);
-  const char* options[] = {"listening_ports",       listen.c_str(), "num_threads",        "4",
-                           "enable_keep_alive",     "yes",          "keep_alive_timeout_ms", "5000",
-                           "request_timeout_ms",    "10000",        nullptr};
+  const char* options[] = {"listening_ports",
+                           listen.c_str(),
+                           "num_threads",
+                           "4",
+                           "enable_keep_alive",
+                           "yes",
+                           "keep_alive_timeout_ms",
+                           "5000",
+                           "request_timeout_ms",
+                           "10000",
+                           nullptr};
   impl->context = mg_start(&callbacks, impl.get(), options);
   if (impl->context == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
-                                               impl->last_message.empty() ? "" : ": ", impl->last_message));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", listen, impl->last_message.empty() ? "" : ": ", impl->last_message));
   }
   return std::unique_ptr<Serving>(new Serving(std::move(impl)));
 }

@@ -65,8 +65,8 @@ class LeaderElection {
   // Answers may come after the election is destroyed or over: they hold this and look.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
-  Lease observed_;          // as last seen on the server; without a name: none
-  Time observed_at_;        // when it last changed, by our clock
+  Lease observed_;    // as last seen on the server; without a name: none
+  Time observed_at_;  // when it last changed, by our clock
   bool leading_ = false;
   bool stopped_ = false;
   bool in_flight_ = false;

@@ -18,8 +18,8 @@ void Write(char severity, std::string_view text, const std::source_location& at)
   std::string_view file = at.file_name();
   file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
   std::string line = absl::StrFormat("%c%s %7d %s:%d] %s\n", severity,
-                                     absl::FormatTime("%m%d %H:%M:%E6S", absl::Now(), absl::UTCTimeZone()),
-                                     getpid(), file, at.line(), text);
+                                     absl::FormatTime("%m%d %H:%M:%E6S", absl::Now(), absl::UTCTimeZone()), getpid(),
+                                     file, at.line(), text);
   for (std::string_view rest = line; !rest.empty();) {
     const ssize_t written = write(STDERR_FILENO, rest.data(), rest.size());
     if (written <= 0) return;  // nowhere left to complain

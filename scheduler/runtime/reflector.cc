@@ -56,14 +56,9 @@ void Reflector::OnEvents(std::vector<WatchEvent> events) {
   for (const WatchEvent& event : events) {
     switch (event.type) {
       case WatchEvent::Type::kAdded:
-      case WatchEvent::Type::kModified:
-        Apply(event);
-        break;
-      case WatchEvent::Type::kDeleted:
-        Remove(event);
-        break;
-      case WatchEvent::Type::kBookmark:
-        break;
+      case WatchEvent::Type::kModified: Apply(event); break;
+      case WatchEvent::Type::kDeleted: Remove(event); break;
+      case WatchEvent::Type::kBookmark: break;
       case WatchEvent::Type::kSynced:
         if (!starting_) break;
         starting_ = false;

@@ -35,8 +35,8 @@ class CredentialsTest : public testing::Test {
   std::string Kubeconfig(const std::string& cluster, const std::string& user) {
     return Write("config", absl::StrCat("apiVersion: v1\nkind: Config\ncurrent-context: main\ncontexts:\n"
                                         "- name: main\n  context: {cluster: c, user: u}\n"
-                                        "clusters:\n- name: c\n  cluster: ", cluster,
-                                        "\nusers:\n- name: u\n  user: ", user, "\n"));
+                                        "clusters:\n- name: c\n  cluster: ",
+                                        cluster, "\nusers:\n- name: u\n  user: ", user, "\n"));
   }
   std::string Token(const ServerAccess& access, absl::Time now = kNow) {
     const auto identity = access.identity->Get(now);
@@ -50,8 +50,9 @@ TEST_F(CredentialsTest, ReadsWhatAKubeconfigSays) {
   Write("ca.crt", "the authority");
   Write("client.crt", "the certificate");
   const auto access = LoadKubeconfig(
-      {Kubeconfig("{server: 'https://a:1/', certificate-authority: ca.crt, tls-server-name: b, proxy-url: 'http://p:3'}",
-                  absl::StrCat("{client-certificate: client.crt, client-key-data: ", absl::Base64Escape("the key"), "}"))},
+      {Kubeconfig(
+          "{server: 'https://a:1/', certificate-authority: ca.crt, tls-server-name: b, proxy-url: 'http://p:3'}",
+          absl::StrCat("{client-certificate: client.crt, client-key-data: ", absl::Base64Escape("the key"), "}"))},
       "");
   ASSERT_TRUE(access.ok()) << access.status();
   EXPECT_EQ(access->server, "https://a:1");
@@ -72,18 +73,21 @@ TEST_F(CredentialsTest, SaysWhatIsWrongAndWhere) {
       {"{}", "{}", "config:9: clusters[0].cluster: server: missing"},
       {"{server: 'http://a'}", "{}", "config:9: clusters[0].cluster.server: want https://"},
       {"{server: [a]}", "{}", "config:9: clusters[0].cluster.server: want a text"},
-      {"{server: 'https://a', certificate-authority-data: '!'}", "{}", "cluster.certificate-authority-data: not base64"},
+      {"{server: 'https://a', certificate-authority-data: '!'}", "{}",
+       "cluster.certificate-authority-data: not base64"},
       {"{server: 'https://a', certificate-authority: none.crt}", "{}", "none.crt: No such file or directory"},
       {"{server: 'https://a', insecure-skip-tls-verify: maybe}", "{}", "want true or false"},
       {"{server: 'https://a', insecure-skip-tls-verify: true, certificate-authority-data: YQ==}", "{}", "not together"},
-      {good, "{client-certificate-data: YQ==}", "config:12: users[0].user: client-certificate and client-key go together"},
+      {good, "{client-certificate-data: YQ==}",
+       "config:12: users[0].user: client-certificate and client-key go together"},
       {good, "{username: me}", "config:12: users[0].user.username: not supported"},
       {good, "{auth-provider: {name: gcp}}", "users[0].user.auth-provider: not supported"},
       {good, "{exec: {command: x}}", "users[0].user.exec: apiVersion: missing"},
       {good, "{exec: {command: x, apiVersion: v9}}", "exec.apiVersion: want client.authentication.k8s.io/v1"},
       {good, "{exec: {apiVersion: client.authentication.k8s.io/v1}}", "exec: command: missing"},
       {good, "{token: t, exec: {command: x, apiVersion: client.authentication.k8s.io/v1}}", "exec: not together"},
-      {good, "{exec: {command: x, apiVersion: client.authentication.k8s.io/v1, env: [{value: a}]}}", "env[0]: name: missing"},
+      {good, "{exec: {command: x, apiVersion: client.authentication.k8s.io/v1, env: [{value: a}]}}",
+       "env[0]: name: missing"},
       {good, "{exec: {command: x, apiVersion: client.authentication.k8s.io/v1, args: a}}", "exec.args: want a list"},
       {"{server: 'https://a'", "{}", "config:10: "},  // not YAML
   };
@@ -101,8 +105,10 @@ TEST_F(CredentialsTest, NamesTheContextAndTheFileThatLacksIt) {
   } kRows[] = {
       {"current-context: gone\n", ":1: current-context: no context \"gone\""},
       {"kind: Config\n", ": no current-context, and none was asked for"},
-      {"current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n", ":2: contexts[0].context.cluster: no cluster \"c\" (context \"a\")"},
-      {"current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'https://a'}}]\n",
+      {"current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n",
+       ":2: contexts[0].context.cluster: no cluster \"c\" (context \"a\")"},
+      {"current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: "
+       "{server: 'https://a'}}]\n",
        "contexts[0].context.user: no user \"u\" (context \"a\")"},
       {"kind: Pod\n", ":1: kind: want Config, not Pod"},
       {"apiVersion: v2\n", ":1: apiVersion: want v1, not v2"},
@@ -118,10 +124,12 @@ TEST_F(CredentialsTest, NamesTheContextAndTheFileThatLacksIt) {
 }
 
 TEST_F(CredentialsTest, OfSeveralFilesTheFirstToNameAThingWins) {
-  const std::string one = Write("one", "contexts: [{name: a, context: {cluster: c, user: u}}]\n"
-                                       "users: [{name: u, user: {token: first}}]\n");
-  const std::string two = Write("two", "current-context: a\nusers: [{name: u, user: {token: second}}]\n"
-                                       "clusters: [{name: c, cluster: {server: 'https://x'}}]\n");
+  const std::string one = Write("one",
+                                "contexts: [{name: a, context: {cluster: c, user: u}}]\n"
+                                "users: [{name: u, user: {token: first}}]\n");
+  const std::string two = Write("two",
+                                "current-context: a\nusers: [{name: u, user: {token: second}}]\n"
+                                "clusters: [{name: c, cluster: {server: 'https://x'}}]\n");
   const auto access = LoadKubeconfig({one, two}, "");
   ASSERT_TRUE(access.ok()) << access.status();
   EXPECT_EQ(access->server, "https://x");
@@ -164,22 +172,25 @@ class ExecTest : public CredentialsTest {
     const std::string path = Write("plugin", "#!/bin/sh\n" + script);
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     return LoadKubeconfig(
-        {Kubeconfig("{server: 'https://a:1', certificate-authority-data: Y2E=}",
-                    absl::StrCat("{exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1", more, "}}"))},
+        {Kubeconfig(
+            "{server: 'https://a:1', certificate-authority-data: Y2E=}",
+            absl::StrCat("{exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1", more, "}}"))},
         "");
   }
   static std::string Answer(const std::string& status) {
-    return absl::StrCat("echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":",
-                        status, "}'\n");
+    return absl::StrCat(
+        "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":", status,
+        "}'\n");
   }
 };
 
 TEST_F(ExecTest, IsKeptUntilItExpiresOrIsRefused) {
   const std::string runs = folder_ + "/runs";
-  const auto access = Load(absl::StrCat("echo x >> ", runs, "; RUNS=$(wc -l < ", runs, ")\n",
-                                        Answer("{\"token\":\"t'$RUNS'\",\"expirationTimestamp\":\"1970-01-12T13:47:00Z\"}")));
+  const auto access =
+      Load(absl::StrCat("echo x >> ", runs, "; RUNS=$(wc -l < ", runs, ")\n",
+                        Answer("{\"token\":\"t'$RUNS'\",\"expirationTimestamp\":\"1970-01-12T13:47:00Z\"}")));
   ASSERT_TRUE(access.ok()) << access.status();
-  EXPECT_EQ(Token(*access), "t1");                            // 1970-01-12T13:46:40Z
+  EXPECT_EQ(Token(*access), "t1");  // 1970-01-12T13:46:40Z
   EXPECT_EQ(Token(*access, kNow + absl::Seconds(19)), "t1");
   access->identity->Refused();
   EXPECT_EQ(Token(*access), "t2");
@@ -210,7 +221,8 @@ TEST_F(ExecTest, SaysWhatIsWrong) {
       {"kill -9 $$", "", "plugin: signal 9"},
       {"echo hello", "", "its output is not a JSON object"},
       {"echo '{\"kind\":\"X\"}'", "", "kind: want ExecCredential"},
-      {"echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"v2\"}'", "", "apiVersion: want client.authentication.k8s.io/v1,"},
+      {"echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"v2\"}'", "",
+       "apiVersion: want client.authentication.k8s.io/v1,"},
       {Answer("null"), "", "status: missing"},
       {Answer("{}"), "", "neither token nor clientCertificateData"},
       {Answer("{\"clientCertificateData\":\"c\"}"), "", "go together"},

@@ -1,6 +1,7 @@
 #include "scheduler/kube/http_client.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -84,13 +85,15 @@ TEST_F(HttpClientTest, AHandleThatPostedCanGet) {
 TEST_F(HttpClientTest, KeepsTheLanesLimits) {
   std::mutex mutex;
   int writes = 0, most_writes = 0, background_beside = 0;
+  std::atomic<bool> all_sent = false;
   TlsTestServer server([&](const Request& request, Exchange& exchange) {
     const bool write = request.Asks("write");
     {
       std::lock_guard lock(mutex);
       if (write) most_writes = std::max(most_writes, ++writes);
     }
-    absl::SleepFor(absl::Milliseconds(write ? 5 : 50));
+    while (!all_sent) absl::SleepFor(absl::Milliseconds(1));
+    absl::SleepFor(absl::Milliseconds(5));
     std::lock_guard lock(mutex);
     if (write) {
       --writes;
@@ -102,10 +105,11 @@ TEST_F(HttpClientTest, KeepsTheLanesLimits) {
   HttpClient client(loop_, server.Access(), {.writes_in_flight = 3, .background_beside_writes = 0}, nullptr);
   int left = 60;
   for (int i = 0; i < left; ++i) {
-    HttpRequest request = Get(i % 6 == 0 ? "/background" : "/write");
-    request.lane = i % 6 == 0 ? Lane::kBackground : Lane::kWrite;
+    HttpRequest request = Get(i % 6 == 5 ? "/background" : "/write");  // writes first
+    request.lane = i % 6 == 5 ? Lane::kBackground : Lane::kWrite;
     client.Send(std::move(request), [&](const HttpResponse& r) { left -= r.ok() ? 1 : 0; });
   }
+  all_sent = true;
   RunUntil([&] { return left == 0; });
   EXPECT_LE(most_writes, 3);
   EXPECT_EQ(background_beside, 0);

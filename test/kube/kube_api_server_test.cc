@@ -235,9 +235,8 @@ TEST_F(KubeApiServerTest, ALeaseKeepsItsUnknownFields) {
 TEST_F(KubeApiServerTest, AnAnswerThatIsNoLeaseIsAnError) {
   TlsTestServer server([&](const Request&, Exchange& exchange) { exchange.Answer(200, "text/html", "<html>"); });
   KubeApiServer api(loop_, server.Access(), {}, nullptr);
-  const ApiStatus status = Wait([&](auto done) {
-    api.GetLease("ns", "muster", [done](const ApiStatus& s, const Lease&) { done(s); });
-  });
+  const ApiStatus status =
+      Wait([&](auto done) { api.GetLease("ns", "muster", [done](const ApiStatus& s, const Lease&) { done(s); }); });
   EXPECT_EQ(status.code, ApiCode::kServerError);
 }
 
@@ -253,7 +252,8 @@ TEST_F(KubeApiServerTest, LearnsWhatServesThere) {
   };
   for (const auto& row : kRows) {
     TlsTestServer server([&](const Request& request, Exchange& exchange) {
-      exchange.Answer(200, "application/json", request.target == "/version" ? R"({"gitVersion":"v1.37.1"})" : row.groups);
+      exchange.Answer(200, "application/json",
+                      request.target == "/version" ? R"({"gitVersion":"v1.37.1"})" : row.groups);
     });
     KubeApiServer api(loop_, server.Access(), {}, nullptr);
     std::string version;

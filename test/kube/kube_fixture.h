@@ -57,7 +57,9 @@ inline std::string Frame(const std::string& type, const std::string& object) {
   for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<char>(bytes.size() >> shift & 0xff));
   return frame + bytes;
 }
-inline std::string PodFrame(const std::string& type, const core::Pod& pod) { return Frame(type, Seal("v1", "Pod", pod)); }
+inline std::string PodFrame(const std::string& type, const core::Pod& pod) {
+  return Frame(type, Seal("v1", "Pod", pod));
+}
 inline std::string BookmarkFrame(int version, bool initial_end) {
   core::Pod pod;
   pod.mutable_metadata()->set_resourceversion(std::to_string(version));

@@ -84,9 +84,10 @@ TEST_F(ListWatchTest, AsksForWhatItSaysAndNoMore) {
   });
   Open(server, 10);
   RunToEnd();
-  EXPECT_THAT(server.Seen(), ElementsAre(testing::MatchesRegex(
-      "GET /api/v1/pods\\?fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&watch=true"
-      "&allowWatchBookmarks=true&timeoutSeconds=[345][0-9][0-9]&resourceVersion=10")));
+  EXPECT_THAT(server.Seen(),
+              ElementsAre(testing::MatchesRegex(
+                  "GET /api/v1/pods\\?fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&watch=true"
+                  "&allowWatchBookmarks=true&timeoutSeconds=[345][0-9][0-9]&resourceVersion=10")));
 }
 
 TEST_F(ListWatchTest, ListsThenWatches) {
@@ -138,6 +139,19 @@ TEST_F(ListWatchTest, ListsWhereTheServerDoesNotStreamTheInitialState) {
   }
 }
 
+TEST_F(ListWatchTest, ListsAtFirstAndStreamsTheStateLater) {
+  TlsTestServer server([&](const Request&, Exchange& exchange) { exchange.Answer(500, kProtobuf, ""); });
+  Open(server, 0);
+  RunToEnd();
+  for (const Kind kind : {Kind::kPod, Kind::kNode}) {
+    bool ended = false;
+    auto again = api_->Watch(kind, 0, {.on_events = [](const auto&) {}, .on_end = [&](const auto&) { ended = true; }});
+    RunUntil([&] { return ended; });
+  }
+  const auto streams = HasSubstr("sendInitialEvents=true");
+  EXPECT_THAT(server.Seen(), ElementsAre(testing::Not(streams), streams, testing::Not(streams)));
+}
+
 TEST_F(ListWatchTest, EndsWithWhatTheServerSays) {
   const std::string gone = Frame("ERROR", StatusBody(410, "Expired", "too old resource version: 1 (2)"));
   const std::string busy = Frame("ERROR", StatusBody(500, "InternalError", "etcd"));
@@ -154,12 +168,27 @@ TEST_F(ListWatchTest, EndsWithWhatTheServerSays) {
       {200, Frame("ADDED", "junk"), "", ApiCode::kServerError, "a watch event cannot be read", {}},
       {200, std::string("\xff\xff\xff\xff", 4), "", ApiCode::kServerError, "/api/v1/pods: ", {}},
       {410, StatusBody(410, "Expired", "gone"), "", ApiCode::kGone, "gone", {}},
-      {504, StatusBody(504, "Timeout", "Too large resource version: 9, current: 3"), "", ApiCode::kGone, "Too large", {}},
-      {429, StatusBody(429, "TooManyRequests", "busy"), "Retry-After: 3\r\n", ApiCode::kTooManyRequests, "busy", absl::Seconds(3)},
+      {504,
+       StatusBody(504, "Timeout", "Too large resource version: 9, current: 3"),
+       "",
+       ApiCode::kGone,
+       "Too large",
+       {}},
+      {429, StatusBody(429, "TooManyRequests", "busy"), "Retry-After: 3\r\n", ApiCode::kTooManyRequests, "busy",
+       absl::Seconds(3)},
       {500, "plain text", "", ApiCode::kServerError, "HTTP 500: plain text", {}},
-      {403, StatusBody(403, "Forbidden", "pods is forbidden: User \"u\" cannot watch resource \"pods\""), "",
-       ApiCode::kForbidden, "GET /api/v1/pods: HTTP 403: pods is forbidden: User \"u\" cannot watch resource", {}},
-      {401, R"({"kind":"Status","reason":"Unauthorized","message":"no"})", "", ApiCode::kUnauthorized, "HTTP 401: no", {}},
+      {403,
+       StatusBody(403, "Forbidden", "pods is forbidden: User \"u\" cannot watch resource \"pods\""),
+       "",
+       ApiCode::kForbidden,
+       "GET /api/v1/pods: HTTP 403: pods is forbidden: User \"u\" cannot watch resource",
+       {}},
+      {401,
+       R"({"kind":"Status","reason":"Unauthorized","message":"no"})",
+       "",
+       ApiCode::kUnauthorized,
+       "HTTP 401: no",
+       {}},
       {404, "", "", ApiCode::kNotFound, "HTTP 404", {}},
   };
   for (const auto& row : kRows) {
@@ -215,7 +244,8 @@ TEST_F(ListWatchTest, TellsThatAQuietWatchWorks) {
   EXPECT_FALSE(api_->watching());
   EXPECT_EQ(accepted_, 0);
   refuse = false;
-  auto again = api_->Watch(Kind::kPod, 10, {.on_events = [&](const auto&) { ++accepted_; }, .on_end = [](const auto&) {}});
+  auto again =
+      api_->Watch(Kind::kPod, 10, {.on_events = [&](const auto&) { ++accepted_; }, .on_end = [](const auto&) {}});
   RunUntil([&] { return accepted_ > 0; });
   EXPECT_TRUE(api_->watching());
 }

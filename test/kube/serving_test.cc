@@ -41,8 +41,14 @@ std::string Ask(int port, const std::string& line) {
 
 TEST(ServingTest, ServesItsPagesAndNoOthers) {
   std::atomic<bool> ready = false;
-  auto serving = Serving::Start("127.0.0.1", 0, {{"/readyz", [&] { return ServedPage{ready ? 200 : 500, "text/plain", "r"}; }},
-                                                 {"/big", [] { return ServedPage{200, "a/b", std::string(100'000, 'x')}; }}});
+  auto serving = Serving::Start("127.0.0.1", 0,
+                                {{"/readyz",
+                                  [&] {
+                                    return ServedPage{ready ? 200 : 500, "text/plain", "r"};
+                                  }},
+                                 {"/big", [] {
+                                    return ServedPage{200, "a/b", std::string(100'000, 'x')};
+                                  }}});
   ASSERT_TRUE(serving.ok()) << serving.status();
   const int port = (*serving)->port();
   EXPECT_THAT(Ask(port, "GET /readyz"), AllOf(StartsWith("HTTP/1.1 500"), EndsWith("\r\n\r\nr")));

@@ -55,7 +55,8 @@ std::string Certify(SSL_CTX* context) {
 
 class Fixed final : public IdentitySource {
  public:
-  explicit Fixed(std::string token) : identity_(std::make_shared<ClientIdentity>(ClientIdentity{std::move(token), "", ""})) {}
+  explicit Fixed(std::string token)
+      : identity_(std::make_shared<ClientIdentity>(ClientIdentity{std::move(token), "", ""})) {}
   absl::StatusOr<IdentityPtr> Get(absl::Time) override { return identity_; }
 
  private:
@@ -153,7 +154,8 @@ void TlsTestServer::Serve(int fd, int number) {
       line_end = head.find("\r\n", at);
       const std::string line = head.substr(at, line_end - at);
       const size_t colon = line.find(": ");
-      if (colon != std::string::npos) request.headers[absl::AsciiStrToLower(line.substr(0, colon))] = line.substr(colon + 2);
+      if (colon != std::string::npos)
+        request.headers[absl::AsciiStrToLower(line.substr(0, colon))] = line.substr(colon + 2);
     }
     const size_t length = static_cast<size_t>(std::atoi(request.headers["content-length"].c_str()));
     while (going && buffer.size() < length) going = more();

@@ -54,8 +54,12 @@ class FakeApiServer final : public ApiServer {
     lease.name = name;
     leases.push_back({"get", std::move(lease), std::move(done)});
   }
-  void CreateLease(const Lease& lease, LeaseDone done) override { leases.push_back({"create", lease, std::move(done)}); }
-  void UpdateLease(const Lease& lease, LeaseDone done) override { leases.push_back({"update", lease, std::move(done)}); }
+  void CreateLease(const Lease& lease, LeaseDone done) override {
+    leases.push_back({"create", lease, std::move(done)});
+  }
+  void UpdateLease(const Lease& lease, LeaseDone done) override {
+    leases.push_back({"update", lease, std::move(done)});
+  }
 };
 
 }  // namespace muster

@@ -51,7 +51,9 @@ class LeaderElectionTest : public testing::Test {
   Random random_{1};
   Lease last_;
   std::vector<std::string> told_;
-  LeaderElection election_{loop_, api_, random_,
+  LeaderElection election_{loop_,
+                           api_,
+                           random_,
                            {.ns = "ns", .name = "muster", .identity = "me"},
                            {.on_started = [this] { told_.push_back("leads"); },
                             .on_lost = [this] { told_.push_back("lost"); },

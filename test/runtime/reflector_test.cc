@@ -47,17 +47,19 @@ class ReflectorTest : public testing::Test {
   FakeApiServer api_;
   Random random_{1};
   std::vector<std::string> told_;
-  Reflector reflector_{loop_, api_, Kind::kPod, random_,
-                       {.on_event =
-                            [this](const WatchEvent& event) {
-                              const Pod& pod = *std::get<PodPtr>(event.object);
-                              const char* verb = event.type == Type::kAdded      ? "+"
-                                                 : event.type == Type::kModified ? "~"
-                                                                                 : "-";
-                              told_.push_back(absl::StrCat(verb, pod.name, "/", pod.uid));
-                            },
-                        .on_synced = [this] { told_.push_back("synced"); },
-                        .on_status = [this](const ApiStatus& s) { told_.push_back(s.ok() ? "up" : "down"); }}};
+  Reflector reflector_{
+      loop_,
+      api_,
+      Kind::kPod,
+      random_,
+      {.on_event =
+           [this](const WatchEvent& event) {
+             const Pod& pod = *std::get<PodPtr>(event.object);
+             const char* verb = event.type == Type::kAdded ? "+" : event.type == Type::kModified ? "~" : "-";
+             told_.push_back(absl::StrCat(verb, pod.name, "/", pod.uid));
+           },
+       .on_synced = [this] { told_.push_back("synced"); },
+       .on_status = [this](const ApiStatus& s) { told_.push_back(s.ok() ? "up" : "down"); }}};
 };
 
 TEST_F(ReflectorTest, TellsTheStateThenTheChanges) {
