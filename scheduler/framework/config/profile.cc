@@ -174,6 +174,12 @@ Instances MakePlugins(const ProfileSource& source, const std::vector<PluginEntry
   for (const PluginSet& set : source.points) {
     for (const PluginEntry& entry : set.enabled) make(entry);
   }
+  // Arguments of plugins that are not enabled must be right too.
+  for (const auto& [name, given] : source.args) {
+    if (profile->args.contains(name) || !at.errors()->empty()) continue;
+    const auto plugin = registry.Find(name)->make(given.args);
+    if (!plugin.ok()) ReportArgs(name, given.at, plugin.status());
+  }
   return instances;
 }
 

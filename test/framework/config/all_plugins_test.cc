@@ -62,6 +62,17 @@ TEST(ConfigOfAllPlugins, PluginsCheckTheirArguments) {
   }
 }
 
+TEST(ConfigOfAllPlugins, ArgumentsOfDisabledPluginsAreCheckedToo) {
+  const auto config = ParseConfiguration(
+      absl::StrCat(kHead, "profiles:\n- plugins: {multiPoint: {disabled: [{name: NodeAffinity}]}}\n",
+                   "  pluginConfig:\n  - {name: NodeAffinity, args: {addedAffinity: {",
+                   "preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [",
+                   "{key: a, operator: Gt, values: [x]}]}}]}}}\n"),
+      "f", AllPlugins());
+  EXPECT_THAT(std::string(config.status().message()),
+              StartsWith("f:6: profiles[0].pluginConfig[0].args: plugin NodeAffinity: addedAffinity."));
+}
+
 // Those of kube-scheduler that come later are not taken for misspellings.
 TEST(ConfigOfAllPlugins, MissingPluginsAreNamedAsSuch) {
   for (const char* name : {"InterPodAffinity", "PodTopologySpread", "VolumeBinding", "DefaultPreemption",
