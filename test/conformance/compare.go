@@ -18,6 +18,7 @@ import (
 type Comparer struct {
 	upstream *Upstream
 	muster   string
+	asFound  bool // report disagreements without shrinking them
 }
 
 // NewComparer: muster is the path of the binary.
@@ -29,7 +30,7 @@ func NewComparer(ctx context.Context, muster string) (*Comparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Comparer{upstream, muster}, nil
+	return &Comparer{upstream: upstream, muster: muster}, nil
 }
 
 // Disagreement is one scenario, shrunk, on which the answers differ.
@@ -83,7 +84,10 @@ func (c *Comparer) Run(seed int64, count, most int) Summary {
 				answers := c.ask(scenario)
 				var found *Disagreement
 				if answers.differ() {
-					small := c.shrink(scenario)
+					small := scenario
+					if !c.asFound {
+						small = c.shrink(scenario)
+					}
 					answers := c.ask(small)
 					found = &Disagreement{seed + int64(i), small, answers.upstream, answers.muster}
 				}

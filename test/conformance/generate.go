@@ -112,7 +112,7 @@ func (g *generator) node(i int, t theme) object {
 	g.put(labels, 60, "zone", func() any { return g.of("a", "b", "c") })
 	g.put(labels, 50, "disk", func() any { return g.of("ssd", "hdd", "") })
 	g.put(labels, 60, "num", func() any {
-		return g.of("1", "2", "3", "10", "007", "-3", "x", "", "9223372036854775807", "9223372036854775808", "1.5")
+		return g.of("1", "2", "3", "10", "1", "2", "3", "10", "007", "-3", "x", "", "9223372036854775807", "9223372036854775808", "1.5")
 	})
 	g.put(labels, 30, "example.com/tier", func() any { return g.of("gold", "iron") })
 	status := object{}
@@ -209,7 +209,7 @@ func (g *generator) allocatable(t theme) object {
 			return g.of("4Ei", "9007199254740993", "8Pi", "64Ti", "100Ti", "7Ei", "9223372036854775807", "1E", "90P")
 		})
 		g.put(amounts, 30, "cpu", func() any { return g.of("9007199254740", "1P", "9223372036854775", "8P") })
-		g.put(amounts, 30, "example.com/gpu", func() any { return g.of("9223372036854775807", "1E", "100P") })
+		g.put(amounts, 30, "example.com/gpu", func() any { return g.of("100P", "90P", "9007199254740993") })
 	}
 	return amounts
 }
@@ -261,7 +261,7 @@ func (g *generator) preferred(nodes int) list {
 func (g *generator) term(nodes int, required bool) object {
 	term := object{}
 	g.put(term, 75, "matchExpressions", func() any { return g.times(2, func() any { return g.expression(required) }) })
-	g.put(term, 20, "matchFields", func() any {
+	g.put(term, 25, "matchFields", func() any {
 		return g.times(2, func() any {
 			return object{"key": "metadata.name", "operator": g.word("In", "In", "NotIn"),
 				"values": list{nodeName(g.Intn(nodes + 1))}}
@@ -289,7 +289,10 @@ func (g *generator) expression(required bool) object {
 		}
 		expression["values"] = values
 	case "Gt", "Lt":
-		value := g.of("0", "1", "2", "3", "7", "10", "007", "9223372036854775806", "9223372036854775807")
+		if g.chance(80) {
+			expression["key"] = "num"
+		}
+		value := g.of("1", "2", "3", "10", "0", "1", "2", "3", "10", "7", "007", "9223372036854775806", "9223372036854775807")
 		if required && g.chance(10) {
 			value = g.of("-5", "+2")
 		}

@@ -113,11 +113,13 @@ func (g *generator) plugins() object {
 	set(30, "filter", filters, false)
 	set(15, "preFilter", []string{"NodeAffinity", "NodeName", "TaintToleration", "NodeUnschedulable"}, false)
 	set(30, "multiPoint", scored, true)
+	if _, ok := plugins["multiPoint"]; ok {
+		delete(plugins, "filter") // see above
+	}
 	if multi, ok := plugins["multiPoint"].(object); ok && len(multi["disabled"].(list)) > 0 &&
 		multi["disabled"].(list)[0].(object)["name"] == "*" {
 		enabled := list{object{"name": "PrioritySort"}, object{"name": "DefaultBinder"}}
 		multi["enabled"] = append(enabled, multi["enabled"].(list)...)
-		delete(plugins, "filter") // see above
 	}
 	return plugins
 }

@@ -90,11 +90,13 @@ func compareCommand(args []string) error {
 	muster := flags.String("muster", os.Getenv("MUSTER_BIN"), "the binary")
 	keep := flags.String("keep", "", "folder for shrunk disagreements")
 	most := flags.Int("most", 5, "stop after so many disagreements")
+	asFound := flags.Bool("as-found", false, "do not shrink disagreements")
 	flags.Parse(args)
 	comparer, err := NewComparer(context.Background(), *muster)
 	if err != nil {
 		return err
 	}
+	comparer.asFound = *asFound
 	start := time.Now()
 	summary := comparer.Run(*seed, *count, *most)
 	for _, d := range summary.Disagreements {
