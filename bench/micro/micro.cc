@@ -159,7 +159,10 @@ void SnapshotReplaceNode(benchmark::State& state) {
   changed.unschedulable = true;
   const NodePtr nodes[] = {cluster.snap.node_ptr(row), std::make_shared<const Node>(std::move(changed))};
   size_t i = 0;
-  for (auto _ : state) cluster.snap.ReplaceNode(row, nodes[++i % 2]);
+  for (auto _ : state) {
+    cluster.snap.ReplaceNode(row, nodes[++i % 2]);
+    cluster.snap.Settle();
+  }
 }
 BENCHMARK(SnapshotReplaceNode)->Apply(Sizes);
 

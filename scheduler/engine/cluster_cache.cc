@@ -8,7 +8,10 @@
 namespace muster {
 
 Snapshot& ClusterCache::Refresh() {
-  if (!nodes_changed_) return snapshot_;
+  if (!nodes_changed_) {
+    snapshot_.Settle();
+    return snapshot_;
+  }
   nodes_changed_ = false;
   std::vector<NodePtr> nodes;
   nodes.reserve(node_count_);

@@ -138,6 +138,7 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     name_hash_[n] = StableHash(nodes_[n]->name);
     if (from[n] == kNoNode || old[from[n]] != nodes_[n]) SetAllocatable(n, *nodes_[n]);
   }
+  unsettled_ = false;
   IndexStatic();
 }
 
@@ -145,7 +146,7 @@ void Snapshot::ReplaceNode(NodeIndex n, NodePtr node) {
   assert(node->name == nodes_[n]->name);
   nodes_[n] = std::move(node);
   SetAllocatable(n, *nodes_[n]);
-  IndexStatic();
+  unsettled_ = true;
 }
 
 void Snapshot::IndexStatic() {

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -108,7 +109,12 @@ class Snapshot {
   void Apply(const PodInfo& pod, NodeIndex n, int sign);
   // New set of nodes, ordered by name. Rows that stay keep their dynamic cells.
   void Rebuild(std::vector<NodePtr> nodes);
+  // Replaces a row's node (of the same name). Needs a Settle() before plugins read again: many
+  // nodes that change together are indexed once.
   void ReplaceNode(NodeIndex n, NodePtr node);
+  void Settle() {
+    if (std::exchange(unsettled_, false)) IndexStatic();
+  }
 
  private:
   ResourceId InternResource(std::string_view name);
@@ -130,6 +136,7 @@ class Snapshot {
   std::vector<TaintColumn> taints_;
   NodeSet unschedulable_;
   absl::flat_hash_map<std::string, Image> images_;
+  bool unsettled_ = false;
   uint64_t static_version_ = 1;
   std::vector<NodeIndex> log_;
   uint64_t log_start_ = 0;

@@ -82,6 +82,7 @@ TEST(SnapshotTest, IncrementalEqualsRebuilt) {
       for (const auto& [_, node] : nodes) sorted.push_back(node);
       if (random.Below(2) == 0 && snap.Find(name) != kNoNode && nodes.contains(name) && sorted.size() == snap.size()) {
         snap.ReplaceNode(snap.Find(name), nodes[name]);
+        snap.Settle();
       } else {
         snap.Rebuild(sorted);
       }
