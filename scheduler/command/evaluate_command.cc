@@ -56,6 +56,7 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
       },
       work);
   if (!answer.error().ok()) return Broken(answer.error());
+  if (!answer.score_error().ok()) return Broken(answer.score_error());
   Verdict verdict;
   if (!answer.pre_filter().ok()) {
     verdict.rejected_before = true;

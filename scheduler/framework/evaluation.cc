@@ -66,12 +66,13 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
   const Context c{framework, pod, snap, stages};
   tie_seed_ = Mix(seed, pod.shape);
   std::span<const NodeIndex> rows;
-  if (static_version_ == snap.static_version() && snap.ChangedSince(cell_version_, &rows) &&
-      rows.size() <= snap.size() / 4 + kWordBits) {
-    // Rows cannot change what PreFilter said.
-    if (error_.ok() && pre_filter_.ok() && !rows.empty()) RefreshRows(c, rows, work);
-  } else {
+  const bool few = static_version_ == snap.static_version() && snap.ChangedSince(cell_version_, &rows) &&
+                   rows.size() <= snap.size() / 4 + kWordBits;
+  const bool broken = !error_.ok() || !score_error_.ok();
+  if (!few || (broken && !rows.empty())) {
     Compute(c, for_words, work);
+  } else if (pre_filter_.ok() && !rows.empty()) {  // rows cannot change what PreFilter said
+    RefreshRows(c, rows, work);
   }
   static_version_ = snap.static_version();
   cell_version_ = snap.cell_version();
@@ -80,7 +81,7 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
 void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) {
   ++work.full;
   const size_t words = c.snap.words();
-  error_ = absl::OkStatus();
+  error_ = score_error_ = absl::OkStatus();
   pre_filter_ = Outcome::Success();
   pre_filter_plugin_ = {};
   feasible_.Reset(c.snap.size());
@@ -105,18 +106,29 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   Stage pre_score(c, Point::kPreScore);
   const bool scoring = PreScore(c);
   pre_score.End(scoring ? "Success" : "Error");
-  if (!scoring) return;
+  if (!scoring) return OnScoreError(c);
 
   Stage score(c, Point::kScore);
   for_words(words, [&](WordRange range) { first.Add(range.begin, ScoreWords(c, range)); });
   work.scored += words;
-  if (error_ = first.error(); !error_.ok()) return score.End("Error");
+  if (error_ = first.error(); !error_.ok()) {
+    score.End("Error");
+    return OnScoreError(c);
+  }
   UpdateMaxima();
   for_words(words, [&](WordRange range) {
     SumWords(c, range);
     PickWords(c, range);
   });
   score.End("Success");
+}
+
+// Upstream takes an only feasible node without scoring it, and so without noticing this.
+void Evaluation::OnScoreError(const Context& c) {
+  if (feasible_count_ != 1) return;
+  score_error_ = std::exchange(error_, absl::OkStatus());
+  totals_.assign(c.snap.words() * kWordBits, 0);
+  PickWords(c, {0, c.snap.words()});
 }
 
 std::string_view Evaluation::FilterStatus() const {
@@ -173,6 +185,7 @@ bool Evaluation::PreScore(const Context& c) {
   const auto steps = c.framework.scores();
   skip_score_.assign(steps.size(), false);
   for (const PreScorePlugin* plugin : c.framework.pre_scores()) {
+    if (steps.empty()) break;  // as upstream
     auto outcome = plugin->PreScore(c.pod, c.snap, state_, feasible_);
     if (!outcome.ok()) {
       error_ = absl::Status(outcome.status().code(), absl::StrCat("running PreScore plugin \"", AsAbsl(plugin->Name()),
@@ -309,13 +322,15 @@ void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, 
   }
   if (had_none) {
     // Scores were never computed, or are of an older state: all words anew.
-    if (!PreScore(c)) return;
+    if (!PreScore(c)) return OnScoreError(c);
     dirty_.resize(feasible_.words());
     for (uint32_t w = 0; w < dirty_.size(); ++w) dirty_[w] = w;
   }
   Stage score(c, Point::kScore);
   for (const uint32_t w : dirty_) {
-    if (error_ = ScoreWords(c, {w, w + 1}); !error_.ok()) return score.End("Error");
+    if (error_ = ScoreWords(c, {w, w + 1}); error_.ok()) continue;
+    score.End("Error");
+    return OnScoreError(c);
   }
   work.scored += dirty_.size();
   if (UpdateMaxima()) {
@@ -367,7 +382,7 @@ absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod,
 absl::Status Evaluation::Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
                                 std::vector<int64_t>& out) const {
   out.clear();
-  if (feasible_count_ == 0 || skip_score_[step]) return absl::OkStatus();
+  if (feasible_count_ == 0 || !score_error_.ok() || skip_score_[step]) return absl::OkStatus();
   out.assign(snap.words() * kWordBits, 0);
   const ScorePlugin& plugin = *framework.scores()[step].score;
   absl::Status status = plugin.Score(pod, snap, state_, feasible_, {0, snap.words()}, out.data());

@@ -39,6 +39,8 @@ class Evaluation {
  public:
   // What the last Update said. Checked in this order:
   const absl::Status& error() const { return error_; }          // broken: the pod's cycle ends with it
+  // Scoring is broken, which does not matter: only one node is feasible.
+  const absl::Status& score_error() const { return score_error_; }
   const Outcome& pre_filter() const { return pre_filter_; }     // rejected everywhere, by pre_filter_plugin()
   std::string_view pre_filter_plugin() const { return pre_filter_plugin_; }
   size_t feasible_count() const { return feasible_count_; }
@@ -61,7 +63,8 @@ class Evaluation {
   // --- Explaining (slow; allocates) ----------------------------------------------------------
   // Runs the filters again on every node that PreFilter left, recording all reasons.
   absl::Status Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Rejections& out) const;
-  // A score plugin's normalised scores per node, in Framework::scores() order; empty if skipped.
+  // A score plugin's normalised scores per node, in Framework::scores() order; empty if skipped or
+  // if there is a score_error().
   absl::Status Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
                       std::vector<int64_t>& out) const;
   // Nodes that PreFilter left.
@@ -90,6 +93,7 @@ class Evaluation {
   void Compute(const Context& c, ForWords for_words, WorkCount& work);
   void PreFilter(const Context& c);
   bool PreScore(const Context& c);
+  void OnScoreError(const Context& c);
   std::string_view FilterStatus() const;
   absl::Status FilterWords(const Context& c, WordRange range);
   absl::Status ScoreWords(const Context& c, WordRange range);
@@ -99,7 +103,7 @@ class Evaluation {
   void RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work);
 
   CycleState state_;
-  absl::Status error_;
+  absl::Status error_, score_error_;
   Outcome pre_filter_;
   std::string_view pre_filter_plugin_;
   std::vector<std::string> narrowed_by_;

@@ -55,6 +55,9 @@ std::shared_ptr<const PodSpec> RandomSpec(Random& random) {
     spec.node_affinity.preferred.push_back(
         {static_cast<int32_t>(1 + random.Below(100)), {{{"zone", Operator::kIn, {"z2"}, "In"}}, {}}});
   }
+  if (random.Below(8) == 0) {  // one that breaks scoring
+    spec.node_affinity.preferred.push_back({1, {{{"zone", Operator::kGt, {"none"}, "Gt"}}, {}}});
+  }
   return std::make_shared<const PodSpec>(std::move(spec));
 }
 
@@ -68,7 +71,7 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
   const auto parallel = [&](size_t words, absl::FunctionRef<void(WordRange)> body) {
     pool.ForWords(words, [&](size_t begin, size_t end) { body({begin, end}); });
   };
-  int compared = 0, infeasible = 0;
+  int compared = 0, infeasible = 0, broken = 0, unscored = 0;
   for (uint64_t seed = 1; seed <= 25; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
@@ -86,8 +89,14 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
       Evaluation fresh;
       fresh.Update(*framework, *shapes[i], snap, seed, parallel, work);
       ASSERT_EQ(kept[i].error(), fresh.error());
+      ASSERT_EQ(kept[i].score_error(), fresh.score_error());
       ASSERT_EQ(kept[i].feasible(), fresh.feasible());
       ASSERT_EQ(kept[i].feasible_count(), fresh.feasible_count());
+      // As upstream: an only feasible node is taken unscored.
+      broken += !fresh.error().ok(), unscored += !fresh.score_error().ok();
+      ASSERT_TRUE(fresh.error().ok() || fresh.feasible_count() > 1);
+      ASSERT_TRUE(fresh.score_error().ok() || fresh.feasible_count() == 1);
+      if (!fresh.error().ok()) continue;
       ASSERT_EQ(kept[i].Best(), fresh.Best());
       fresh.feasible().ForEach([&](NodeIndex n) { ASSERT_EQ(kept[i].Total(n), fresh.Total(n)) << n; });
       ++compared;
@@ -104,6 +113,8 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
   }
   EXPECT_GT(compared, 4000);
   EXPECT_GT(infeasible, 50);
+  EXPECT_GT(broken, 50);
+  EXPECT_GT(unscored, 5);
 }
 
 // Totals are what the plugins' normalised scores and weights say, and every rejected node has a
@@ -122,6 +133,7 @@ TEST(EvaluationTest, ExplainingAgreesWithTheAnswer) {
     Evaluation answer;
     WorkCount work;
     answer.Update(*framework, *pod, snap, seed, Serial, work);
+    if (!answer.error().ok()) continue;
     Rejections rejections;
     ASSERT_TRUE(answer.Explain(*framework, *pod, snap, rejections).ok());
     for (NodeIndex n = 0; n < snap.size(); ++n) {
