@@ -206,10 +206,10 @@ func (g *generator) allocatable(t theme) object {
 	}
 	if t.huge {
 		g.put(amounts, 50, "memory", func() any {
-			return g.of("4Ei", "9007199254740993", "8Pi", "64Ti", "100Ti", "7Ei", "9223372036854775807", "1E", "90P")
+			return g.of("9007199254740993", "8Pi", "64Ti", "100Ti", "1P", "90P", "70368744177663", "70368744177664")
 		})
-		g.put(amounts, 30, "cpu", func() any { return g.of("9007199254740", "1P", "9223372036854775", "8P") })
-		g.put(amounts, 30, "example.com/gpu", func() any { return g.of("100P", "90P", "9007199254740993") })
+		g.put(amounts, 30, "cpu", func() any { return g.of("9007199254740", "90T", "70368744177") })
+		g.put(amounts, 30, "example.com/gpu", func() any { return g.of("80P", "90P", "9007199254740993") })
 	}
 	return amounts
 }

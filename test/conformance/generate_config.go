@@ -58,7 +58,7 @@ func (g *generator) shape() list {
 	for range 1 + g.Intn(4) {
 		at += 1 + g.Intn(40)
 		if at > 100 {
-			at = 100
+			break
 		}
 		shape = append(shape, object{"utilization": at, "score": g.Intn(11)})
 	}

@@ -162,8 +162,8 @@ func containerAmounts(t theme) []amountChoice {
 			amountChoice{"requests.example.com/x", 1, []any{"1"}})
 	}
 	if t.huge {
-		choices = append(choices, amountChoice{"memory", 20, []any{"150Pi", "100P", "4Pi", "9007199254740993", "60Ti"}},
-			amountChoice{"cpu", 10, []any{"1P", "9007199254740"}}, amountChoice{"example.com/gpu", 10, []any{"100P", "4P"}})
+		choices = append(choices, amountChoice{"memory", 20, []any{"30Pi", "45P", "4Pi", "9007199254740993", "60Ti"}},
+			amountChoice{"cpu", 10, []any{"30T", "9007199254740"}}, amountChoice{"example.com/gpu", 10, []any{"40P", "4P"}})
 	}
 	return choices
 }

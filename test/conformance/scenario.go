@@ -96,37 +96,46 @@ func readCluster(manifests []byte) (*cluster, error) {
 			return nil, err
 		}
 	}
-	for i, node := range c.nodes {
-		bytes, err := node.Marshal()
-		if err != nil {
-			return nil, err
-		}
-		c.nodes[i] = &v1.Node{}
-		if err := c.nodes[i].Unmarshal(bytes); err != nil {
+	for _, node := range c.nodes {
+		if err := asWatched(node); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-// store does what a server does to a new pod besides its defaults, and gives the pod as watches have it: protobuf does
-// not tell an empty list from none.
+// store does what a server does to a new pod besides its defaults.
 func store(pod *v1.Pod) (*v1.Pod, error) {
 	internal := &core.Pod{}
 	if err := convert(pod, internal); err != nil {
 		return nil, err
 	}
 	podutil.DefaultPodLevelResources(internal)
-	completed := &v1.Pod{}
-	if err := convert(internal, completed); err != nil {
-		return nil, err
-	}
-	bytes, err := completed.Marshal()
-	if err != nil {
-		return nil, err
-	}
 	stored := &v1.Pod{}
-	return stored, stored.Unmarshal(bytes)
+	if err := convert(internal, stored); err != nil {
+		return nil, err
+	}
+	return stored, asWatched(stored)
+}
+
+// asWatched takes an object through storage: protobuf does not tell an empty list from none, and what is read from it
+// gets defaults again.
+func asWatched(o interface {
+	runtime.Object
+	Marshal() ([]byte, error)
+	Unmarshal([]byte) error
+	Reset()
+}) error {
+	stored, err := o.Marshal()
+	if err != nil {
+		return err
+	}
+	o.Reset()
+	if err := o.Unmarshal(stored); err != nil {
+		return err
+	}
+	legacyscheme.Scheme.Default(o)
+	return nil
 }
 
 func (c *cluster) add(document []byte) error {
