@@ -172,20 +172,33 @@ func (g *generator) taint() object {
 }
 
 func (g *generator) allocatable(t theme) object {
-	amounts := object{}
+	amounts := g.tightAmounts(t)
 	if t.roomy {
-		amounts = object{"pods": "110", "cpu": g.of("4", "8", 16, "7500m", "10"), "memory": g.of("4Gi", "8Gi", "10G", "7G"),
-			"ephemeral-storage": g.of("10Gi", "20Gi", "100G")}
-		if t.exotic {
-			for _, name := range []string{"example.com/gpu", "other.io/nic", "hugepages-2Mi"} {
-				g.put(amounts, 85, name, func() any {
-					return g.of(map[string]list{"example.com/gpu": {"8", "16", "5"},
-						"other.io/nic": {"10", "7"}, "hugepages-2Mi": {"64Mi", "100Mi"}}[name]...)
-				})
-			}
-		}
-		return amounts
+		amounts = g.roomyAmounts(t)
 	}
+	if t.huge {
+		g.put(amounts, 60, "memory", func() any {
+			return g.of("9007199254740993", "8Pi", "64Ti", "100Ti", "1P", "90P", "70368744177663", "70368744177664")
+		})
+		g.put(amounts, 40, "cpu", func() any { return g.of("9007199254740", "90T", "70368744177") })
+		g.put(amounts, 40, "example.com/gpu", func() any { return g.of("80P", "90P", "9007199254740993") })
+	}
+	return amounts
+}
+
+func (g *generator) roomyAmounts(t theme) object {
+	amounts := object{"pods": "110", "cpu": g.of("4", "8", 16, "7500m", "10"),
+		"memory": g.of("4Gi", "8Gi", "10G", "7G"), "ephemeral-storage": g.of("10Gi", "20Gi", "100G")}
+	if t.exotic {
+		g.put(amounts, 85, "example.com/gpu", func() any { return g.of("8", "16", "5") })
+		g.put(amounts, 85, "other.io/nic", func() any { return g.of("10", "7") })
+		g.put(amounts, 85, "hugepages-2Mi", func() any { return g.of("64Mi", "100Mi") })
+	}
+	return amounts
+}
+
+func (g *generator) tightAmounts(t theme) object {
+	amounts := object{}
 	g.put(amounts, 93, "pods", func() any { return g.of("110", "110", "110", 5, "3", "2", "1", "0") })
 	g.put(amounts, 93, "cpu", func() any {
 		return g.of("1", "2", 4, "1500m", "250m", "100m", "0", 0.5, "3", "999m", "1.0001", "32")
@@ -203,13 +216,6 @@ func (g *generator) allocatable(t theme) object {
 		g.put(amounts, 20, "foo.kubernetes.io/native", func() any { return g.of("1", "2") })
 		g.put(amounts, 10, "example.com/other", func() any { return g.of("1", "2") })
 		g.put(amounts, 10, "plain", func() any { return g.of("1", "2") })
-	}
-	if t.huge {
-		g.put(amounts, 50, "memory", func() any {
-			return g.of("9007199254740993", "8Pi", "64Ti", "100Ti", "1P", "90P", "70368744177663", "70368744177664")
-		})
-		g.put(amounts, 30, "cpu", func() any { return g.of("9007199254740", "90T", "70368744177") })
-		g.put(amounts, 30, "example.com/gpu", func() any { return g.of("80P", "90P", "9007199254740993") })
 	}
 	return amounts
 }
@@ -283,6 +289,14 @@ func (g *generator) expression(required bool) object {
 		values := append(list{g.of(pool...)}, g.times(2, func() any { return g.of(pool...) })...)
 		if g.chance(5) {
 			values = append(g.times(3, func() any { return g.of("n0", "n1", "a", "b", "1", "x") }), values...)
+		}
+		if g.chance(12) { // so many that they are looked up in a table
+			expression["key"] = "kubernetes.io/hostname"
+			for i := range 12 {
+				if g.chance(60) {
+					values = append(values, nodeName(i))
+				}
+			}
 		}
 		if required && g.chance(4) {
 			values = append(values, g.of("not a label", "-x", "x_", `quo"te`))
