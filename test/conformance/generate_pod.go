@@ -24,7 +24,11 @@ func (g *generator) pod(name string, t theme) object {
 		spec["initContainers"] = init
 	}
 	if t.resources && g.chance(20) {
-		spec["resources"] = g.resources(podLevelAmounts(t), false)
+		resources := g.resources(podLevelAmounts(t))
+		if resources["limits"] != nil && g.chance(40) {
+			delete(resources, "requests") // the server completes them
+		}
+		spec["resources"] = resources
 	}
 	g.put(spec, 15, "overhead", func() any { return g.amounts(overheadAmounts) })
 	if t.images && g.chance(10) {
@@ -108,7 +112,7 @@ func (g *generator) container(name string, t theme, init bool) object {
 		g.put(container, 50, "restartPolicy", func() any { return "Always" })
 	}
 	if g.chance(75) {
-		container["resources"] = g.resources(containerAmounts(t), true)
+		container["resources"] = g.resources(containerAmounts(t))
 	}
 	if t.ports {
 		container["ports"] = g.times(2, func() any { return g.port() })
@@ -155,7 +159,7 @@ func containerAmounts(t theme) []amountChoice {
 	if t.exotic {
 		choices = append(choices, amountChoice{"example.com/gpu", 25, []any{"1", 2, "4", "0"}},
 			amountChoice{"other.io/nic", 15, []any{"1", "2"}},
-			amountChoice{"hugepages-2Mi", 15, []any{"2Mi", "4Mi", "6Mi"}},
+			amountChoice{"hugepages-2Mi", 25, []any{"2Mi", "4Mi", "6Mi"}},
 			amountChoice{"hugepages-1Gi", 5, []any{"1Gi"}},
 			amountChoice{"foo.kubernetes.io/native", 5, []any{"1"}},
 			amountChoice{"example.com/other", 5, []any{"1"}},
@@ -172,7 +176,7 @@ func podLevelAmounts(t theme) []amountChoice {
 	choices := []amountChoice{{"cpu", 60, []any{"500m", "1", 2, "0", "3"}},
 		{"memory", 60, []any{"500Mi", "1Gi", "0", "700M", "2Gi"}}}
 	if t.exotic {
-		choices = append(choices, amountChoice{"hugepages-2Mi", 20, []any{"4Mi", "8Mi"}})
+		choices = append(choices, amountChoice{"hugepages-2Mi", 50, []any{"4Mi", "8Mi", "16Mi"}})
 	}
 	return choices
 }
@@ -186,7 +190,7 @@ func (g *generator) amounts(choices []amountChoice) object {
 }
 
 // resources makes requests and limits: the one, the other, both alike, or both (then often refused and made anew).
-func (g *generator) resources(choices []amountChoice, container bool) object {
+func (g *generator) resources(choices []amountChoice) object {
 	amounts := g.amounts(choices)
 	switch g.Intn(6) {
 	case 0:
