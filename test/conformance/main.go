@@ -16,31 +16,39 @@ import (
 )
 
 func main() {
-	command := ""
-	if len(os.Args) > 1 {
-		command = os.Args[1]
-	}
-	var err error
-	switch command {
-	case "evaluate":
-		err = evaluateCommand(os.Args[2:])
-	case "compare":
-		err = compareCommand(os.Args[2:])
-	case "generate":
-		err = generateCommand(os.Args[2:])
-	case "accept":
-		err = acceptCommand(os.Args[2:])
-	default:
-		err = fmt.Errorf("want evaluate, compare, generate or accept, not %q", command)
-	}
-	if err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
+func run(args []string) error {
+	if err := ComparePlugins(os.Getenv("CONFORMANCE_PLUGINS")); err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		switch args[0] {
+		case "evaluate":
+			return evaluateCommand(args[1:])
+		case "compare":
+			return compareCommand(args[1:])
+		case "generate":
+			return generateCommand(args[1:])
+		case "accept":
+			return acceptCommand(args[1:])
+		}
+	}
+	return fmt.Errorf("want evaluate, compare, generate or accept, not %q", args)
+}
+
+func newFlags(command string) *flag.FlagSet {
+	flags := flag.NewFlagSet(command, flag.ExitOnError)
+	flags.Func("plugins", "NAME,... or all: compare these too, which muster lacks", ComparePlugins)
+	return flags
+}
+
 func evaluateCommand(args []string) error {
-	flags := flag.NewFlagSet("evaluate", flag.ExitOnError)
+	flags := newFlags("evaluate")
 	file := flags.String("f", "", "manifests")
 	pod := flags.String("pod", subjectKey, "NAMESPACE/NAME")
 	configFile := flags.String("config", "", "KubeSchedulerConfiguration")
@@ -68,7 +76,7 @@ func evaluateCommand(args []string) error {
 }
 
 func generateCommand(args []string) error {
-	flags := flag.NewFlagSet("generate", flag.ExitOnError)
+	flags := newFlags("generate")
 	seed := flags.Int64("seed", 1, "which scenario")
 	out := flags.String("out", "", "folder to write it to; - for standard output")
 	flags.Parse(args)
@@ -84,7 +92,7 @@ func generateCommand(args []string) error {
 }
 
 func compareCommand(args []string) error {
-	flags := flag.NewFlagSet("compare", flag.ExitOnError)
+	flags := newFlags("compare")
 	count := flags.Int("count", 1000, "how many scenarios")
 	seed := flags.Int64("seed", time.Now().UnixNano()%1_000_000_007, "of the first; each next one has the next seed")
 	muster := flags.String("muster", os.Getenv("MUSTER_BIN"), "the binary")
@@ -118,7 +126,7 @@ func compareCommand(args []string) error {
 }
 
 func acceptCommand(args []string) error {
-	flags := flag.NewFlagSet("accept", flag.ExitOnError)
+	flags := newFlags("accept")
 	flags.Parse(args)
 	upstream, err := NewUpstream(context.Background())
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/informers"
@@ -24,10 +25,13 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/validation"
-	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/dynamicresources"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/nodevolumelimits"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	"k8s.io/kubernetes/pkg/scheduler/metrics"
 	"k8s.io/kubernetes/pkg/scheduler/util/assumecache"
@@ -36,18 +40,37 @@ import (
 
 const musterName = "muster"
 
-// The plugins that Muster has: a profile is restricted to them on upstream's side.
+// The plugins that Muster has: a profile is restricted to them on upstream's side, and the generator to what they read.
 var comparedPlugins = sets.New(
 	"SchedulingGates", "PrioritySort", "NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts",
 	"NodeResourcesFit", "NodeResourcesBalancedAllocation", "ImageLocality", "DefaultBinder")
 
+// Those that it does not have yet: asked about only with `--plugins`, or CONFORMANCE_PLUGINS in the environment.
+var laterPlugins = sets.New("PodTopologySpread", "InterPodAffinity", "VolumeRestrictions", "NodeVolumeLimits",
+	"VolumeBinding", "VolumeZone", "NodeDeclaredFeatures", "DefaultPreemption")
+
+// ComparePlugins adds to comparedPlugins: "" nothing, "all" all, else names with commas between.
+func ComparePlugins(which string) error {
+	for _, name := range strings.Split(which, ",") {
+		switch {
+		case name == "":
+		case name == "all":
+			comparedPlugins = comparedPlugins.Union(laterPlugins)
+		case laterPlugins.Has(name) || comparedPlugins.Has(name):
+			comparedPlugins.Insert(name)
+		default:
+			return fmt.Errorf("%q is no plugin to compare", name)
+		}
+	}
+	return nil
+}
+
 // Upstream runs kube-scheduler's own framework over scenarios. Safe for concurrent use.
 type Upstream struct {
-	ctx       context.Context
-	client    kubernetes.Interface
-	informers informers.SharedInformerFactory
-	dra       fwk.SharedDRAManager
-	recorder  *metrics.MetricAsyncRecorder
+	ctx      context.Context
+	client   kubernetes.Interface
+	dra      fwk.SharedDRAManager
+	recorder *metrics.MetricAsyncRecorder
 }
 
 var registerMetrics sync.Once
@@ -59,7 +82,7 @@ func NewUpstream(ctx context.Context) (*Upstream, error) {
 	ctx = klog.NewContext(ctx, logr.Discard())
 	client := fake.NewClientset()
 	factory := informers.NewSharedInformerFactory(client, 0)
-	u := &Upstream{ctx: ctx, client: client, informers: factory,
+	u := &Upstream{ctx: ctx, client: client,
 		recorder: metrics.NewMetricsAsyncRecorder(1000, time.Second, ctx.Done())}
 	if utilfeature.DefaultFeatureGate.Enabled(features.DynamicResourceAllocation) {
 		claims := assumecache.NewAssumeCache(klog.FromContext(ctx), factory.Resource().V1().ResourceClaims().Informer(),
@@ -81,7 +104,13 @@ type Verdict struct {
 	Error      string
 	PreFilter  *Rejection
 	Nodes      map[string]NodeVerdict
-	Preemption any
+	Preemption *Preemption
+}
+
+// Preemption is what DefaultPreemption would do.
+type Preemption struct {
+	Node    string   `json:"node"`
+	Victims []string `json:"victims"`
 }
 
 type Rejection struct {
@@ -100,7 +129,10 @@ func (v Verdict) tree() object {
 	if v.Error != "" {
 		return object{"error": v.Error}
 	}
-	out := object{"preFilter": nil, "preemption": v.Preemption}
+	out := object{"preFilter": nil, "preemption": nil}
+	if v.Preemption != nil {
+		out["preemption"] = v.Preemption
+	}
 	if v.PreFilter != nil {
 		out["preFilter"] = object{"plugin": v.PreFilter.Plugin, "reasons": v.PreFilter.Reasons}
 	}
@@ -167,65 +199,51 @@ type refusal struct{ error }
 func (u *Upstream) evaluate(c *cluster, cfg *config.KubeSchedulerConfiguration, podKey string) (Verdict, error) {
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
-	pod, snapshot, err := u.snapshot(ctx, c, podKey)
+	w, err := u.world(ctx, c, cfg, podKey)
 	if err != nil {
 		return Verdict{}, err
 	}
 	for i := range cfg.Profiles {
 		profile := &cfg.Profiles[i]
-		if profile.SchedulerName != pod.Spec.SchedulerName {
+		if profile.SchedulerName != w.subject.Spec.SchedulerName {
 			continue
 		}
-		f, err := frameworkruntime.NewFramework(ctx, plugins.NewInTreeRegistry(), profile,
+		e := evaluation{world: w}
+		registry := plugins.NewInTreeRegistry()
+		registry[names.DefaultPreemption] = func(ctx context.Context, args runtime.Object, h fwk.Handle) (fwk.Plugin, error) {
+			var err error
+			e.preemption, err = defaultpreemption.New(ctx, args, h, feature.NewSchedulerFeaturesFromGates(utilfeature.DefaultFeatureGate))
+			return e.preemption, err
+		}
+		e.framework, err = frameworkruntime.NewFramework(ctx, registry, profile,
 			frameworkruntime.WithComponentConfigVersion(cfg.APIVersion),
-			frameworkruntime.WithInformerFactory(u.informers),
+			frameworkruntime.WithInformerFactory(w.informers),
 			frameworkruntime.WithClientSet(u.client),
 			frameworkruntime.WithSharedDRAManager(u.dra),
-			frameworkruntime.WithSnapshotSharedLister(snapshot),
-			frameworkruntime.WithMutableSnapshotLister(snapshot),
+			frameworkruntime.WithSharedCSIManager(nodevolumelimits.NewCSIManager(w.informers.Storage().V1().CSINodes().Lister())),
+			frameworkruntime.WithSnapshotSharedLister(w.snapshot),
+			frameworkruntime.WithMutableSnapshotLister(w.snapshot),
 			frameworkruntime.WithParallelism(1),
 			frameworkruntime.WithMetricsRecorder(u.recorder),
-			frameworkruntime.WithPodNominator(noNominations{}))
+			frameworkruntime.WithPodNominator(w.nominated))
 		if err != nil {
 			return Verdict{}, refusal{err}
 		}
-		return schedule(ctx, f, snapshot, profile, pod)
+		w.fillInformers(c)
+		return e.schedule(ctx)
 	}
-	return Verdict{}, fmt.Errorf("no profile is named %q", pod.Spec.SchedulerName)
+	return Verdict{}, fmt.Errorf("no profile is named %q", w.subject.Spec.SchedulerName)
 }
 
-// snapshot is taken of upstream's own cache, filled as its informers would.
-func (u *Upstream) snapshot(ctx context.Context, c *cluster, podKey string) (*v1.Pod, *internalcache.Snapshot, error) {
-	logger := klog.FromContext(ctx)
-	cache := internalcache.New(ctx, nil, false, false)
-	known := sets.New[string]()
-	for _, node := range c.nodes {
-		known.Insert(node.Name)
-		cache.AddNode(logger, node)
-	}
-	var subject *v1.Pod
-	for _, pod := range c.pods {
-		switch {
-		case pod.Namespace+"/"+pod.Name == podKey:
-			subject = pod
-		case pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed || !known.Has(pod.Spec.NodeName):
-		default:
-			if err := cache.AddPod(logger, pod); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	if subject == nil {
-		return nil, nil, fmt.Errorf("no pod %s in the manifests", podKey)
-	}
-	snapshot := internalcache.NewEmptySnapshot()
-	return subject, snapshot, cache.UpdateSnapshot(logger, snapshot)
+type evaluation struct {
+	*world
+	framework  framework.Framework
+	preemption *defaultpreemption.DefaultPreemption // nil: not in the profile at all
 }
 
 // schedule goes the way of Scheduler.schedulePod, but over all nodes, and keeps every answer.
-func schedule(ctx context.Context, f framework.Framework, snapshot *internalcache.Snapshot,
-	profile *config.KubeSchedulerProfile, pod *v1.Pod) (Verdict, error) {
-	all, err := snapshot.NodeInfos().List()
+func (e *evaluation) schedule(ctx context.Context) (Verdict, error) {
+	all, err := e.snapshot.NodeInfos().List()
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -233,10 +251,12 @@ func schedule(ctx context.Context, f framework.Framework, snapshot *internalcach
 	if len(all) == 0 {
 		return Verdict{Error: "no nodes available to schedule pods"}, nil
 	}
-	state := framework.NewCycleState()
-	narrowed, status, narrowedBy := f.RunPreFilterPlugins(ctx, state, pod)
+	state, statuses := framework.NewCycleState(), framework.NewDefaultNodeToStatus()
+	narrowed, status, narrowedBy := e.framework.RunPreFilterPlugins(ctx, state, e.subject)
 	if status.IsRejected() {
 		verdict.PreFilter = &Rejection{status.Plugin(), status.Reasons()}
+		statuses.SetAbsentNodesStatus(status)
+		verdict.Preemption = e.preempt(ctx, state, statuses)
 		return verdict, nil
 	}
 	if !status.IsSuccess() {
@@ -251,20 +271,22 @@ func schedule(ctx context.Context, f framework.Framework, snapshot *internalcach
 			verdict.Nodes[name] = NodeVerdict{Rejection: Rejection{strings.Join(by, ","), []string{reason}}}
 			continue
 		}
-		status := f.RunFilterPluginsWithNominatedPods(ctx, state, pod, node)
+		status := e.framework.RunFilterPluginsWithNominatedPods(ctx, state, e.subject, node)
 		switch {
 		case status.Code() == fwk.Error:
 			return Verdict{Error: status.AsError().Error()}, nil
 		case status.IsSuccess():
 			feasible = append(feasible, node)
 		default:
+			statuses.Set(name, status)
 			verdict.Nodes[name] = NodeVerdict{Rejection: Rejection{status.Plugin(), sortReasons(status.Reasons())}}
 		}
 	}
 	if len(feasible) == 0 {
+		verdict.Preemption = e.preempt(ctx, state, statuses)
 		return verdict, nil
 	}
-	return score(ctx, f, state, pod, feasible, weightsOf(f), verdict)
+	return score(ctx, e.framework, state, e.subject, feasible, weightsOf(e.framework), verdict)
 }
 
 func score(ctx context.Context, f framework.Framework, state fwk.CycleState, pod *v1.Pod, feasible []fwk.NodeInfo,
@@ -317,11 +339,3 @@ func sortReasons(reasons []string) []string {
 	})
 	return sorted
 }
-
-// noNominations stands for a queue without nominated pods.
-type noNominations struct{}
-
-func (noNominations) AddNominatedPod(klog.Logger, fwk.PodInfo, *fwk.NominatingInfo) {}
-func (noNominations) DeleteNominatedPodIfExists(*v1.Pod)                            {}
-func (noNominations) UpdateNominatedPod(klog.Logger, *v1.Pod, fwk.PodInfo)          {}
-func (noNominations) NominatedPodsForNode(string) []fwk.PodInfo                     { return nil }
