@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // The binary to test, or "": that of MUSTER_BIN, else of `./dev build`.
@@ -18,27 +19,62 @@ func musterBinary(t *testing.T) string {
 	return path
 }
 
-// 300 generated scenarios: all have the same verdict from both sides, and together they reach every plugin.
+func TestMain(m *testing.M) {
+	if err := ComparePlugins(os.Getenv("CONFORMANCE_PLUGINS")); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// Generated scenarios have the same verdict from both sides: always the same 300, and 2,000 that were never asked.
 func TestGeneratedScenariosAgree(t *testing.T) {
 	comparer, err := NewComparer(t.Context(), musterBinary(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const seed, count = 20260801, 300
-	summary := comparer.Run(seed, count, 3)
-	for _, d := range summary.Disagreements {
-		t.Errorf("seed %d: %s\n%s\n%s", d.Seed, d.Message(), d.Scenario.manifests(), d.Scenario.configuration())
+	for _, run := range []struct {
+		name  string
+		seed  int64
+		count int
+	}{
+		{"fixed", 20260801, 300},
+		{"fresh", time.Now().UnixNano() % 1_000_000_007, 2000},
+	} {
+		t.Run(run.name, func(t *testing.T) {
+			summary := comparer.Run(run.seed, run.count, 3)
+			t.Logf("seed %d: %v", run.seed, summary)
+			for _, d := range summary.Disagreements {
+				t.Errorf("seed %d: %s\n%s\n%s", d.Seed, d.Message(), d.Scenario.manifests(), d.Scenario.configuration())
+			}
+			if len(summary.Disagreements) > 0 {
+				return
+			}
+			if summary.Count != run.count {
+				t.Errorf("%d scenarios were asked, want %d", summary.Count, run.count)
+			}
+			for _, outcome := range reached() {
+				if summary.Outcomes[outcome] == 0 {
+					t.Errorf("no node of any scenario was %q: %v", outcome, summary)
+				}
+			}
+		})
 	}
-	if summary.Count != count && len(summary.Disagreements) == 0 {
-		t.Errorf("%d scenarios were asked, want %d", summary.Count, count)
-	}
-	for _, outcome := range []string{"feasible", "error", "NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity",
-		"NodePorts", "NodeResourcesFit"} {
-		if summary.Outcomes[outcome] == 0 && len(summary.Disagreements) == 0 {
-			t.Errorf("no node of any scenario was %q: %v", outcome, summary)
+}
+
+// reached is what every run of some hundred scenarios must come by.
+func reached() []string {
+	outcomes := []string{"feasible", "error"}
+	for _, plugin := range []string{"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts",
+		"NodeResourcesFit", "PodTopologySpread", "InterPodAffinity", "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding",
+		"VolumeZone", "NodeDeclaredFeatures"} {
+		if comparedPlugins.Has(plugin) {
+			outcomes = append(outcomes, plugin)
 		}
 	}
-	t.Logf("seed %d: %v", seed, summary)
+	if comparedPlugins.Has("DefaultPreemption") {
+		outcomes = append(outcomes, "preemption")
+	}
+	return outcomes
 }
 
 // Every golden scenario's expected.json is what upstream says, and what muster says.

@@ -55,6 +55,9 @@ func (g *generator) times(most int, make func() any) list {
 // ---- The whole -----------------------------------------------------------------------------------------------
 
 func (g *generator) scenario() Scenario {
+	if f := g.focus(); f.any() && g.chance(75) {
+		return g.focused(f)
+	}
 	var s Scenario
 	nodes := 1 + g.Intn(6)
 	if g.chance(2) {

@@ -27,6 +27,31 @@ func (g *generator) config() object {
 		g.put(args, 90, "addedAffinity", func() any { return added })
 		return args
 	})
+	addCompared := func(p int, name string, make func() object) {
+		if comparedPlugins.Has(name) {
+			add(p, name, make)
+		}
+	}
+	addCompared(40, "PodTopologySpread", func() object {
+		if g.chance(40) {
+			return object{"defaultingType": "System"}
+		}
+		return object{"defaultingType": "List", "defaultConstraints": g.times(2, func() any { return g.spreadConstraint(false) })}
+	})
+	addCompared(40, "InterPodAffinity", func() object {
+		args := object{}
+		g.put(args, 80, "hardPodAffinityWeight", func() any { return g.of(0, 1, 5, 100) })
+		g.put(args, 40, "ignorePreferredTermsOfExistingPods", func() any { return g.of(true, false) })
+		return args
+	})
+	addCompared(30, "VolumeBinding", func() object {
+		args := object{}
+		g.put(args, 80, "shape", func() any { return g.shape() })
+		return args
+	})
+	addCompared(10, "DefaultPreemption", func() object {
+		return object{"minCandidateNodesPercentage": g.of(0, 10, 100), "minCandidateNodesAbsolute": g.of(1, 100)}
+	})
 	if len(arguments) > 0 {
 		profile["pluginConfig"] = arguments
 	}
@@ -84,6 +109,11 @@ func (g *generator) weightedResources(weighted bool) list {
 func (g *generator) plugins() object {
 	plugins := object{}
 	scored := []string{"TaintToleration", "NodeAffinity", "NodeResourcesFit", "NodeResourcesBalancedAllocation", "ImageLocality"}
+	for _, name := range []string{"PodTopologySpread", "InterPodAffinity", "VolumeBinding"} {
+		if comparedPlugins.Has(name) {
+			scored = append(scored, name)
+		}
+	}
 	filters := []string{"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit"}
 	set := func(p int, point string, names []string, weighted bool) {
 		if !g.chance(p) {
@@ -113,6 +143,9 @@ func (g *generator) plugins() object {
 	set(30, "filter", filters, false)
 	set(15, "preFilter", []string{"NodeAffinity", "NodeName", "TaintToleration", "NodeUnschedulable"}, false)
 	set(30, "multiPoint", scored, true)
+	if comparedPlugins.Has("DefaultPreemption") && g.chance(4) {
+		plugins["postFilter"] = object{"disabled": list{object{"name": g.of("*", "DefaultPreemption")}}}
+	}
 	if _, ok := plugins["multiPoint"]; ok {
 		delete(plugins, "filter") // see above
 	}

@@ -95,7 +95,7 @@ func compareCommand(args []string) error {
 	flags := newFlags("compare")
 	count := flags.Int("count", 1000, "how many scenarios")
 	seed := flags.Int64("seed", time.Now().UnixNano()%1_000_000_007, "of the first; each next one has the next seed")
-	muster := flags.String("muster", os.Getenv("MUSTER_BIN"), "the binary")
+	muster := flags.String("muster", os.Getenv("MUSTER_BIN"), "the binary; empty: ask upstream twice")
 	keep := flags.String("keep", "", "folder for shrunk disagreements")
 	most := flags.Int("most", 5, "stop after so many disagreements")
 	asFound := flags.Bool("as-found", false, "do not shrink disagreements")

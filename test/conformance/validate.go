@@ -58,6 +58,7 @@ func validatePod(pod *v1.Pod) error {
 	options := podutil.GetValidationOptionsFromPodSpecAndMeta(&internal.Spec, nil, &internal.ObjectMeta, nil)
 	options.ResourceIsPod = true
 	options.AllowInvalidLabelValueInRequiredNodeAffinity = true
+	options.AllowUserNamespacesHostNetworkSupport = true
 	return validation.ValidatePodCreate(internal, options).ToAggregate()
 }
 
