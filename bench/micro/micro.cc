@@ -27,7 +27,8 @@ struct Cluster {
     snap.Rebuild(BenchNodes(nodes));
     for (size_t shape = 0; shape < 4; ++shape) {
       const PodInfoPtr pod = snap.Resolve(BenchSpec(1000 + shape));
-      for (NodeIndex n = 0; n < nodes; ++n) snap.Apply(*pod, n, +1);
+      for (NodeIndex n = 0; n < nodes; ++n) snap.AddPod({&anybody, pod.get()}, n);
+      infos.push_back(pod);
     }
     const Registry registry = AllPlugins();
     framework = *Framework::Create(DefaultConfiguration(registry).profiles[0], registry);
@@ -37,6 +38,8 @@ struct Cluster {
   Snapshot snap;
   std::unique_ptr<Framework> framework;
   uint64_t draws = 0;
+  const Pod anybody;
+  std::vector<PodInfoPtr> infos;
 };
 
 void AllWords(size_t words, absl::FunctionRef<void(WordRange)> body) { body({0, words}); }
@@ -107,10 +110,11 @@ BENCHMARK(EvaluateNewShape)->Apply(Sizes);
 void DecideKnownShape(benchmark::State& state) {
   Cluster cluster(static_cast<size_t>(state.range(0)));
   const PodInfoPtr pod = cluster.snap.Resolve(BenchSpec(15));
+  const Member member{std::make_shared<const Pod>(), pod};
   WorkerPool workers(1);
   GroupCycle cycle(cluster.snap, workers, 1);
   for (auto _ : state) {
-    const GroupDecision& decision = cycle.Decide(*cluster.framework, {&pod, 1});
+    const GroupDecision& decision = cycle.Decide(*cluster.framework, {&member, 1});
     if (!decision.placed) {
       state.SkipWithError("the cluster is full");
       break;
@@ -118,7 +122,7 @@ void DecideKnownShape(benchmark::State& state) {
     // Room is given back elsewhere, so that the cluster never fills up: two changed rows.
     const NodeIndex node = decision.placements[0].node;
     benchmark::DoNotOptimize(node);
-    cluster.snap.Apply(*pod, node, -1);
+    cluster.snap.RemovePod(*member.pod, node);
   }
 }
 BENCHMARK(DecideKnownShape)->Apply(Sizes);
@@ -131,10 +135,11 @@ void DecideNewShape(benchmark::State& state) {
   WorkerPool workers(1);
   GroupCycle cycle(cluster.snap, workers, 1);
   size_t i = 0;
+  Member member{std::make_shared<const Pod>(), nullptr};
   for (auto _ : state) {
-    const PodInfoPtr& pod = pods[i++ % pods.size()];
-    const GroupDecision& decision = cycle.Decide(*cluster.framework, {&pod, 1});
-    if (decision.placed) cluster.snap.Apply(*pod, decision.placements[0].node, -1);
+    member.info = pods[i++ % pods.size()];
+    const GroupDecision& decision = cycle.Decide(*cluster.framework, {&member, 1});
+    if (decision.placed) cluster.snap.RemovePod(*member.pod, decision.placements[0].node);
   }
 }
 BENCHMARK(DecideNewShape)->Apply(Sizes);
@@ -145,8 +150,8 @@ void SnapshotApply(benchmark::State& state) {
   const PodInfoPtr pod = cluster.snap.Resolve(BenchSpec(15));
   for (auto _ : state) {
     const NodeIndex node = cluster.SomeNode();
-    cluster.snap.Apply(*pod, node, +1);
-    cluster.snap.Apply(*pod, node, -1);
+    cluster.snap.AddPod({&cluster.anybody, pod.get()}, node);
+    cluster.snap.RemovePod(cluster.anybody, node);
   }
 }
 BENCHMARK(SnapshotApply)->Apply(Sizes);
@@ -180,7 +185,7 @@ void StatementRollback(benchmark::State& state) {
   const PodInfoPtr pod = cluster.snap.Resolve(BenchSpec(15));
   Statement statement(cluster.snap);
   for (auto _ : state) {
-    for (int i = 0; i < 8; ++i) statement.Place(*pod, cluster.SomeNode());
+    for (int i = 0; i < 8; ++i) statement.Place({&cluster.anybody, pod.get()}, cluster.SomeNode());
     statement.Rollback(0);
   }
 }

@@ -144,15 +144,16 @@ void AndNot(NodeSet& set, const NodeSet& other) {
   for (size_t w = 0; w < set.words(); ++w) set.word(w) &= ~other.word(w);
 }
 
-// Nodes whose label is one of `ids` (1 + id in label_values()).
-NodeSet WithValues(const uint32_t* column, const std::vector<uint32_t>& ids, const Snapshot& snap) {
+// Nodes whose label is one of `ids` (as in the key's column).
+NodeSet WithValues(const Snapshot::LabelKey& label, const std::vector<uint32_t>& ids, const Snapshot& snap) {
+  const uint32_t* column = label.column.data();
   NodeSet found(snap.size());
   if (found.words() == 0) return found;
   if (ids.size() <= kFewValues) {
     for (const uint32_t id : ids) OrEqual(column, id, found.words(), &found.word(0));
     return found;
   }
-  std::vector<bool> wanted(snap.label_values().size() + 1);
+  std::vector<bool> wanted(label.domains());
   for (const uint32_t id : ids) wanted[id] = true;
   for (NodeIndex n = 0; n < snap.size(); ++n) {
     if (wanted[column[n]]) found.Add(n);
@@ -161,9 +162,9 @@ NodeSet WithValues(const uint32_t* column, const std::vector<uint32_t>& ids, con
 }
 
 void Narrow(const Requirement& r, const Snapshot& snap, NodeSet& set) {
-  const uint32_t* column = snap.LabelColumn(r.key);
+  const Snapshot::LabelKey* label = snap.FindLabel(r.key);
   const bool absence_holds = r.op == Operator::kNotIn || r.op == Operator::kDoesNotExist;
-  if (column == nullptr) {
+  if (label == nullptr) {
     if (!absence_holds) set.Reset(snap.size());
     return;
   }
@@ -172,22 +173,23 @@ void Narrow(const Requirement& r, const Snapshot& snap, NodeSet& set) {
     case Operator::kNotIn: {
       std::vector<uint32_t> ids;
       for (const std::string& value : r.values) {
-        if (const uint32_t id = snap.label_values().Find(value); id != Interner::kNone) ids.push_back(1 + id);
+        if (const uint32_t id = label->values.Find(value); id != Interner::kNone) ids.push_back(1 + id);
       }
-      const NodeSet found = WithValues(column, ids, snap);
+      const NodeSet found = WithValues(*label, ids, snap);
       r.op == Operator::kIn ? And(set, found) : AndNot(set, found);
       break;
     }
     case Operator::kExists:
     case Operator::kDoesNotExist: {
-      const NodeSet lacking = WithValues(column, {0}, snap);
+      const NodeSet lacking = WithValues(*label, {0}, snap);
       r.op == Operator::kExists ? AndNot(set, lacking) : And(set, lacking);
       break;
     }
     default: {
       NodeSet found(snap.size());
       set.ForEach([&](NodeIndex n) {
-        if (column[n] != 0 && Compares(r, snap.label_values().Text(column[n] - 1))) found.Add(n);
+        const uint32_t id = label->column[n];
+        if (id != 0 && Compares(r, label->values.Text(id - 1))) found.Add(n);
       });
       set = std::move(found);
     }

@@ -45,8 +45,9 @@ Verdict Broken(const absl::Status& status) {
   return verdict;
 }
 
-Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot& snap) {
+Verdict Evaluate(const Framework& framework, const PodInfo& pod, Snapshot& snap, const Nominated* nominated) {
   if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
+  snap.Prepare(pod);
   Evaluation answer;
   WorkCount work;
   answer.Update(
@@ -54,7 +55,7 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
       [](size_t words, absl::FunctionRef<void(WordRange)> body) {
         body({0, words});
       },
-      work);
+      work, /*stages=*/nullptr, nominated);
   if (!answer.error().ok()) return Broken(answer.error());
   if (!answer.score_error().ok()) return Broken(answer.score_error());
   Verdict verdict;
@@ -65,7 +66,7 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, const Snapshot&
     return verdict;
   }
   Rejections rejections;
-  if (auto status = answer.Explain(framework, pod, snap, rejections); !status.ok()) return Broken(status);
+  if (auto status = answer.Explain(framework, pod, snap, rejections, nominated); !status.ok()) return Broken(status);
   std::vector<std::vector<int64_t>> scores(framework.scores().size());
   for (size_t step = 0; step < scores.size(); ++step) {
     if (auto status = answer.Scores(framework, pod, snap, step, scores[step]); !status.ok()) return Broken(status);
@@ -185,12 +186,15 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
   }
   ClusterCache cache;
   for (const NodePtr& node : inputs->manifests.nodes) cache.SetNode(node);
+  Nominator nominator;
   PodPtr pod;
   for (const ManifestPod& other : inputs->manifests.pods) {
     if (other.pod->Key() == wanted) {
       pod = other.pod;
     } else if (!other.pod->node.empty() && !other.pod->ended) {
       cache.SetBound(other.pod);
+    } else if (!other.pod->ended) {
+      nominator.Set(other.pod, cache.InfoFor(*other.pod), other.pod->nominated_node);
     }
   }
   if (pod == nullptr) {
@@ -211,14 +215,18 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
     err << "muster: " << framework.status().message() << "\n";
     return kExitBadInput;
   }
-  std::shared_ptr<const PodSpec> spec = pod->spec;
   if (!pod->node.empty()) {  // asked about as if it were pending, the node is a wish
-    auto wishing = std::make_shared<PodSpec>(*spec);
-    wishing->requested_node = pod->node;
-    spec = std::move(wishing);
+    auto spec = std::make_shared<PodSpec>(*pod->spec);
+    spec->requested_node = pod->node;
+    auto wishing = std::make_shared<Pod>(*pod);
+    wishing->spec = std::move(spec);
+    pod = std::move(wishing);
   }
-  const PodInfoPtr info = cache.InfoFor(spec);
-  const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *info, cache.Refresh())
+  const PodInfoPtr info = cache.InfoFor(*pod);
+  Snapshot& snap = cache.Refresh();
+  Statement statement(snap);
+  const Nominated nominated{nominator, statement, pod->uid};
+  const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *info, snap, &nominated)
                                                : Broken(absl::InvalidArgumentError(pod->invalid));
   if (output == "json") {
     PrintJson(verdict, out);

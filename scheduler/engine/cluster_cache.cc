@@ -31,9 +31,18 @@ Snapshot& ClusterCache::Refresh() {
     const bool fresh = record.row == kNoNode;
     record.row = n;
     if (!fresh) continue;  // its cells moved along
-    for (const Placed* placed : record.pods) snapshot_.Apply(*placed->info, n, +1);
+    for (const Placed* placed : record.pods) snapshot_.AddPod({placed->pod.get(), placed->info.get()}, n);
   }
   return snapshot_;
+}
+
+PodInfoPtr ClusterCache::InfoFor(const Pod& pod) {
+  if (pod.deleting && !pod.spec->deleting) {
+    auto spec = std::make_shared<PodSpec>(*pod.spec);
+    spec->deleting = true;
+    return InfoFor(std::move(spec));
+  }
+  return InfoFor(pod.spec);
 }
 
 PodInfoPtr ClusterCache::InfoFor(const std::shared_ptr<const PodSpec>& spec) {
@@ -62,6 +71,7 @@ void ClusterCache::SweepInfos() {
     if (here->second.empty()) infos_.erase(here);
   }
   sweep_at_ = std::max<size_t>(1024, info_of_spec_.size() * 2);
+  snapshot_.SweepTerms();
 }
 
 ClusterCache::NodeRecord& ClusterCache::RecordOf(const std::string& name) {
@@ -111,18 +121,20 @@ ClusterCache::Placed& ClusterCache::Attach(const PodPtr& pod, PodInfoPtr info, c
 }
 
 void ClusterCache::SetBound(const PodPtr& pod) {
-  PodInfoPtr info = InfoFor(pod->spec);
+  PodInfoPtr info = InfoFor(*pod);
   if (auto it = placed_.find(pod->uid); it != placed_.end()) {
     Placed& placed = *it->second;
     if (placed.record->name == pod->node && placed.info == info) {
-      placed.pod = pod;
+      const PodPtr before = std::exchange(placed.pod, pod);
+      if (placed.record->row != kNoNode)
+        snapshot_.RenewPod(*before, {pod.get(), placed.info.get()}, placed.record->row);
       assumed_.erase(pod->uid);
       return;
     }
     Remove(pod->uid);
   }
   const Placed& placed = Attach(pod, std::move(info), pod->node);
-  if (placed.record->row != kNoNode) snapshot_.Apply(*placed.info, placed.record->row, +1);
+  if (placed.record->row != kNoNode) snapshot_.AddPod({pod.get(), placed.info.get()}, placed.record->row);
 }
 
 PodPtr ClusterCache::FindPlaced(const std::string& uid) const {
@@ -142,7 +154,7 @@ void ClusterCache::Remove(const std::string& uid) {
   record.pods[placed->index] = record.pods.back();
   record.pods[placed->index]->index = placed->index;
   record.pods.pop_back();
-  if (record.row != kNoNode) snapshot_.Apply(*placed->info, record.row, -1);
+  if (record.row != kNoNode) snapshot_.RemovePod(*placed->pod, record.row);
   if (record.node == nullptr && record.pods.empty() && record.row == kNoNode) nodes_.erase(std::string(record.name));
 }
 

@@ -27,8 +27,15 @@ class ClusterCache {
   // The snapshot, true for all that was told so far. Indices into it hold until the next change
   // of nodes.
   Snapshot& Refresh();
-  // The resolved shape; equal specs share one.
-  PodInfoPtr InfoFor(const std::shared_ptr<const PodSpec>& spec);
+  // The pod's resolved shape; equal shapes share one.
+  PodInfoPtr InfoFor(const Pod& pod);
+
+  // Any kind but Pod and Node.
+  void SetObject(Kind kind, ObjectPtr object) { snapshot_.SetObject(kind, std::move(object)); }
+  void RemoveObject(Kind kind, const std::string& ns, const std::string& name) {
+    snapshot_.RemoveObject(kind, ns, name);
+  }
+  const ClusterObjects& objects() const { return snapshot_.objects(); }
 
   void SetNode(NodePtr node);
   void RemoveNode(const std::string& name);
@@ -43,7 +50,7 @@ class ClusterCache {
   // Gives the room back; no effect if the pod has none.
   void Remove(const std::string& uid);
 
-  // The pod's cells are already on `node`'s row (a committed Statement put them there).
+  // The pod is already on `node`'s row (a committed Statement put it there).
   void Assume(const PodPtr& pod, PodInfoPtr info, NodeIndex node);
   // The bind was accepted: unless a watch event confirms it before `deadline`, it shows in Expired.
   void FinishBinding(const std::string& uid, Time deadline);
@@ -67,6 +74,7 @@ class ClusterCache {
     uint32_t index = 0;  // in record->pods
   };
 
+  PodInfoPtr InfoFor(const std::shared_ptr<const PodSpec>& spec);
   NodeRecord& RecordOf(const std::string& name);
   Placed& Attach(const PodPtr& pod, PodInfoPtr info, const std::string& node);
   void SweepInfos();

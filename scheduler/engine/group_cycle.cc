@@ -5,7 +5,7 @@
 
 namespace muster {
 
-const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const PodInfoPtr> group,
+const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const Member> group,
                                         StageListener* stages) {
   // 1. Head: the queue named the group. 2. Admit: quota is charged here once queues exist.
   result_.placed = false;
@@ -19,8 +19,8 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   // 4. Place: pods in order, each seeing the ones before it.
   const size_t start = statement_.Checkpoint();
   bool fits = true;
-  for (const PodInfoPtr& pod : group) {
-    if (fits = PlacePod(framework, pod, stages); !fits) break;
+  for (const Member& member : group) {
+    if (fits = PlacePod(framework, member, stages); !fits) break;
   }
 
   // 5. Make room: PostFilter plugins come with preemption.
@@ -37,22 +37,35 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   return result_;
 }
 
-bool GroupCycle::PlacePod(const Framework& framework, const PodInfoPtr& pod, StageListener* stages) {
+bool GroupCycle::PlacePod(const Framework& framework, const Member& member, StageListener* stages) {
   bool known = false;
-  ShapeCache::Entry& entry = shapes_.Get(pod, &known);
+  const PodInfo& pod = *member.info;
+  snapshot_.Prepare(pod);
+  ShapeCache::Entry& entry = shapes_.Get(member.info, &known);
   result_.from_cache &= known;
   const auto for_words = [this](size_t words, absl::FunctionRef<void(WordRange)> body) {
     workers_.ForWords(words, [&](size_t begin, size_t end) { body({begin, end}); });
   };
-  entry.answer.Update(framework, *pod, snapshot_, seed_, for_words, result_.work, stages);
-  const NodeIndex node = entry.answer.error().ok() ? entry.answer.Best() : kNoNode;
+  const Nominated others{nominator_, statement_, member.pod->uid};
+  const Nominated* nominated = nominator_.by_node().empty() ? nullptr : &others;
+  entry.answer.Update(framework, pod, snapshot_, seed_, for_words, result_.work, stages, nominated);
+  const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer) : kNoNode;
   if (node == kNoNode) {
-    result_.why = &WhyNot(framework, entry);
+    result_.why = &WhyNot(framework, entry, nominated);
     return false;
   }
   result_.placements.push_back({node, entry.answer.Total(node)});
-  statement_.Place(*pod, node);
-  return Reserve(framework, *pod, node);
+  statement_.Place({member.pod.get(), &pod}, node);
+  return Reserve(framework, pod, node);
+}
+
+// The node that was made room on for the pod, while it fits there; else the best.
+NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer) const {
+  if (!nominator_.by_node().empty()) {
+    const NodeIndex wanted = snapshot_.Find(nominator_.NodeOf(pod.uid));
+    if (wanted != kNoNode && answer.feasible().Has(wanted)) return wanted;
+  }
+  return answer.Best();
 }
 
 bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
@@ -65,16 +78,16 @@ bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeInd
   return true;
 }
 
-bool GroupCycle::CollectIntents(const Framework& framework, std::span<const PodInfoPtr> group) {
+bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Member> group) {
   for (size_t i = 0; i < group.size(); ++i) {
     const NodeIndex node = result_.placements[i].node;
     for (const PreBindPlugin* plugin : framework.pre_binds()) {
-      if (Outcome o = plugin->PreBind(*group[i], node, result_.intents); !o.ok()) return Reject(*plugin, o);
+      if (Outcome o = plugin->PreBind(*group[i].info, node, result_.intents); !o.ok()) return Reject(*plugin, o);
     }
   }
   for (size_t i = 0; i < group.size(); ++i) {
     for (const BindPlugin* plugin : framework.binds()) {
-      const Outcome o = plugin->Bind(*group[i], result_.placements[i].node, result_.intents);
+      const Outcome o = plugin->Bind(*group[i].info, result_.placements[i].node, result_.intents);
       if (o.skip()) continue;
       if (!o.ok()) return Reject(*plugin, o);
       break;
@@ -94,9 +107,10 @@ bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
   return false;
 }
 
-const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry) {
-  if (entry.why_static != snapshot_.static_version() || entry.why_cells != snapshot_.cell_version()) {
-    entry.why = Explain(framework, *entry.pod, snapshot_, entry.answer);
+const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry,
+                                      const Nominated* nominated) {
+  if (nominated != nullptr || entry.why_static != snapshot_.static_version() || entry.why_cells != snapshot_.cell_version()) {
+    entry.why = Explain(framework, *entry.pod, snapshot_, entry.answer, nominated);
     entry.why_static = snapshot_.static_version();
     entry.why_cells = snapshot_.cell_version();
   }

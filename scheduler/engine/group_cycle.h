@@ -22,6 +22,12 @@ struct Placement {
   int64_t score = 0;  // the node's weighted total
 };
 
+// A pod to place.
+struct Member {
+  PodPtr pod;
+  PodInfoPtr info;
+};
+
 struct GroupDecision {
   bool placed = false;
   std::vector<Placement> placements;  // one a pod, in the group's order; empty unless placed
@@ -37,16 +43,20 @@ class GroupCycle {
   GroupCycle(Snapshot& snapshot, WorkerPool& workers, uint64_t seed)
       : snapshot_(snapshot), workers_(workers), seed_(seed), statement_(snapshot) {}
 
-  // On success the pods' cells are committed to the snapshot; on failure it is as before. The
-  // result is reused by the next call.
-  const GroupDecision& Decide(const Framework& framework, std::span<const PodInfoPtr> group,
+  // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
+  // it is as before. The result is reused by the next call.
+  const GroupDecision& Decide(const Framework& framework, std::span<const Member> group,
                               StageListener* stages = nullptr);
 
+  // Pods that wait for a node that preemption makes room on.
+  Nominator& nominator() { return nominator_; }
+
  private:
-  bool PlacePod(const Framework& framework, const PodInfoPtr& pod, StageListener* stages);
+  bool PlacePod(const Framework& framework, const Member& member, StageListener* stages);
+  NodeIndex Choose(const Pod& pod, const Evaluation& answer) const;
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
-  bool CollectIntents(const Framework& framework, std::span<const PodInfoPtr> group);
-  const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry);
+  bool CollectIntents(const Framework& framework, std::span<const Member> group);
+  const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
   bool Reject(const Plugin& plugin, const Outcome& outcome);
 
   Snapshot& snapshot_;
@@ -55,6 +65,7 @@ class GroupCycle {
   Statement statement_;
   ShapeCache shapes_;
   GroupDecision result_;
+  Nominator nominator_;
   Explanation rejected_;  // by Reserve, Permit or PreBind
 };
 

@@ -144,12 +144,12 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
   const Time now = loop_.Now();
   const bool gated = Gated(*pod, static_cast<uint32_t>(profile));
   if (group == nullptr) {
-    queue_.Add(pod, cache_.InfoFor(pod->spec), static_cast<uint32_t>(profile), gated, now);
+    queue_.Add(pod, cache_.InfoFor(*pod), static_cast<uint32_t>(profile), gated, now);
     if (metrics_ != nullptr) metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "UnscheduledPodAdd");
   } else {
     const PodPtr before = group->pod;
     const ClusterEvents changes = PendingPodChanges(*before, *pod);
-    queue_.Update(*group, pod, cache_.InfoFor(pod->spec));
+    queue_.Update(*group, pod, cache_.InfoFor(*pod));
     queue_.SetGated(*group, gated, now);
     if ((group->wake_on & changes) != 0) {
       const ClusterEvent what{changes, nullptr, nullptr, before.get(), pod.get()};
@@ -250,8 +250,9 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   cache_.Refresh();
   const Framework& framework = *profiles_[group.profile];
   if (stages_) stages_->SetProfile(framework.scheduler_name());
+  const Member member{group.pod, group.info};
   const GroupDecision& decision =
-      group_cycle_.Decide(framework, std::span(&group.info, 1), stages_ ? &*stages_ : nullptr);
+      group_cycle_.Decide(framework, std::span(&member, 1), stages_ ? &*stages_ : nullptr);
   loop_.Spend(CostOf(decision.work));
   LogDecision(group, decision, decision.why);
   if (metrics_ != nullptr) {

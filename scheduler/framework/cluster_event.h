@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/model/node.h"
+#include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 
 namespace muster {
@@ -24,6 +25,22 @@ inline constexpr ClusterEvents kSelfUpdated = 1u << 8;      // the pending pod's
 inline constexpr ClusterEvents kSelfTolerations = 1u << 9;  // the pending pod gained tolerations
 inline constexpr ClusterEvents kSelfGates = 1u << 10;       // a scheduling gate went away
 inline constexpr ClusterEvents kSelfScaledDown = 1u << 11;  // the pending pod asks for less
+inline constexpr ClusterEvents kSelfLabel = 1u << 12;       // the pending pod's labels changed
+inline constexpr ClusterEvents kNodeDeclaredFeature = 1u << 13;
+inline constexpr ClusterEvents kVolumeAdded = 1u << 14;     // PersistentVolume
+inline constexpr ClusterEvents kVolumeUpdated = 1u << 15;
+inline constexpr ClusterEvents kClaimAdded = 1u << 16;      // PersistentVolumeClaim
+inline constexpr ClusterEvents kClaimUpdated = 1u << 17;
+inline constexpr ClusterEvents kStorageClassAdded = 1u << 18;
+inline constexpr ClusterEvents kStorageClassUpdated = 1u << 19;
+inline constexpr ClusterEvents kCSINodeAdded = 1u << 20;
+inline constexpr ClusterEvents kCSINodeUpdated = 1u << 21;
+inline constexpr ClusterEvents kCSIDriverAdded = 1u << 22;
+inline constexpr ClusterEvents kCSIDriverUpdated = 1u << 23;
+inline constexpr ClusterEvents kStorageCapacityAdded = 1u << 24;
+inline constexpr ClusterEvents kStorageCapacityUpdated = 1u << 25;
+inline constexpr ClusterEvents kVolumeAttachmentDeleted = 1u << 26;
+inline constexpr ClusterEvents kVolumeDeleted = 1u << 27;   // PersistentVolume or its claim
 inline constexpr ClusterEvents kAnyEvent = ~0u;
 
 // The names of the events in a set, in bit order.
@@ -37,6 +54,9 @@ struct ClusterEvent {
   const Node* new_node = nullptr;
   const Pod* old_pod = nullptr;
   const Pod* new_pod = nullptr;
+  // Of the events of other kinds; their type is the kind's.
+  const Object* old_object = nullptr;
+  const Object* new_object = nullptr;
 };
 
 }  // namespace muster

@@ -1,6 +1,7 @@
 // What plugins keep for one shape between their extension points: one slot a plugin, filled in
 // PreFilter or PreScore, read-only (and shared by threads) in Filter and Score. It lives as long
-// as the shape's cached answer, so nothing in it may depend on dynamic cells.
+// as the shape's cached answer, so nothing in it may depend on dynamic cells, but for what a
+// CrossNodePlugin keeps up to date.
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_CYCLE_STATE_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_CYCLE_STATE_H_
 
@@ -35,6 +36,10 @@ class CycleState {
   template <typename T>
   const T& Get(size_t slot) const {
     return static_cast<const T&>(*slots_[slot]);
+  }
+  template <typename T>
+  T& Mutable(size_t slot) {
+    return static_cast<T&>(*slots_[slot]);
   }
   bool Has(size_t slot) const { return slot < slots_.size() && slots_[slot] != nullptr; }
   void Clear() { slots_.clear(); }

@@ -36,6 +36,16 @@ class FirstError {
   absl::Status error_;
 };
 
+// Rises when anything changes that the pod's PreFilter reads and that is neither cell nor node.
+uint64_t AskedVersion(const PodInfo& pod, const Snapshot& snap) {
+  uint64_t version = pod.questions_version;
+  if (pod.spec->volumes.empty()) return version;
+  for (const Kind kind : {Kind::kPersistentVolume, Kind::kPersistentVolumeClaim, Kind::kStorageClass, Kind::kCSINode,
+                          Kind::kCSIDriver, Kind::kCSIStorageCapacity, Kind::kVolumeAttachment})
+    version += snap.objects().version(kind);
+  return version;
+}
+
 }  // namespace
 
 class Evaluation::Stage {
@@ -62,19 +72,28 @@ size_t Evaluation::MemoryBytes() const {
 }
 
 void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed,
-                        ForWords for_words, WorkCount& work, StageListener* stages) {
-  const Context c{framework, pod, snap, stages};
+                        ForWords for_words, WorkCount& work, StageListener* stages, const Nominated* nominated) {
+  const Context c{framework, pod, snap, stages, nominated};
   tie_seed_ = Mix(seed, pod.shape);
+  const uint64_t asked = AskedVersion(pod, snap);
   std::span<const NodeIndex> rows;
-  const bool few = static_version_ == snap.static_version() && snap.ChangedSince(cell_version_, &rows) &&
-                   rows.size() <= snap.size() / 4 + kWordBits;
+  const bool few = static_version_ == snap.static_version() && asked_version_ == asked &&
+                   snap.ChangedSince(cell_version_, &rows) && rows.size() <= snap.size() / 4 + kWordBits;
   const bool broken = !error_.ok() || !score_error_.ok();
-  if (!few || (broken && !rows.empty())) {
+  if (few) {
+    rows_.assign(rows.begin(), rows.end());
+    // Which nominated pods count depends on the pod, not on its shape: their rows are looked at anew.
+    if (nominated != nullptr) {
+      nominated->ForEachRow(pod, snap, [&](NodeIndex n, const auto&) { rows_.push_back(n); });
+    }
+  }
+  if (!few || (broken && !rows_.empty())) {
     Compute(c, for_words, work);
-  } else if (pre_filter_.ok() && !rows.empty()) {  // rows cannot change what PreFilter said
-    RefreshRows(c, rows, work);
+  } else if (pre_filter_.ok() && !rows_.empty()) {  // rows cannot change what PreFilter said
+    RefreshRows(c, rows_, work);
   }
   static_version_ = snap.static_version();
+  asked_version_ = asked;
   cell_version_ = snap.cell_version();
 }
 
@@ -93,13 +112,13 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   pre_filter.End(!error_.ok() ? "Error" : pre_filter_.ok() ? "Success" : CodeName(pre_filter_.code));
   if (!error_.ok() || !pre_filter_.ok()) return;
 
-  feasible_ = candidates_;
+  local_ = candidates_;
   FirstError first;
   Stage filter(c, Point::kFilter);
-  for_words(words, [&](WordRange range) { first.Add(range.begin, FilterWords(c, range)); });
+  for_words(words, [&](WordRange range) { first.Add(range.begin, FilterRange(c, /*cross=*/false, local_, range)); });
   work.filtered += words;
   error_ = first.error();
-  feasible_count_ = feasible_.Count();
+  if (error_.ok()) FilterRest(c);
   filter.End(FilterStatus());
   if (!error_.ok() || feasible_count_ == 0) return;
 
@@ -109,9 +128,11 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   if (!scoring) return OnScoreError(c);
 
   Stage score(c, Point::kScore);
+  ResizeScores(c);
   for_words(words, [&](WordRange range) { first.Add(range.begin, ScoreWords(c, range)); });
   work.scored += words;
-  if (error_ = first.error(); !error_.ok()) {
+  if (error_ = first.error(); error_.ok()) error_ = ScoreAcross(c);
+  if (!error_.ok()) {
     score.End("Error");
     return OnScoreError(c);
   }
@@ -184,19 +205,37 @@ void Evaluation::PreFilter(const Context& c) {
 bool Evaluation::PreScore(const Context& c) {
   const auto steps = c.framework.scores();
   skip_score_.assign(steps.size(), false);
+  if (steps.empty()) return true;  // as upstream
   for (const PreScorePlugin* plugin : c.framework.pre_scores()) {
-    if (steps.empty()) break;  // as upstream
-    auto outcome = plugin->PreScore(c.pod, c.snap, state_, feasible_);
-    if (!outcome.ok()) {
-      error_ = absl::Status(outcome.status().code(), absl::StrCat("running PreScore plugin \"", AsAbsl(plugin->Name()),
-                                                                  "\": ", outcome.status().message()));
-      return false;
-    }
-    if (!outcome->skip()) continue;
-    for (size_t i = 0; i < steps.size(); ++i) {
-      if (steps[i].pre == plugin) skip_score_[i] = true;
-    }
+    if (!RunPreScore(c, *plugin)) return false;
   }
+  return true;
+}
+
+// What depends on other nodes or on which nodes are feasible.
+bool Evaluation::PreScoreAcross(const Context& c) {
+  for (const Framework::ScoreStep& step : c.framework.scores()) {
+    if (step.cross != nullptr && step.pre != nullptr && !RunPreScore(c, *step.pre)) return false;
+  }
+  return true;
+}
+
+bool Evaluation::RunPreScore(const Context& c, const PreScorePlugin& plugin) {
+  auto outcome = plugin.PreScore(c.pod, c.snap, state_, feasible_);
+  if (!outcome.ok()) {
+    error_ = absl::Status(outcome.status().code(), absl::StrCat("running PreScore plugin \"", AsAbsl(plugin.Name()),
+                                                                "\": ", outcome.status().message()));
+    return false;
+  }
+  const auto steps = c.framework.scores();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].pre == &plugin) skip_score_[i] = outcome->skip();
+  }
+  return true;
+}
+
+void Evaluation::ResizeScores(const Context& c) {
+  const auto steps = c.framework.scores();
   const size_t rows = c.snap.words() * kWordBits;
   plain_.assign(rows, 0);
   totals_.assign(rows, 0);
@@ -207,14 +246,14 @@ bool Evaluation::PreScore(const Context& c) {
     raw_[i].word_max.assign(keeps ? c.snap.words() : 0, 0);
     raw_[i].max = 0;
   }
-  return true;
 }
 
-absl::Status Evaluation::FilterWords(const Context& c, WordRange range) {
-  Feasible nodes(feasible_, range);
+// Runs the filters that look at one node alone, or the others, over `alive`.
+absl::Status Evaluation::FilterRange(const Context& c, bool cross, NodeSet& alive, WordRange range) {
+  Feasible nodes(alive, range);
   const auto steps = c.framework.filters();
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (skip_filter_[i]) continue;
+    if (skip_filter_[i] || (steps[i].cross != nullptr) != cross) continue;
     nodes.BeginPlugin(static_cast<uint16_t>(i));
     absl::Status status = steps[i].filter->Filter(c.pod, c.snap, state_, nodes);
     if (!status.ok()) {
@@ -225,16 +264,70 @@ absl::Status Evaluation::FilterWords(const Context& c, WordRange range) {
   return absl::OkStatus();
 }
 
+// From local_ to feasible_.
+void Evaluation::FilterRest(const Context& c) {
+  feasible_ = local_;
+  error_ = FilterRange(c, /*cross=*/true, feasible_, {0, c.snap.words()});
+  if (error_.ok() && c.nominated != nullptr) {
+    c.nominated->ForEachRow(c.pod, c.snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+      if (feasible_.Has(n) && !FitsBesideNominated(c, n, entries)) feasible_.Remove(n);
+    });
+  }
+  feasible_count_ = feasible_.Count();
+}
+
+bool Evaluation::Recount(const Context& c, std::span<const NodeIndex> rows) {
+  bool elsewhere = false;
+  for (const CrossNodePlugin* plugin : c.framework.cross_nodes()) {
+    if (state_.Has(plugin->slot())) elsewhere |= plugin->Recount(c.pod, c.snap, rows, state_);
+  }
+  return elsewhere;
+}
+
+bool Evaluation::FitsNow(const Context& c, NodeIndex n) {
+  Recount(c, std::span(&n, 1));
+  if (trial_.words() != c.snap.words()) trial_.Reset(c.snap.size());
+  const size_t w = n / kWordBits;
+  trial_.Add(n);
+  const WordRange word{w, w + 1};
+  const bool ok = FilterRange(c, /*cross=*/false, trial_, word).ok() && trial_.word(w) != 0 &&
+                  FilterRange(c, /*cross=*/true, trial_, word).ok() && trial_.word(w) != 0;
+  trial_.word(w) = 0;
+  return ok;
+}
+
+bool Evaluation::FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+  const size_t mark = c.nominated->statement.Checkpoint();
+  c.nominated->Place(entries, c.pod, n);
+  const bool fits = FitsNow(c, n);
+  c.nominated->statement.Rollback(mark);
+  Recount(c, std::span(&n, 1));
+  return fits;
+}
+
+bool Evaluation::Fits(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex n,
+                      const Nominated* nominated) {
+  const Context c{framework, pod, snap, nullptr, nominated};
+  if (!candidates_.Has(n) || !FitsNow(c, n)) return false;
+  if (nominated == nullptr) return true;
+  const auto entries = nominated->nominator.by_node().find(std::string(snap.NodeName(n)));
+  return entries == nominated->nominator.by_node().end() || FitsBesideNominated(c, n, entries->second);
+}
+
+void Evaluation::Restore(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex n) {
+  Recount({framework, pod, snap, nullptr, nullptr}, std::span(&n, 1));
+}
+
 absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
   const auto steps = c.framework.scores();
   const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
   std::fill(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end), 0);
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (skip_score_[i]) continue;
+    if (skip_score_[i] || steps[i].cross != nullptr) continue;
     Raw& raw = raw_[i];
     const bool plain = raw.scores.empty();
     int64_t* out = plain ? totals_.data() : raw.scores.data();
-    absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, feasible_, range, out);
+    absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, local_, range, out);
     if (!status.ok()) {
       return absl::Status(status.code(),
                           absl::StrCat("running Score plugins: plugin \"", AsAbsl(steps[i].score->Name()),
@@ -244,14 +337,40 @@ absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
       const int64_t weight = steps[i].weight;
       // Rows that are not feasible hold anything: sum them as unsigned, nobody reads the result.
       for (size_t n = begin; n < end; ++n)
-        plain_[n] = static_cast<int64_t>(static_cast<uint64_t>(plain_[n]) + static_cast<uint64_t>(weight) * static_cast<uint64_t>(out[n]));
-      continue;
+        plain_[n] = static_cast<int64_t>(static_cast<uint64_t>(plain_[n]) +
+                                         static_cast<uint64_t>(weight) * static_cast<uint64_t>(out[n]));
     }
-    for (size_t w = range.begin; w < range.end; ++w) {
-      int64_t max = 0;
-      NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) { max = std::max(max, out[n]); });
-      raw.word_max[w] = max;
+  }
+  for (size_t w = range.begin; w < range.end; ++w) TakeMaxima(w);
+  return absl::OkStatus();
+}
+
+void Evaluation::TakeMaxima(size_t w) {
+  for (Raw& raw : raw_) {
+    if (raw.scores.empty()) continue;
+    int64_t max = 0;
+    NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) { max = std::max(max, raw.scores[n]); });
+    raw.word_max[w] = max;
+  }
+}
+
+// One call a plugin, because its scores depend on all feasible nodes.
+absl::Status Evaluation::ScoreAcross(const Context& c) {
+  const auto steps = c.framework.scores();
+  across_.clear();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (skip_score_[i] || steps[i].cross == nullptr) continue;
+    across_.resize(totals_.size(), 0);
+    absl::Status status =
+        steps[i].score->Score(c.pod, c.snap, state_, feasible_, {0, c.snap.words()}, totals_.data());
+    if (!status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrCat("running Score plugins: plugin \"", AsAbsl(steps[i].score->Name()),
+                                       "\" failed with: ", status.message()));
     }
+    for (size_t n = 0; n < across_.size(); ++n)
+      across_[n] = static_cast<int64_t>(static_cast<uint64_t>(across_[n]) +
+                                        static_cast<uint64_t>(steps[i].weight) * static_cast<uint64_t>(totals_[n]));
   }
   return absl::OkStatus();
 }
@@ -273,6 +392,10 @@ void Evaluation::SumWords(const Context& c, WordRange range) {
   const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
   std::copy(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end),
             totals_.begin() + static_cast<ptrdiff_t>(begin));
+  if (!across_.empty()) {
+    for (size_t n = begin; n < end; ++n)
+      totals_[n] = static_cast<int64_t>(static_cast<uint64_t>(totals_[n]) + static_cast<uint64_t>(across_[n]));
+  }
   for (size_t i = 0; i < raw_.size(); ++i) {
     const Raw& raw = raw_[i];
     if (raw.scores.empty()) continue;
@@ -309,31 +432,44 @@ void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, 
   const bool had_none = feasible_count_ == 0;
   Stage filter(c, Point::kFilter);
   for (const uint32_t w : dirty_) {
-    feasible_count_ -= static_cast<size_t>(std::popcount(feasible_.word(w)));
-    feasible_.word(w) = candidates_.word(w);
-    if (error_ = FilterWords(c, {w, w + 1}); !error_.ok()) return filter.End("Error");
-    feasible_count_ += static_cast<size_t>(std::popcount(feasible_.word(w)));
+    local_.word(w) = candidates_.word(w);
+    if (error_ = FilterRange(c, /*cross=*/false, local_, {w, w + 1}); !error_.ok()) return filter.End("Error");
   }
+  Recount(c, rows);
+  before_ = feasible_;
+  FilterRest(c);
   work.filtered += dirty_.size();
   filter.End(FilterStatus());
+  if (!error_.ok()) return;
   if (feasible_count_ == 0) {
     std::fill(word_best_.begin(), word_best_.end(), kNoNode);
     return;
   }
-  if (had_none) {
-    // Scores were never computed, or are of an older state: all words anew.
-    if (!PreScore(c)) return OnScoreError(c);
+  if (!(had_none ? PreScore(c) : PreScoreAcross(c))) return OnScoreError(c);
+  Stage score(c, Point::kScore);
+  if (had_none) {  // scores were never computed, or are of an older state: all words anew
+    ResizeScores(c);
     dirty_.resize(feasible_.words());
     for (uint32_t w = 0; w < dirty_.size(); ++w) dirty_[w] = w;
   }
-  Stage score(c, Point::kScore);
   for (const uint32_t w : dirty_) {
     if (error_ = ScoreWords(c, {w, w + 1}); error_.ok()) continue;
     score.End("Error");
     return OnScoreError(c);
   }
+  const bool had_across = !across_.empty();
+  if (error_ = ScoreAcross(c); !error_.ok()) {
+    score.End("Error");
+    return OnScoreError(c);
+  }
   work.scored += dirty_.size();
-  if (UpdateMaxima()) {
+  // Words that were not dirty, but whose feasible nodes changed.
+  for (uint32_t w = 0; w < feasible_.words(); ++w) {
+    if (feasible_.word(w) == before_.word(w)) continue;
+    TakeMaxima(w);
+    dirty_.push_back(w);
+  }
+  if (UpdateMaxima() || had_across || !across_.empty()) {
     const WordRange all{0, feasible_.words()};
     SumWords(c, all);
     PickWords(c, all);
@@ -360,7 +496,8 @@ NodeIndex Evaluation::Best() const {
 }
 
 absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap,
-                                 Rejections& out) const {
+                                 Rejections& out, const Nominated* nominated) {
+  const Context c{framework, pod, snap, nullptr, nominated};
   out.Reset(snap.size());
   snap.all().ForEach([&](NodeIndex n) {
     if (candidates_.Has(n)) return;
@@ -369,12 +506,33 @@ absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod,
     out.nodes[n] = {Rejections::kNobody, Code::kUnschedulableAndUnresolvable, {out.texts.Intern(text)}};
   });
   NodeSet alive = candidates_;
-  Feasible nodes(alive, {0, snap.words()}, &out);
-  const auto steps = framework.filters();
+  absl::Status status;
+  // Beside nominated pods first: what fails there is told as it fails there.
+  if (nominated != nullptr) {
+    nominated->ForEachRow(pod, snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+      if (!alive.Has(n)) return;
+      const size_t mark = nominated->statement.Checkpoint();
+      nominated->Place(entries, pod, n);
+      Recount(c, std::span(&n, 1));
+      NodeSet one(snap.size());
+      one.Add(n);
+      status.Update(ExplainNodes(c, one, {n / kWordBits, n / kWordBits + 1}, out));
+      if (!one.Has(n)) alive.Remove(n);
+      nominated->statement.Rollback(mark);
+      Recount(c, std::span(&n, 1));
+    });
+  }
+  status.Update(ExplainNodes(c, alive, {0, snap.words()}, out));
+  return status;
+}
+
+absl::Status Evaluation::ExplainNodes(const Context& c, NodeSet& alive, WordRange range, Rejections& out) const {
+  Feasible nodes(alive, range, &out);
+  const auto steps = c.framework.filters();
   for (size_t i = 0; i < steps.size(); ++i) {
     if (skip_filter_[i]) continue;
     nodes.BeginPlugin(static_cast<uint16_t>(i));
-    if (absl::Status status = steps[i].filter->Filter(pod, snap, state_, nodes); !status.ok()) return status;
+    if (absl::Status status = steps[i].filter->Filter(c.pod, c.snap, state_, nodes); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "scheduler/framework/framework.h"
+#include "scheduler/framework/nominator.h"
 #include "scheduler/framework/plugin.h"
 #include "scheduler/model/snapshot.h"
 
@@ -50,9 +51,10 @@ class Evaluation {
   std::string NarrowedText() const;
 
   // Makes the answer true for the snapshot as it is now; `pod` and `framework` must be the same at
-  // every call until Invalidate(). `seed` decides ties; `stages` may be null.
+  // every call until Invalidate(). `seed` decides ties; `stages` may be null, and `nominated` where
+  // there are no nominated pods. Requires: Snapshot::Prepare(pod).
   void Update(const Framework& framework, const PodInfo& pod, const Snapshot& snap, uint64_t seed, ForWords for_words,
-              WorkCount& work, StageListener* stages = nullptr);
+              WorkCount& work, StageListener* stages = nullptr, const Nominated* nominated = nullptr);
   // The next Update computes everything, for whatever pod and framework it is given.
   void Invalidate() { static_version_ = 0; }
   // Feasible node with the highest total; of equals the one with the smallest Mix(seed, shape,
@@ -60,9 +62,18 @@ class Evaluation {
   NodeIndex Best() const;
   int64_t Total(NodeIndex n) const { return totals_[n]; }
 
+  // --- What if ---------------------------------------------------------------------------------
+  // Whether the pod would pass every filter on `n` after changes to that row only, which a Statement
+  // made since Update. Requires: error() and pre_filter() are ok. Whoever rolled the changes back
+  // calls Restore(n) before asking about another row.
+  bool Fits(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex n,
+            const Nominated* nominated = nullptr);
+  void Restore(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex n);
+
   // --- Explaining (slow; allocates) ----------------------------------------------------------
   // Runs the filters again on every node that PreFilter left, recording all reasons.
-  absl::Status Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Rejections& out) const;
+  absl::Status Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Rejections& out,
+                       const Nominated* nominated = nullptr);
   // A score plugin's normalised scores per node, in Framework::scores() order; empty if skipped or
   // if there is a score_error().
   absl::Status Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
@@ -87,17 +98,28 @@ class Evaluation {
     const PodInfo& pod;
     const Snapshot& snap;
     StageListener* stages;
+    const Nominated* nominated;
   };
   class Stage;  // tells the listener of its beginning and end
 
   void Compute(const Context& c, ForWords for_words, WorkCount& work);
   void PreFilter(const Context& c);
   bool PreScore(const Context& c);
+  bool PreScoreAcross(const Context& c);
+  bool RunPreScore(const Context& c, const PreScorePlugin& plugin);
   void OnScoreError(const Context& c);
   std::string_view FilterStatus() const;
-  absl::Status FilterWords(const Context& c, WordRange range);
+  bool Recount(const Context& c, std::span<const NodeIndex> rows);
+  absl::Status FilterRange(const Context& c, bool cross, NodeSet& alive, WordRange range);
+  void FilterRest(const Context& c);
+  bool FitsNow(const Context& c, NodeIndex n);
+  bool FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries);
+  absl::Status ExplainNodes(const Context& c, NodeSet& alive, WordRange range, Rejections& out) const;
+  void ResizeScores(const Context& c);
   absl::Status ScoreWords(const Context& c, WordRange range);
+  absl::Status ScoreAcross(const Context& c);
   bool UpdateMaxima();
+  void TakeMaxima(size_t word);
   void SumWords(const Context& c, WordRange range);
   void PickWords(const Context& c, WordRange range);
   void RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work);
@@ -107,18 +129,25 @@ class Evaluation {
   Outcome pre_filter_;
   std::string_view pre_filter_plugin_;
   std::vector<std::string> narrowed_by_;
-  NodeSet candidates_, feasible_;
+  NodeSet candidates_;
+  NodeSet local_;     // what filters that look at one node alone left of them
+  NodeSet feasible_;  // what is left after all
+  NodeSet before_;    // scratch
+  NodeSet trial_;     // scratch: empty between calls
   size_t feasible_count_ = 0;
   std::vector<bool> skip_filter_, skip_score_;  // by step
   std::vector<Raw> raw_;                        // by score step; empty for those that do not normalise
   std::vector<int64_t> plain_;                  // weighted sum of those
+  std::vector<int64_t> across_;                 // likewise of CrossNodePlugins; empty where none scores
   std::vector<int64_t> totals_;                 // also the scratch column of ScoreWords
   std::vector<NodeIndex> word_best_;  // by word; kNoNode if none
   std::vector<uint64_t> word_tie_;    // its tie value
   std::vector<uint32_t> dirty_;       // scratch
+  std::vector<NodeIndex> rows_;       // scratch
   uint64_t tie_seed_ = 0;
   uint64_t static_version_ = 0;
   uint64_t cell_version_ = 0;
+  uint64_t asked_version_ = 0;  // of what the pod asks about other pods and its volumes
 };
 
 }  // namespace muster

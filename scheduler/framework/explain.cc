@@ -24,7 +24,8 @@ Explanation Broken(const absl::Status& status) {
 
 }  // namespace
 
-Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, const Evaluation& answer) {
+Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Evaluation& answer,
+                    const Nominated* nominated) {
   if (!answer.error().ok()) return Broken(answer.error());
   Explanation out;
   if (snap.size() == 0) {
@@ -45,7 +46,7 @@ Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapsh
   }
 
   Rejections rejections;
-  if (absl::Status status = answer.Explain(framework, pod, snap, rejections); !status.ok()) return Broken(status);
+  if (absl::Status status = answer.Explain(framework, pod, snap, rejections, nominated); !status.ok()) return Broken(status);
   // (filter step, reason) -> nodes; nodes that PreFilter left out come first, under its plugins' names.
   absl::btree_map<std::pair<int, uint32_t>, int32_t> counts;
   for (const Rejections::OfNode& node : rejections.nodes) {

@@ -26,7 +26,8 @@ struct Explanation {
 };
 
 // Requires: `answer` is up to date with `snap` and has no feasible node.
-Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, const Evaluation& answer);
+Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Evaluation& answer,
+                    const Nominated* nominated = nullptr);
 
 }  // namespace muster
 

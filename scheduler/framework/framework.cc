@@ -71,12 +71,17 @@ absl::StatusOr<std::unique_ptr<Framework>> Framework::Create(const ProfileConfig
   for (const FilterPlugin* filter : filters) {
     const auto* pre = dynamic_cast<const PreFilterPlugin*>(filter);
     if (std::find(fw->pre_filters_.begin(), fw->pre_filters_.end(), pre) == fw->pre_filters_.end()) pre = nullptr;
-    fw->filters_.push_back({filter, pre});
+    const auto* cross = dynamic_cast<const CrossNodePlugin*>(filter);
+    if (cross != nullptr) fw->cross_nodes_.push_back(cross);
+    fw->filters_.push_back({filter, pre, cross});
   }
   for (size_t i = 0; i < scores.size(); ++i) {
     const auto* pre = dynamic_cast<const PreScorePlugin*>(scores[i]);
     if (std::find(fw->pre_scores_.begin(), fw->pre_scores_.end(), pre) == fw->pre_scores_.end()) pre = nullptr;
-    fw->scores_.push_back({scores[i], pre, profile.At(Point::kScore)[i].weight});
+    const auto* cross = dynamic_cast<const CrossNodePlugin*>(scores[i]);
+    if (cross != nullptr && std::find(fw->cross_nodes_.begin(), fw->cross_nodes_.end(), cross) == fw->cross_nodes_.end())
+      fw->cross_nodes_.push_back(cross);
+    fw->scores_.push_back({scores[i], pre, cross, profile.At(Point::kScore)[i].weight});
   }
   return fw;
 }

@@ -21,10 +21,12 @@ class Framework {
   struct FilterStep {
     const FilterPlugin* filter;
     const PreFilterPlugin* pre;  // the same plugin's PreFilter, or null: Skip there skips the filter
+    const CrossNodePlugin* cross;  // the same plugin, if it is one
   };
   struct ScoreStep {
     const ScorePlugin* score;
-    const PreScorePlugin* pre;  // likewise
+    const PreScorePlugin* pre;     // likewise
+    const CrossNodePlugin* cross;  // likewise
     int32_t weight;
   };
 
@@ -36,6 +38,8 @@ class Framework {
   const QueueSortPlugin& queue_sort() const { return *queue_sort_; }
   std::span<const PreFilterPlugin* const> pre_filters() const { return pre_filters_; }
   std::span<const FilterStep> filters() const { return filters_; }
+  // Of the filters and scores, each once.
+  std::span<const CrossNodePlugin* const> cross_nodes() const { return cross_nodes_; }
   std::span<const PostFilterPlugin* const> post_filters() const { return post_filters_; }
   std::span<const PreScorePlugin* const> pre_scores() const { return pre_scores_; }
   std::span<const ScoreStep> scores() const { return scores_; }
@@ -59,6 +63,7 @@ class Framework {
   const QueueSortPlugin* queue_sort_ = nullptr;
   std::vector<const PreFilterPlugin*> pre_filters_;
   std::vector<FilterStep> filters_;
+  std::vector<const CrossNodePlugin*> cross_nodes_;
   std::vector<const PostFilterPlugin*> post_filters_;
   std::vector<const PreScorePlugin*> pre_scores_;
   std::vector<ScoreStep> scores_;

@@ -97,6 +97,19 @@ class PerNodeFilter : public FilterPlugin {
   }
 };
 
+// A plugin whose answer on one node depends on the pods of other nodes. What it counts lies in its
+// slot of the CycleState. Its Filter runs after all others. Its PreScore runs again whenever rows or
+// the feasible nodes changed; its Score is then called once for all words and gives final scores
+// (normalization() is kNone).
+class CrossNodePlugin : public virtual Plugin {
+ public:
+  // Cells of `rows` (perhaps with repeats) changed since PreFilter, PreScore or the last Recount:
+  // brings the counts up to date. Called only where the plugin has something in its slot. Returns
+  // whether the filter's answer may have changed on a node outside `rows`.
+  virtual bool Recount(const PodInfo& pod, const Snapshot& snap, std::span<const NodeIndex> rows,
+                       CycleState& state) const = 0;
+};
+
 // When no node is feasible: the later preemption issue gives this its arguments.
 class PostFilterPlugin : public virtual Plugin {
  public:
@@ -104,7 +117,8 @@ class PostFilterPlugin : public virtual Plugin {
                              const Rejections& rejections, Statement& statement) const = 0;
 };
 
-// Once per shape, when there are feasible nodes. Skip also skips the plugin's Score.
+// Once per shape (but see CrossNodePlugin), when there are feasible nodes. Skip also skips the
+// plugin's Score.
 class PreScorePlugin : public virtual Plugin {
  public:
   virtual absl::StatusOr<Outcome> PreScore(const PodInfo& pod, const Snapshot& snap, CycleState& state,

@@ -1,4 +1,4 @@
-// The undo log of cells: how decisions change a Snapshot.
+// The undo log: how decisions change a Snapshot's cells, pods and objects.
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_STATEMENT_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_STATEMENT_H_
 
@@ -25,14 +25,23 @@ class Statement {
   void Commit() { log_.clear(); }
 
   void Set(ColumnId column, NodeIndex row, int64_t value);
-  // Adds the pod's cells to the row.
-  void Place(const PodInfo& pod, NodeIndex row);
+  // Puts the pod on the row, with its cells. The pod and its info live until it is removed.
+  void Place(const PodOnNode& pod, NodeIndex row);
+  // Takes a pod away that is on the row.
+  void Remove(const PodOnNode& pod, NodeIndex row);
+  // Adds or replaces an object, as Snapshot::SetObject.
+  void SetObject(Kind kind, ObjectPtr object);
 
  private:
   struct Undo {
-    ColumnId column;
-    NodeIndex row;
-    int64_t old_value;
+    enum class What : uint8_t { kCell, kPlaced, kRemoved, kObject } what;
+    Kind kind = Kind::kPod;
+    ColumnId column = kNoColumn;
+    NodeIndex row = kNoNode;
+    int64_t old_value = 0;
+    PodOnNode pod = {};
+    ObjectPtr object = {};      // that was set
+    ObjectPtr old_object = {};  // null: there was none
   };
   Snapshot& snapshot_;
   std::vector<Undo> log_;

@@ -24,6 +24,17 @@ struct Requirement {
   friend bool operator==(const Requirement&, const Requirement&) = default;
 };
 
+// metav1.LabelSelector: requirements that all hold; matchLabels are In with one value. Absent, it
+// selects nothing; present without requirements, everything.
+struct LabelSelector {
+  bool present = false;
+  std::vector<Requirement> requirements;
+  bool empty() const { return present && requirements.empty(); }
+  // In, NotIn, Exists, DoesNotExist; any other operator matches nothing.
+  bool Matches(const Labels& labels) const;
+  friend bool operator==(const LabelSelector&, const LabelSelector&) = default;
+};
+
 // All requirements hold ("and"). A term with neither expressions nor fields matches nothing.
 struct NodeSelectorTerm {
   std::vector<Requirement> expressions;  // over node labels

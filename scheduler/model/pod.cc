@@ -33,6 +33,40 @@ void Add(StableHasher& h, const NodeAffinity& affinity) {
   for (const PreferredTerm& t : affinity.preferred) h.Add(static_cast<uint64_t>(t.weight)), Add(h, t.term);
 }
 
+void Add(StableHasher& h, const LabelSelector& selector) {
+  h.Add(uint64_t{selector.present});
+  Add(h, selector.requirements);
+}
+
+void Add(StableHasher& h, const PodAffinityTerm& term) {
+  h.Add(term.topology_key);
+  Add(h, term.selector), Add(h, term.namespace_selector);
+  h.Add(term.namespaces.size());
+  for (const std::string& ns : term.namespaces) h.Add(ns);
+}
+
+void Add(StableHasher& h, const std::vector<PodAffinityTerm>& terms) {
+  h.Add(terms.size());
+  for (const PodAffinityTerm& t : terms) Add(h, t);
+}
+
+void Add(StableHasher& h, const std::vector<WeightedPodAffinityTerm>& terms) {
+  h.Add(terms.size());
+  for (const WeightedPodAffinityTerm& t : terms) h.Add(static_cast<uint64_t>(t.weight)), Add(h, t.term);
+}
+
+void Add(StableHasher& h, const SpreadConstraint& c) {
+  h.Add(static_cast<uint64_t>(c.max_skew)), h.Add(c.topology_key), h.Add(static_cast<uint64_t>(c.min_domains));
+  h.Add(uint64_t{c.hard} << 2 | uint64_t{c.honor_affinity} << 1 | uint64_t{c.honor_taints});
+  Add(h, c.selector);
+}
+
+void Add(StableHasher& h, const PodVolume& v) {
+  h.Add(static_cast<uint64_t>(v.kind) << 1 | uint64_t{v.read_only});
+  h.Add(v.name), h.Add(v.source), h.Add(v.owner_uid), h.Add(v.pool), h.Add(v.monitors.size());
+  for (const std::string& monitor : v.monitors) h.Add(monitor);
+}
+
 }  // namespace
 
 uint64_t StableHash(const PodSpec& spec) {
@@ -48,6 +82,15 @@ uint64_t StableHash(const PodSpec& spec) {
     h.Add(t.key), h.Add(t.value);
     h.Add(static_cast<uint64_t>(t.op) << 16 | static_cast<uint64_t>(t.any_effect) << 8 | static_cast<uint64_t>(t.effect));
   }
+  Add(h, spec.pod_affinity.required), Add(h, spec.pod_affinity.required_anti);
+  Add(h, spec.pod_affinity.preferred), Add(h, spec.pod_affinity.preferred_anti);
+  h.Add(spec.spread.size());
+  for (const SpreadConstraint& c : spec.spread) Add(h, c);
+  h.Add(spec.volumes.size());
+  for (const PodVolume& v : spec.volumes) Add(h, v);
+  h.Add(spec.controller.kind), h.Add(spec.controller.api_version), h.Add(spec.controller.name);
+  h.Add(uint64_t{spec.deleting}), h.Add(spec.required_features.size());
+  for (const std::string& feature : spec.required_features) h.Add(feature);
   h.Add(spec.host_ports.size());
   for (const HostPort& p : spec.host_ports) h.Add(p.ip), h.Add(p.protocol), h.Add(static_cast<uint64_t>(p.port));
   h.Add(spec.images.size());

@@ -52,6 +52,66 @@ struct PodAmounts {
   friend bool operator==(const PodAmounts&, const PodAmounts&) = default;
 };
 
+// spec.affinity.podAffinity or podAntiAffinity: pods that the labels select, in `namespaces` or in
+// those that `namespace_selector` selects. matchLabelKeys and mismatchLabelKeys are merged into the
+// selector; a term that names no namespaces at all has the pod's own in `namespaces`.
+struct PodAffinityTerm {
+  std::string topology_key;
+  LabelSelector selector;
+  std::vector<std::string> namespaces;  // sorted
+  LabelSelector namespace_selector;
+  friend bool operator==(const PodAffinityTerm&, const PodAffinityTerm&) = default;
+};
+
+struct WeightedPodAffinityTerm {
+  int32_t weight = 0;
+  PodAffinityTerm term;
+  friend bool operator==(const WeightedPodAffinityTerm&, const WeightedPodAffinityTerm&) = default;
+};
+
+struct PodAffinity {
+  std::vector<PodAffinityTerm> required, required_anti;
+  std::vector<WeightedPodAffinityTerm> preferred, preferred_anti;
+  bool empty() const {
+    return required.empty() && required_anti.empty() && preferred.empty() && preferred_anti.empty();
+  }
+  friend bool operator==(const PodAffinity&, const PodAffinity&) = default;
+};
+
+// spec.topologySpreadConstraints; matchLabelKeys are merged into the selector.
+struct SpreadConstraint {
+  int32_t max_skew = 1;
+  std::string topology_key;
+  bool hard = true;  // DoNotSchedule, else ScheduleAnyway
+  LabelSelector selector;
+  int32_t min_domains = 1;
+  bool honor_affinity = true;  // nodeAffinityPolicy: Honor
+  bool honor_taints = false;   // nodeTaintsPolicy: Honor
+  friend bool operator==(const SpreadConstraint&, const SpreadConstraint&) = default;
+};
+
+// One of spec.volumes that plugins read.
+struct PodVolume {
+  enum class Kind : uint8_t { kClaim, kEphemeral, kGcePd, kAwsEbs, kIscsi, kRbd, kCsi, kAzureDisk, kCinder, kVsphere,
+                              kAzureFile, kPortworx };
+  Kind kind = Kind::kClaim;
+  std::string name;           // spec.volumes[].name
+  // kClaim and kEphemeral: the claim's name. Others: the disk's name or id; kIscsi: the IQN; kRbd: the
+  // image; kCsi: the driver.
+  std::string source;
+  std::string owner_uid;  // kEphemeral: the pod's uid, which the claim must be owned by
+  bool read_only = false;
+  std::vector<std::string> monitors;  // kRbd
+  std::string pool;                   // kRbd
+  friend bool operator==(const PodVolume&, const PodVolume&) = default;
+};
+
+// The controller among metadata.ownerReferences, "" where there is none.
+struct ControllerRef {
+  std::string kind, api_version, name;
+  friend bool operator==(const ControllerRef&, const ControllerRef&) = default;
+};
+
 // All that plugins read of a pod: its *shape*. Equal shapes share one PodSpec.
 struct PodSpec {
   std::string scheduler_name;
@@ -63,6 +123,12 @@ struct PodSpec {
   PodAmounts amounts;
   Labels node_selector;
   NodeAffinity node_affinity;
+  PodAffinity pod_affinity;
+  std::vector<SpreadConstraint> spread;
+  std::vector<PodVolume> volumes;
+  ControllerRef controller;  // kept only for kinds whose selectors spread pods by default
+  bool deleting = false;     // Pod::deleting: spreading does not count such pods
+  std::vector<std::string> required_features;  // of the node; sorted (upstream's nodedeclaredfeatures)
   std::vector<Toleration> tolerations;
   std::vector<HostPort> host_ports;
   std::vector<std::string> images;  // containers, then init containers, then image volumes
@@ -88,6 +154,7 @@ struct Pod {
   std::shared_ptr<const PodSpec> spec;  // never null
   std::vector<std::string> scheduling_gates;
   Time created;
+  Time started = absl::InfinitePast();  // status.startTime; InfinitePast: not set
   bool deleting = false;  // has a deletionTimestamp
   bool ended = false;     // phase Succeeded or Failed
   PodCondition scheduled;  // the PodScheduled condition

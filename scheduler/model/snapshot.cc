@@ -29,9 +29,14 @@ NodeIndex Snapshot::Find(std::string_view name) const {
   return static_cast<NodeIndex>(it - nodes_.begin());
 }
 
-const uint32_t* Snapshot::LabelColumn(std::string_view key) const {
+const Snapshot::LabelKey* Snapshot::FindLabel(std::string_view key) const {
   auto it = labels_.find(AsAbsl(key));
-  return it == labels_.end() ? nullptr : it->second.data();
+  return it == labels_.end() || it->second.column.empty() ? nullptr : &it->second;
+}
+
+int Snapshot::ClaimUsers(std::string_view claim) const {
+  auto it = claim_users_.find(AsAbsl(claim));
+  return it == claim_users_.end() ? 0 : it->second;
 }
 
 const Snapshot::Image* Snapshot::FindImage(std::string_view name) const {
@@ -78,6 +83,9 @@ PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
   }
   for (const HostPort& port : spec->host_ports) info->cells.push_back({InternPort(port), 1});
   info->spec = std::move(spec);
+  AddOwnTerms(*info);
+  CountMatches(*info);
+  infos_.push_back(info);
   return info;
 }
 
@@ -131,6 +139,14 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
   };
   for (auto& column : cells_) move_rows(column);
   for (auto& column : allocatable_) move_rows(column);
+  std::vector<std::vector<PodOnNode>> pods(rows);
+  for (size_t i = 0; i < rows; ++i) {
+    if (from[i] != kNoNode) pods[i] = std::exchange(pods_[from[i]], {});
+  }
+  for (const std::vector<PodOnNode>& gone : pods_) {
+    for (const PodOnNode& pod : gone) CountClaims(*pod.info, -1);
+  }
+  pods_ = std::move(pods);
   all_.Reset(rows);
   name_hash_.resize(rows);
   for (NodeIndex n = 0; n < rows; ++n) {
@@ -151,7 +167,10 @@ void Snapshot::ReplaceNode(NodeIndex n, NodePtr node) {
 
 void Snapshot::IndexStatic() {
   ++static_version_;
-  labels_.clear();
+  for (auto& [key, label] : labels_) {
+    if (label.values.size() > 2 * size() + 1024) label.values = Interner();  // mostly of nodes long gone
+    label.column.clear();
+  }
   taints_.clear();
   images_.clear();
   unschedulable_.Reset(size());
@@ -161,9 +180,9 @@ void Snapshot::IndexStatic() {
     if (node.unschedulable) unschedulable_.Add(n);
     if (!node.invalid.empty()) usable_.Remove(n);
     for (const auto& [key, value] : node.labels) {
-      std::vector<uint32_t>& column = labels_[key];
-      if (column.empty()) column.resize(Padded(size()), 0);
-      column[n] = 1 + label_values_.Intern(value);
+      LabelKey& label = labels_[key];
+      if (label.column.empty()) label.column.resize(Padded(size()), 0);
+      label.column[n] = 1 + label.values.Intern(value);
     }
     for (const Taint& taint : node.taints) {
       auto it = std::find_if(taints_.begin(), taints_.end(), [&](const TaintColumn& c) { return c.taint == taint; });

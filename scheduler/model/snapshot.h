@@ -15,15 +15,15 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "scheduler/model/cluster_objects.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/interner.h"
 #include "scheduler/model/node.h"
 #include "scheduler/model/node_set.h"
 #include "scheduler/model/pod.h"
+#include "scheduler/model/pod_terms.h"
 
 namespace muster {
-
-using ColumnId = uint32_t;
 
 // A PodSpec resolved against a Snapshot's columns; one per shape, shared by all its pods.
 struct PodInfo {
@@ -40,8 +40,29 @@ struct PodInfo {
   std::vector<Want> requests;   // spec->amounts.requests, in its order
   std::vector<Want> usage;      // spec->amounts.usage, in its order
   std::vector<CellDelta> cells; // what placing the pod adds to a node's dynamic cells
+
+  // What the pod asks about others: columns of how many pods of each node are meant. Set by
+  // Snapshot::Prepare, which raises the version when any of it changes.
+  std::vector<ColumnId> spread;          // by spec->spread; terminating pods do not count
+  ColumnId default_spread = kNoColumn;   // pods of the same Services and controller, if there are such
+  ColumnId affinity = kNoColumn;         // pods that all terms of pod_affinity.required select
+  std::vector<ColumnId> anti_affinity;   // by pod_affinity.required_anti
+  std::vector<ColumnId> preferred, preferred_anti;
+  std::vector<uint32_t> terms_of_others;  // those in Snapshot::terms() that select this pod, ascending
+  uint64_t questions_version = 0;
+
+  std::vector<uint32_t> own_terms;  // in Snapshot::terms()
+  std::vector<uint32_t> questions;  // of PodTerms; for the Snapshot
+  uint64_t selectors_version = 0;   // likewise
+  bool asks = false;                // likewise: Prepare was called
 };
 using PodInfoPtr = std::shared_ptr<const PodInfo>;
+
+// A pod on a node. Whoever adds it keeps both alive until it is removed.
+struct PodOnNode {
+  const Pod* pod;
+  const PodInfo* info;
+};
 
 class Snapshot {
  public:
@@ -60,6 +81,7 @@ class Snapshot {
   };
 
   Snapshot();
+  Snapshot(Snapshot&&) = default;
 
   // --- Nodes -------------------------------------------------------------------------------
   size_t size() const { return nodes_.size(); }
@@ -83,14 +105,28 @@ class Snapshot {
   const int64_t* Cells(ColumnId c) const { return cells_[c].data(); }
   std::span<const PortColumn> host_ports() const { return ports_; }
 
-  // Value ids of a label key per row (0: the node lacks the key; else 1 + id in label_values());
-  // nullptr where no node has the key.
-  const uint32_t* LabelColumn(std::string_view key) const;
-  const Interner& label_values() const { return label_values_; }
+  // A label key's values per row: 0 where the node lacks the key, else 1 + id in `values`.
+  struct LabelKey {
+    Interner values;  // also some that no node has any more
+    std::vector<uint32_t> column;
+    size_t domains() const { return values.size() + 1; }  // bound of the column's entries
+  };
+  const LabelKey* FindLabel(std::string_view key) const;  // nullptr where no node has the key
 
   std::span<const TaintColumn> taints() const { return taints_; }  // distinct taints
   const NodeSet& unschedulable() const { return unschedulable_; }
   const Image* FindImage(std::string_view name) const;
+
+  // The pods on a row, in no promised order.
+  std::span<const PodOnNode> PodsOn(NodeIndex n) const { return pods_[n]; }
+  // How many pods of the cluster use a claim ("namespace/name").
+  int ClaimUsers(std::string_view claim) const;
+
+  // --- What is not a node or a pod -----------------------------------------------------------
+  const ClusterObjects& objects() const { return *objects_; }
+  const std::vector<PodTerm>& terms() const { return terms_.terms(); }
+  // Whether the term selects the pod; its namespace counts only if it exists.
+  bool Selects(const PodAffinityTerm& term, const PodSpec& pod) const { return terms_.Selects(term, pod, false); }
 
   // --- Versions -----------------------------------------------------------------------------
   // Rises with every change that is not a cell: cached answers must be computed anew.
@@ -107,6 +143,21 @@ class Snapshot {
   void SetCell(ColumnId c, NodeIndex n, int64_t value);
   // Adds (sign +1) or takes away (-1) a pod's cells on a row, without undo.
   void Apply(const PodInfo& pod, NodeIndex n, int sign);
+  // The same with the pod itself, so that PodsOn shows it.
+  void AddPod(const PodOnNode& pod, NodeIndex n);
+  void RemovePod(const Pod& pod, NodeIndex n);
+  // The pod object is replaced by a newer one of the same shape.
+  void RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n);
+  // Makes the columns of what the shape asks about other pods. Before its first evaluation, and
+  // again before each, for selectors may have changed; cheap where nothing did.
+  void Prepare(const PodInfo& pod);
+  // Adds, replaces or (null) removes an object of any kind but Pod and Node.
+  void SetObject(Kind kind, ObjectPtr object);
+  void RemoveObject(Kind kind, const std::string& ns, const std::string& name);
+  // Frees the columns that only shapes had which are no more.
+  void SweepTerms();
+  // Tells evaluations that a row is to be looked at again, though no cell of it changed.
+  void Touch(NodeIndex n) { LogRow(n); }
   // New set of nodes, ordered by name. Rows that stay keep their dynamic cells.
   void Rebuild(std::vector<NodePtr> nodes);
   // Replaces a row's node (of the same name). Needs a Settle() before plugins read again: many
@@ -122,6 +173,15 @@ class Snapshot {
   void SetAllocatable(NodeIndex n, const Node& node);
   void IndexStatic();  // labels, taints, images, unschedulable from nodes_
   void LogRow(NodeIndex n);
+  ColumnId NewColumn();
+  void AddOwnTerms(PodInfo& info);
+  void CountMatches(PodInfo& info);  // cells for all questions and terms there are
+  ColumnId Ask(PodInfo& info, PodQuestion question);
+  bool UpdateDefaultSpread(PodInfo& info);
+  void CountAnew();
+  void CountClaims(const PodInfo& pod, int sign);
+  template <typename F>
+  void ForEachInfo(F&& f);
 
   std::vector<NodePtr> nodes_;
   std::vector<uint64_t> name_hash_;
@@ -131,11 +191,17 @@ class Snapshot {
   std::vector<ColumnId> free_column_;              // by ResourceId
   std::vector<std::vector<int64_t>> cells_;        // by ColumnId
   std::vector<PortColumn> ports_;
-  Interner label_values_;
-  absl::flat_hash_map<std::string, std::vector<uint32_t>> labels_;
+  absl::flat_hash_map<std::string, LabelKey> labels_;
   std::vector<TaintColumn> taints_;
   NodeSet unschedulable_;
   absl::flat_hash_map<std::string, Image> images_;
+  std::vector<std::vector<PodOnNode>> pods_;  // by row
+  absl::flat_hash_map<std::string, int> claim_users_;
+  std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();
+  PodTerms terms_{*objects_};
+  std::vector<std::weak_ptr<PodInfo>> infos_;  // all that were resolved and may still live
+  std::vector<ColumnId> free_cells_;
+  uint64_t selectors_version_ = 1;  // of Services and controllers
   bool unsettled_ = false;
   uint64_t static_version_ = 1;
   std::vector<NodeIndex> log_;

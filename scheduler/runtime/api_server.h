@@ -13,12 +13,10 @@
 
 #include "scheduler/model/ids.h"
 #include "scheduler/model/node.h"
+#include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 
 namespace muster {
-
-// The kinds that the scheduler watches.
-enum class Kind : uint8_t { kPod, kNode };
 
 enum class ApiCode : uint8_t {
   kOk,
@@ -45,13 +43,16 @@ struct ApiStatus {
   }
 };
 
+// Of the watched kind: ObjectPtr for all but pods and nodes.
+using AnyObject = std::variant<std::monostate, PodPtr, NodePtr, ObjectPtr>;
+
 // One change of a watched object. kSynced ends the initial state: what was not named before it
 // since the watch's start does not exist. kBookmark only moves the resourceVersion on.
 struct WatchEvent {
   enum class Type : uint8_t { kAdded, kModified, kDeleted, kBookmark, kSynced };
   Type type = Type::kAdded;
   uint64_t resource_version = 0;
-  std::variant<std::monostate, PodPtr, NodePtr> object;
+  AnyObject object;
 };
 
 // An open watch; destroying it cancels it, after which its handler is not called again.

@@ -11,14 +11,16 @@ constexpr Duration kLongestDelay = absl::Seconds(10);
 // in a tight circle.
 constexpr Duration kShortStream = absl::Seconds(1);
 
-uint64_t VersionOf(const std::variant<std::monostate, PodPtr, NodePtr>& object) {
+uint64_t VersionOf(const AnyObject& object) {
   if (const auto* pod = std::get_if<PodPtr>(&object)) return (*pod)->resource_version;
-  return std::get<NodePtr>(object)->resource_version;
+  if (const auto* node = std::get_if<NodePtr>(&object)) return (*node)->resource_version;
+  return std::get<ObjectPtr>(object)->resource_version;
 }
 
-const std::string& UidOf(const std::variant<std::monostate, PodPtr, NodePtr>& object) {
+const std::string& UidOf(const AnyObject& object) {
   if (const auto* pod = std::get_if<PodPtr>(&object)) return (*pod)->uid;
-  return std::get<NodePtr>(object)->uid;
+  if (const auto* node = std::get_if<NodePtr>(&object)) return (*node)->uid;
+  return std::get<ObjectPtr>(object)->uid;
 }
 
 }  // namespace
@@ -30,9 +32,11 @@ Reflector::~Reflector() {
   if (retry_ != 0) loop_.Cancel(retry_);
 }
 
-Reflector::Key Reflector::KeyOf(const Object& object) {
+Reflector::Key Reflector::KeyOf(const AnyObject& object) {
   if (const auto* pod = std::get_if<PodPtr>(&object)) return {(*pod)->ns(), (*pod)->name};
-  return {{}, std::get<NodePtr>(object)->name};
+  if (const auto* node = std::get_if<NodePtr>(&object)) return {{}, (*node)->name};
+  const ObjectPtr& other = std::get<ObjectPtr>(object);
+  return {other->ns, other->name};
 }
 
 void Reflector::Start() { Connect(); }
@@ -104,7 +108,7 @@ void Reflector::Remove(const WatchEvent& event) {
 }
 
 void Reflector::ForgetUnseen() {
-  std::vector<Object> gone;
+  std::vector<AnyObject> gone;
   for (auto it = known_.begin(); it != known_.end();) {
     const auto here = it++;
     if (here->round == round_) continue;
@@ -112,8 +116,8 @@ void Reflector::ForgetUnseen() {
     known_.erase(here);
   }
   // The set has no order that another run would repeat.
-  std::sort(gone.begin(), gone.end(), [](const Object& a, const Object& b) { return KeyOf(a) < KeyOf(b); });
-  for (Object& object : gone) callbacks_.on_event({WatchEvent::Type::kDeleted, 0, std::move(object)});
+  std::sort(gone.begin(), gone.end(), [](const AnyObject& a, const AnyObject& b) { return KeyOf(a) < KeyOf(b); });
+  for (AnyObject& object : gone) callbacks_.on_event({WatchEvent::Type::kDeleted, 0, std::move(object)});
 }
 
 void Reflector::SetConnected(const ApiStatus& status) {

@@ -46,13 +46,12 @@ class Reflector {
   size_t size() const { return known_.size(); }
 
  private:
-  using Object = std::variant<std::monostate, PodPtr, NodePtr>;
   struct Known {
-    Object object;           // shared with whoever else keeps it
+    AnyObject object;        // shared with whoever else keeps it
     mutable uint32_t round;  // the last start from the whole state that named it
   };
   using Key = std::pair<std::string_view, std::string_view>;  // namespace, name
-  static Key KeyOf(const Object& object);
+  static Key KeyOf(const AnyObject& object);
   struct Hash {
     using is_transparent = void;
     size_t operator()(const Key& key) const { return absl::Hash<Key>()(key); }

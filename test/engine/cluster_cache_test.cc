@@ -62,9 +62,9 @@ TEST(ClusterCacheTest, AnAssumedPodIsConfirmedMovedOrForgotten) {
   for (const char* name : {"a", "b"}) cache.SetNode(MakeNode(name).Cpu(1000).Ptr());
   const auto assume = [&](const std::string& name) {
     PodPtr pod = MakePod(name).Uid(name).Cpu(100).Ptr();
-    PodInfoPtr info = cache.InfoFor(pod->spec);
+    PodInfoPtr info = cache.InfoFor(*pod);
     Snapshot& snap = cache.Refresh();
-    snap.Apply(*info, 0, +1);
+    snap.AddPod({pod.get(), info.get()}, 0);
     cache.Assume(pod, info, 0);
   };
   assume("confirmed"), assume("elsewhere"), assume("forgotten"), assume("expires");
@@ -85,11 +85,11 @@ TEST(ClusterCacheTest, AnAssumedPodIsConfirmedMovedOrForgotten) {
 
 TEST(ClusterCacheTest, EqualSpecsShareOneShape) {
   ClusterCache cache;
-  const PodInfoPtr first = cache.InfoFor(MakePod("a").Cpu(1).Build().spec);
-  EXPECT_EQ(first, cache.InfoFor(MakePod("b").Cpu(1).Build().spec));
-  EXPECT_NE(first, cache.InfoFor(MakePod("b").Cpu(2).Build().spec));
-  for (int i = 0; i < 5000; ++i) cache.InfoFor(MakePod("x").Cpu(i).Build().spec);  // unused ones are let go
-  EXPECT_EQ(first, cache.InfoFor(MakePod("c").Cpu(1).Build().spec));
+  const PodInfoPtr first = cache.InfoFor(MakePod("a").Cpu(1).Build());
+  EXPECT_EQ(first, cache.InfoFor(MakePod("b").Cpu(1).Build()));
+  EXPECT_NE(first, cache.InfoFor(MakePod("b").Cpu(2).Build()));
+  for (int i = 0; i < 5000; ++i) cache.InfoFor(MakePod("x").Cpu(i).Build());  // unused ones are let go
+  EXPECT_EQ(first, cache.InfoFor(MakePod("c").Cpu(1).Build()));
 }
 
 TEST(ClusterCacheTest, RandomHistoriesEndInTheRightSums) {

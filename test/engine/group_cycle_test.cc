@@ -39,7 +39,10 @@ class GroupCycleTest : public testing::Test {
       nodes.push_back(MakeNode("node-" + std::to_string(10000 + i)).Cpu(cpu).Memory(int64_t{64} << 30).Ptr());
     snap_.Rebuild(std::move(nodes));
   }
-  PodInfoPtr Pod(int64_t cpu) { return snap_.Resolve(MakePod("p").Cpu(cpu).Memory(1 << 20).Build().spec); }
+  Member Pod(int64_t cpu) {
+    const PodPtr pod = MakePod("p").Cpu(cpu).Memory(1 << 20).Ptr();
+    return {pod, snap_.Resolve(pod->spec)};
+  }
 
   std::unique_ptr<Framework> framework_;
   Snapshot snap_;
@@ -49,8 +52,8 @@ class GroupCycleTest : public testing::Test {
 TEST_F(GroupCycleTest, PlacesAGroupWholeOrNotAtAll) {
   Nodes(3, 1000);
   GroupCycle cycle(snap_, pool_, 7);
-  const PodInfoPtr pod = Pod(600);
-  const std::vector<PodInfoPtr> three(3, pod), four(4, pod);
+  const Member pod = Pod(600);
+  const std::vector<Member> three(3, pod), four(4, pod);
   const GroupDecision& no = cycle.Decide(*framework_, four);
   EXPECT_FALSE(no.placed);
   EXPECT_EQ(no.why->message, "0/3 nodes are available: 3 Insufficient cpu.");
@@ -64,11 +67,11 @@ TEST_F(GroupCycleTest, PlacesAGroupWholeOrNotAtAll) {
 
 TEST_F(GroupCycleTest, TheSeedDecidesTiesAndNothingElse) {
   Nodes(100, 1000);
-  const PodInfoPtr pod = Pod(100);
+  const Member pod = Pod(100);
   const auto first_node = [&](uint64_t seed) {
     GroupCycle cycle(snap_, pool_, seed);
     const NodeIndex node = cycle.Decide(*framework_, std::span(&pod, 1)).placements[0].node;
-    snap_.Apply(*pod, node, -1);
+    snap_.RemovePod(*pod.pod, node);
     return node;
   };
   EXPECT_EQ(first_node(1), first_node(1));
@@ -82,7 +85,7 @@ TEST_F(GroupCycleTest, TheSeedDecidesTiesAndNothingElse) {
 TEST_F(GroupCycleTest, AllocatesNothingInSteadyState) {
   Nodes(1000, 64000);
   GroupCycle cycle(snap_, pool_, 1);
-  std::vector<PodInfoPtr> shapes = {Pod(100), Pod(200), Pod(300)};
+  std::vector<Member> shapes = {Pod(100), Pod(200), Pod(300)};
   const auto place = [&](int rounds) {
     for (int i = 0; i < rounds; ++i) ASSERT_TRUE(cycle.Decide(*framework_, std::span(&shapes[i % 3], 1)).placed);
   };
@@ -95,7 +98,7 @@ TEST_F(GroupCycleTest, AllocatesNothingInSteadyState) {
 
 TEST_F(GroupCycleTest, AnEmptyClusterSaysSo) {
   GroupCycle cycle(snap_, pool_, 1);
-  const PodInfoPtr pod = Pod(100);
+  const Member pod = Pod(100);
   const GroupDecision& decision = cycle.Decide(*framework_, std::span(&pod, 1));
   EXPECT_FALSE(decision.placed);
   EXPECT_EQ(decision.why->message, "no nodes available to schedule pods");

@@ -81,6 +81,7 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
     snap.Rebuild(nodes);
     std::vector<PodInfoPtr> shapes;
     for (int i = 0; i < 6; ++i) shapes.push_back(snap.Resolve(RandomSpec(random)));
+    const Pod anybody;
     std::vector<Evaluation> kept(shapes.size());
     for (int step = 0; step < 500; ++step) {
       const size_t i = random.Below(shapes.size());
@@ -107,7 +108,7 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
         continue;
       }
       Statement statement(snap);
-      statement.Place(*shapes[i], best);
+      statement.Place({&anybody, shapes[i].get()}, best);
       if (random.Below(8) != 0) statement.Commit();  // else it is undone
     }
   }

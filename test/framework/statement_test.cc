@@ -25,18 +25,19 @@ Snapshot ThreeNodes() {
 
 TEST(StatementTest, LeavesNoTraceUnlessCommitted) {
   Snapshot snap = ThreeNodes();
-  const PodInfoPtr pod = snap.Resolve(MakePod("p").Cpu(400).HostPort(80).Build().spec);
+  const PodPtr pod = MakePod("p").Cpu(400).HostPort(80).Ptr();
+    const PodInfoPtr info = snap.Resolve(pod->spec);
   const auto before = CellsOf(snap);
   {
     Statement statement(snap);
-    statement.Place(*pod, 1);
+    statement.Place({pod.get(), info.get()}, 1);
     EXPECT_EQ(snap.Free(kCpu)[1], 1600);
     EXPECT_EQ(snap.Cells(snap.host_ports()[0].column)[1], 1);
   }
   EXPECT_EQ(CellsOf(snap), before);
   EXPECT_EQ(snap.Cells(snap.host_ports()[0].column)[1], 0);
   Statement statement(snap);
-  statement.Place(*pod, 1);
+  statement.Place({pod.get(), info.get()}, 1);
   statement.Commit();
   statement.Rollback(0);
   EXPECT_EQ(snap.Free(kCpu)[1], 1600);
@@ -47,12 +48,13 @@ TEST(StatementTest, RollsBackToAnyMark) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     Snapshot snap = ThreeNodes();
-    const PodInfoPtr pod = snap.Resolve(MakePod("p").Cpu(10).Memory(7).Build().spec);
+    const PodPtr pod = MakePod("p").Cpu(10).Memory(7).Ptr();
+    const PodInfoPtr info = snap.Resolve(pod->spec);
     Statement statement(snap);
     std::vector<std::pair<size_t, std::vector<int64_t>>> marks;
     for (int step = 0; step < 40; ++step) {
       if (random.Below(3) == 0) marks.emplace_back(statement.Checkpoint(), CellsOf(snap));
-      statement.Place(*pod, static_cast<NodeIndex>(random.Below(3)));
+      statement.Place({pod.get(), info.get()}, static_cast<NodeIndex>(random.Below(3)));
       if (!marks.empty() && random.Below(5) == 0) {
         marks.resize(1 + random.Below(marks.size()));
         statement.Rollback(marks.back().first);

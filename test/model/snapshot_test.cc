@@ -32,11 +32,12 @@ TEST(SnapshotTest, IndexesLabelsTaintsAndImages) {
   b.images = {{{"img:1"}, 999}};
   Snapshot snap;
   snap.Rebuild({std::make_shared<const Node>(a), std::make_shared<const Node>(b), MakeNode("c").Ptr()});
-  const uint32_t* zone = snap.LabelColumn("zone");
-  ASSERT_NE(zone, nullptr);
-  EXPECT_EQ(snap.label_values().Text(zone[0] - 1), "x");
+  const Snapshot::LabelKey& label = *snap.FindLabel("zone");
+  const std::vector<uint32_t>& zone = label.column;
+  ASSERT_NE(snap.FindLabel("zone"), nullptr);
+  EXPECT_EQ(label.values.Text(zone[0] - 1), "x");
   EXPECT_EQ(zone[2], 0u);
-  EXPECT_EQ(snap.LabelColumn("none"), nullptr);
+  EXPECT_EQ(snap.FindLabel("none"), nullptr);
   ASSERT_EQ(snap.taints().size(), 1u);
   EXPECT_EQ(snap.taints()[0].nodes.Count(), 2u);
   EXPECT_TRUE(snap.unschedulable().Has(1));

@@ -10,12 +10,16 @@
 
 namespace muster {
 
-// Nodes in any order; each pod of `placed` is on its Pod::node.
+// Nodes in any order; each pod of `placed` is on its Pod::node, and lives as long as the program.
 inline Snapshot MakeSnapshot(std::vector<NodePtr> nodes, const std::vector<PodPtr>& placed = {}) {
   std::sort(nodes.begin(), nodes.end(), [](const NodePtr& a, const NodePtr& b) { return a->name < b->name; });
   Snapshot snap;
   snap.Rebuild(std::move(nodes));
-  for (const PodPtr& pod : placed) snap.Apply(*snap.Resolve(pod->spec), snap.Find(pod->node), +1);
+  static auto* const kept = new std::vector<std::pair<PodPtr, PodInfoPtr>>();
+  for (const PodPtr& pod : placed) {
+    kept->emplace_back(pod, snap.Resolve(pod->spec));
+    snap.AddPod({pod.get(), kept->back().second.get()}, snap.Find(pod->node));
+  }
   return snap;
 }
 
