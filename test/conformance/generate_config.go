@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // config makes a KubeSchedulerConfiguration of one profile.
 func (g *generator) config() object {
 	profile := object{"schedulerName": musterName}
@@ -149,10 +151,26 @@ func (g *generator) plugins() object {
 	if _, ok := plugins["multiPoint"]; ok {
 		delete(plugins, "filter") // see above
 	}
-	if multi, ok := plugins["multiPoint"].(object); ok && len(multi["disabled"].(list)) > 0 &&
+	g.without(plugins)
+	if multi, ok := plugins["multiPoint"].(object); ok && len(toList(multi["disabled"])) > 0 &&
 		multi["disabled"].(list)[0].(object)["name"] == "*" {
 		enabled := list{object{"name": "PrioritySort"}, object{"name": "DefaultBinder"}}
-		multi["enabled"] = append(enabled, multi["enabled"].(list)...)
+		multi["enabled"] = append(enabled, toList(multi["enabled"])...)
 	}
 	return plugins
+}
+
+// without disables a plugin or two as a whole, so that the next one's answer is seen.
+func (g *generator) without(plugins object) {
+	if !g.chance(40) || plugins["multiPoint"] != nil {
+		return
+	}
+	disabled := list{}
+	for range 1 + g.Intn(2) {
+		name := g.word(append(volumePlugins, "PodTopologySpread", "InterPodAffinity", "NodeResourcesFit")...)
+		if comparedPlugins.Has(name) && !slices.ContainsFunc(disabled, func(o any) bool { return o.(object)["name"] == name }) {
+			disabled = append(disabled, object{"name": name})
+		}
+	}
+	plugins["multiPoint"] = object{"disabled": disabled}
 }

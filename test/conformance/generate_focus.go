@@ -411,8 +411,12 @@ func (g *generator) budgets() []object {
 	var out []object
 	for i := range g.Intn(4) {
 		status := object{"disruptionsAllowed": g.of(0, 0, 1, 1, 2), "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1}
-		g.put(status, 25, "disruptedPods", func() any {
-			return object{fmt.Sprintf("p%d-%d", g.Intn(3), g.Intn(3)): "2026-01-04T00:00:00Z"}
+		g.put(status, 40, "disruptedPods", func() any {
+			pods := object{}
+			for range 4 {
+				pods[fmt.Sprintf("p%d-%d", g.Intn(3), g.Intn(3))] = "2026-01-04T00:00:00Z"
+			}
+			return pods
 		})
 		spec := object{"minAvailable": 1}
 		g.put(spec, 95, "selector", func() any { return g.selector() })

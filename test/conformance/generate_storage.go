@@ -115,7 +115,7 @@ func (g *generator) volume(i, nodes int) object {
 	if !zoned || g.chance(30) {
 		g.put(spec, 55, "nodeAffinity", func() any { return g.volumeAffinity(nodes) })
 	}
-	switch g.Intn(10) {
+	switch g.Intn(12) {
 	case 0:
 		spec["gcePersistentDisk"] = object{"pdName": g.of("d0", "d1")}
 	case 1:
@@ -126,6 +126,12 @@ func (g *generator) volume(i, nodes int) object {
 		spec["local"] = object{"path": "/l"}
 		if spec["nodeAffinity"] == nil {
 			spec["nodeAffinity"] = g.volumeAffinity(nodes)
+		}
+	case 4:
+		if g.chance(50) {
+			spec["azureDisk"] = object{"diskName": "a", "diskURI": "/subscriptions/x"}
+		} else {
+			spec["cinder"] = object{"volumeID": "z"}
 		}
 	default:
 		spec["csi"] = object{"driver": g.word(driver, driver, driver, gceCSI, "other.example.com"),
@@ -182,7 +188,7 @@ func (g *generator) claim(name, namespace string, pvs []object, nodes int) objec
 	g.put(spec, 97, "storageClassName", func() any { return g.word(append(classNames, append(classNames, "", "gone")...)...) })
 	g.put(spec, 8, "volumeMode", func() any { return g.of("Block", "Filesystem") })
 	g.put(spec, 3, "volumeAttributesClassName", func() any { return "gold" })
-	g.put(spec, 12, "selector", func() any {
+	g.put(spec, 18, "selector", func() any {
 		return g.of(object{"matchLabels": object{"kind": "x"}}, object{"matchExpressions": list{object{"key": "kind", "operator": "NotIn", "values": list{"x"}}}}, object{})
 	})
 	pv := pvs[g.Intn(len(pvs))]
@@ -207,6 +213,7 @@ func (g *generator) claim(name, namespace string, pvs []object, nodes int) objec
 	case 5:
 		if pvSpec["claimRef"] == nil {
 			pvSpec["claimRef"] = reference // prebound by a user
+			g.put(spec, 80, "storageClassName", func() any { return pvSpec["storageClassName"] })
 		}
 	case 6:
 		annotations["volume.kubernetes.io/selected-node"] = nodeName(g.Intn(nodes + 1))
@@ -223,10 +230,11 @@ func (g *generator) csiNode(i int) object {
 	metadata := object{"name": nodeName(i)}
 	if g.chance(60) {
 		metadata["annotations"] = object{"storage.alpha.kubernetes.io/migrated-plugins": g.of(
-			"kubernetes.io/aws-ebs,kubernetes.io/gce-pd", "kubernetes.io/gce-pd", "kubernetes.io/aws-ebs", "")}
+			"kubernetes.io/aws-ebs,kubernetes.io/gce-pd", "kubernetes.io/aws-ebs,kubernetes.io/gce-pd,kubernetes.io/azure-disk,kubernetes.io/cinder",
+			"kubernetes.io/gce-pd", "kubernetes.io/aws-ebs", "")}
 	}
 	drivers := list{}
-	for _, name := range g.some(75, driver, gceCSI, ebsCSI) {
+	for _, name := range g.some(75, driver, gceCSI, ebsCSI, "disk.csi.azure.com") {
 		one := object{"name": name, "nodeID": nodeName(i)}
 		g.put(one, 75, "allocatable", func() any {
 			allocatable := object{}
@@ -246,7 +254,7 @@ func (g *generator) volumes(pod object) {
 		volume["name"] = name
 		volumes = append(volumes, volume)
 	}
-	for i := range 1 + g.Intn(2) {
+	for i := range 1 + g.Intn(3) {
 		name := fmt.Sprintf("v%d", i)
 		switch g.Intn(14) {
 		case 0:

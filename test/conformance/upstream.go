@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/informers"
@@ -73,12 +76,22 @@ type Upstream struct {
 	recorder *metrics.MetricAsyncRecorder
 }
 
-var registerMetrics sync.Once
+var prepareOnce sync.Once
+
+func prepare() {
+	metrics.Register()
+	klog.SetLogger(logr.Discard())
+	utilruntime.ReallyCrash = false
+	utilruntime.PanicHandlers = []func(context.Context, any){func(ctx context.Context, _ any) {
+		if crashed, ok := ctx.Value(crashKey{}).(*atomic.Bool); ok {
+			crashed.Store(true)
+		}
+	}}
+}
 
 // NewUpstream starts what the plugins expect around them: informers of an empty cluster. It ends with ctx.
 func NewUpstream(ctx context.Context) (*Upstream, error) {
-	registerMetrics.Do(metrics.Register)
-	klog.SetLogger(logr.Discard())
+	prepareOnce.Do(prepare)
 	ctx = klog.NewContext(ctx, logr.Discard())
 	client := fake.NewClientset()
 	factory := informers.NewSharedInformerFactory(client, 0)
@@ -199,6 +212,8 @@ type refusal struct{ error }
 func (u *Upstream) evaluate(c *cluster, cfg *config.KubeSchedulerConfiguration, podKey string) (Verdict, error) {
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
+	var crashed atomic.Bool
+	ctx = context.WithValue(ctx, crashKey{}, &crashed)
 	w, err := u.world(ctx, c, cfg, podKey)
 	if err != nil {
 		return Verdict{}, err
@@ -230,10 +245,17 @@ func (u *Upstream) evaluate(c *cluster, cfg *config.KubeSchedulerConfiguration, 
 			return Verdict{}, refusal{err}
 		}
 		w.fillInformers(c)
-		return e.schedule(ctx)
+		verdict, err := e.schedule(ctx)
+		if crashed.Load() {
+			return Verdict{}, errors.New("kube-scheduler crashes here")
+		}
+		return verdict, err
 	}
 	return Verdict{}, fmt.Errorf("no profile is named %q", w.subject.Spec.SchedulerName)
 }
+
+// crashKey finds, in a context, whether a plugin crashed. It does so in goroutines of the framework.
+type crashKey struct{}
 
 type evaluation struct {
 	*world
