@@ -32,12 +32,14 @@ struct Node {
   std::vector<Taint> taints;          // in the order written: the first one not tolerated is named
   std::vector<Amount> allocatable;    // ordered by resource name
   std::vector<NodeImage> images;
+  std::vector<std::string> declared_features;  // status.declaredFeatures, as written
   std::string invalid;  // why it cannot be interpreted, or ""; such a node takes no pods
 
   // Equal in all that decisions read: a heartbeat changes nothing here.
   bool SameForScheduling(const Node& o) const {
     return name == o.name && labels == o.labels && unschedulable == o.unschedulable && taints == o.taints &&
-           allocatable == o.allocatable && images == o.images && invalid == o.invalid;
+           allocatable == o.allocatable && images == o.images && declared_features == o.declared_features &&
+           invalid == o.invalid;
   }
 };
 using NodePtr = std::shared_ptr<const Node>;

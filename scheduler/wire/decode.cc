@@ -35,6 +35,11 @@ class OutlineWriter {
     bytes_.append(5, '\0');
     return bytes_.size();
   }
+  void String(uint32_t number, std::string_view text) {
+    const size_t opened = Open(number);
+    bytes_.append(text);
+    Close(opened);
+  }
   void Close(size_t opened) {
     size_t length = bytes_.size() - opened;
     for (size_t i = 0; i < 5; ++i, length >>= 7) {
@@ -56,9 +61,15 @@ constexpr bool Contains(uint64_t set, uint32_t number) { return number < 64 && (
 // Copied whole into the outline.
 constexpr uint64_t kMetadata = Fields({3, 11});  // namespace, labels
 // nodeSelector, hostNetwork, affinity, schedulerName, tolerations, priority, preemptionPolicy,
-// overhead, resources, schedulingGroup
-constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 40, 43});
-constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24});   // name, image, ports, resources, restartPolicy
+// overhead, topologySpreadConstraints, hostUsers, resources, schedulingGroup
+constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 33, 37, 40, 43});
+// name, image, ports, resources, restartPolicy, restartPolicyRules
+constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24, 25});
+constexpr uint64_t kOwner = Fields({1, 3, 5, 6});  // kind, name, apiVersion, controller
+// gcePersistentDisk, awsElasticBlockStore, iscsi, persistentVolumeClaim, rbd, cinder, azureFile,
+// vsphereVolume, azureDisk, portworxVolume, csi
+constexpr uint64_t kNamedVolume = Fields({3, 4, 8, 10, 11, 13, 18, 20, 22, 24, 28});
+constexpr uint32_t kEphemeralVolume = 29, kImageVolume = 30;
 constexpr uint64_t kStatus = Fields({19, 20});              // allocatedResources, resources
 constexpr uint64_t kContainerStatus = Fields({1, 10, 11});  // name, allocatedResources, resources
 constexpr uint64_t kCondition = Fields({1, 5});             // type, reason
@@ -88,6 +99,12 @@ class PodWalk {
       if (!ok) return false;
       outline_.Close(opened);
     }
+    if (own_claims_) {  // named after the pod and owned by it: such a pod has a shape of its own
+      const size_t opened = outline_.Open(1);
+      outline_.String(1, pod_.name);
+      outline_.String(5, pod_.uid);
+      outline_.Close(opened);
+    }
     return field.ok();
   }
 
@@ -102,11 +119,29 @@ class PodWalk {
         case 7: pod_.generation = static_cast<int64_t>(field.value()); break;
         case 8: pod_.created = ReadTime(field.bytes()); break;
         case 9: pod_.deleting = true; break;
+        case 13:
+          if (!Owner(field)) return false;
+          break;
         default:
           if (Contains(kMetadata, field.number())) outline_.Copy(field);
       }
     }
     return field.ok();
+  }
+
+  // Only the controller, and only of a kind that plugins read.
+  bool Owner(const FieldReader& owner) {
+    std::string_view kind, api_version;
+    bool controller = false;
+    FieldReader field(owner.bytes());
+    while (field.Next()) {
+      if (field.number() == 1) kind = field.bytes();
+      if (field.number() == 5) api_version = field.bytes();
+      if (field.number() == 6) controller = field.value() != 0;
+    }
+    if (!field.ok() || !controller || controlled_) return field.ok();
+    controlled_ = true;
+    return !SpreadsPods(api_version, kind) || CopySome(owner, kOwner);
   }
 
   bool Spec(std::string_view message) {
@@ -118,7 +153,10 @@ class PodWalk {
           break;
         case 2:
         case 20:
-          if (!CopySome(field, kContainer)) return false;
+          if (!Container(field)) return false;
+          break;
+        case 34:
+          if (!EphemeralContainer(field.bytes())) return false;
           break;
         case 10: pod_.node = field.bytes(); break;
         case 38: {
@@ -138,20 +176,81 @@ class PodWalk {
     return field.ok();
   }
 
-  // Volumes count only if they are images: volumeSource (2), image (30).
+  bool Container(const FieldReader& container) {
+    const size_t opened = outline_.Open(container.number());
+    FieldReader field(container.bytes());
+    while (field.Next()) {
+      if (Contains(kContainer, field.number())) outline_.Copy(field);
+      if (field.number() == 9 && !Mount(field.bytes())) return false;
+    }
+    outline_.Close(opened);
+    return field.ok();
+  }
+
+  // volumeMounts (9) in ephemeralContainerCommon (1).
+  bool EphemeralContainer(std::string_view message) {
+    const size_t container = outline_.Open(34), common = outline_.Open(1);
+    FieldReader field(message);
+    while (field.Next()) {
+      if (field.number() != 1) continue;
+      FieldReader inner(field.bytes());
+      while (inner.Next()) {
+        if (inner.number() == 9 && !Mount(inner.bytes())) return false;
+      }
+      if (!inner.ok()) return false;
+    }
+    outline_.Close(common);
+    outline_.Close(container);
+    return field.ok();
+  }
+
+  // A mount counts only for its bindMountOptions (8).
+  bool Mount(std::string_view message) {
+    FieldReader field(message);
+    while (field.Next()) {
+      if (field.number() != 8) continue;
+      const size_t mount = outline_.Open(9);
+      outline_.Copy(field);
+      outline_.Close(mount);
+    }
+    return field.ok();
+  }
+
+  // name (1), volumeSource (2): most volumes count for nothing, and have names of their own.
   bool Volume(std::string_view message) {
+    std::string_view name;
+    size_t volume = 0, wrapper = 0;
+    const auto open = [&](bool named) {
+      if (volume != 0) return;
+      volume = outline_.Open(1);
+      if (named) outline_.String(1, name);
+      wrapper = outline_.Open(2);
+    };
+    for (FieldReader field(message); field.Next();) {
+      if (field.number() == 1) name = field.bytes();
+    }
     FieldReader field(message);
     while (field.Next()) {
       if (field.number() != 2) continue;
       FieldReader source(field.bytes());
       while (source.Next()) {
-        if (source.number() != 30) continue;
-        const size_t volume = outline_.Open(1), wrapper = outline_.Open(2);
-        outline_.Copy(source);
-        outline_.Close(wrapper);
-        outline_.Close(volume);
+        if (Contains(kNamedVolume, source.number())) {
+          open(/*named=*/true);
+          outline_.Copy(source);
+        } else if (source.number() == kEphemeralVolume) {
+          open(/*named=*/true);
+          outline_.String(kEphemeralVolume, "");
+          own_claims_ = true;
+        } else if (source.number() == kImageVolume) {
+          open(/*named=*/false);
+          outline_.Copy(source);
+        }
       }
       if (!source.ok()) return false;
+    }
+    if (volume != 0) {
+      outline_.Close(wrapper);
+      outline_.Close(volume);
     }
     return field.ok();
   }
@@ -164,6 +263,7 @@ class PodWalk {
         case 2:
           if (!Condition(field)) return false;
           break;
+        case 7: pod_.started = ReadTime(field.bytes()); break;
         case 8:
         case 10:
           if (!CopySome(field, kContainerStatus)) return false;
@@ -209,6 +309,8 @@ class PodWalk {
 
   Pod& pod_;
   OutlineWriter& outline_;
+  bool controlled_ = false;  // the controller was seen
+  bool own_claims_ = false;  // an ephemeral volume was
 };
 
 struct SpecHash {
@@ -330,6 +432,7 @@ NodePtr Decoder::DecodeNode(const core::Node& wire) {
   for (const auto& image : status.images()) {
     node->images.push_back({{image.names().begin(), image.names().end()}, image.sizebytes()});
   }
+  node->declared_features = {status.declaredfeatures().begin(), status.declaredfeatures().end()};
   return node;
 }
 

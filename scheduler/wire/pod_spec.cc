@@ -1,26 +1,16 @@
 #include "scheduler/wire/pod_spec.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "scheduler/model/pod_requests.h"
+#include "scheduler/wire/selector.h"
 
 namespace muster {
 namespace {
 
 namespace core = k8s::io::api::core::v1;
-
-Operator ReadOperator(std::string_view text) {
-  constexpr std::pair<std::string_view, Operator> kOperators[] = {
-      {"In", Operator::kIn},         {"NotIn", Operator::kNotIn},
-      {"Exists", Operator::kExists}, {"DoesNotExist", Operator::kDoesNotExist},
-      {"Gt", Operator::kGt},         {"Lt", Operator::kLt},
-  };
-  for (const auto& [name, op] : kOperators) {
-    if (text == name) return op;
-  }
-  return Operator::kInvalid;
-}
 
 std::vector<Requirement> ReadRequirements(
     const google::protobuf::RepeatedPtrField<core::NodeSelectorRequirement>& wire) {
@@ -36,16 +26,157 @@ NodeSelectorTerm ReadTerm(const core::NodeSelectorTerm& term) {
   return {ReadRequirements(term.matchexpressions()), ReadRequirements(term.matchfields())};
 }
 
-NodeAffinity ReadNodeAffinity(const core::NodeAffinity& wire) {
-  NodeAffinity affinity;
-  affinity.has_required = wire.has_requiredduringschedulingignoredduringexecution();
-  for (const auto& term : wire.requiredduringschedulingignoredduringexecution().nodeselectorterms()) {
-    affinity.required.push_back(ReadTerm(term));
+using Keys = google::protobuf::RepeatedPtrField<std::string>;
+
+void AddRequirement(Requirement requirement, LabelSelector* selector) {
+  auto& all = selector->requirements;
+  if (std::find(all.begin(), all.end(), requirement) == all.end()) all.push_back(std::move(requirement));
+}
+
+// Pod affinity as it is stored: on creation the API server adds a requirement for each key that the
+// pod has, and kube-scheduler reads no more than these. A selector that asks about such a key is one
+// that was completed before.
+void MergeLabelKeys(const Keys& keys, Operator op, const Labels& labels, LabelSelector* selector) {
+  for (const std::string& key : keys) {
+    const auto label = labels.find(key);
+    const auto asks = [&](const Requirement& r) { return r.key == key && r.op == op; };
+    if (label == labels.end() || std::any_of(selector->requirements.begin(), selector->requirements.end(), asks))
+      continue;
+    selector->requirements.push_back({key, op, {label->second}, {}});
+  }
+}
+
+PodAffinityTerm ReadPodAffinityTerm(const core::PodAffinityTerm& wire, const PodSpec& pod, bool as_written,
+                                    const std::string& path, std::string* error) {
+  PodAffinityTerm term;
+  term.topology_key = wire.topologykey();
+  if (wire.has_labelselector()) {
+    term.selector = ReadLabelSelector(wire.labelselector(), path + ".labelSelector", error);
+    if (as_written) {
+      MergeLabelKeys(wire.matchlabelkeys(), Operator::kIn, pod.labels, &term.selector);
+      MergeLabelKeys(wire.mismatchlabelkeys(), Operator::kNotIn, pod.labels, &term.selector);
+    }
+  }
+  term.namespaces = {wire.namespaces().begin(), wire.namespaces().end()};
+  std::sort(term.namespaces.begin(), term.namespaces.end());
+  term.namespaces.erase(std::unique(term.namespaces.begin(), term.namespaces.end()), term.namespaces.end());
+  if (wire.has_namespaceselector()) {
+    term.namespace_selector = ReadLabelSelector(wire.namespaceselector(), path + ".namespaceSelector", error);
+  } else if (term.namespaces.empty()) {
+    term.namespaces = {pod.ns};
+  }
+  return term;
+}
+
+// podAffinity or podAntiAffinity.
+template <typename Wire>
+void ReadPodAffinity(const Wire& wire, const PodSpec& pod, bool as_written, const std::string& path,
+                     std::vector<PodAffinityTerm>* required, std::vector<WeightedPodAffinityTerm>* preferred,
+                     std::string* error) {
+  const auto read = [&](const core::PodAffinityTerm& term, const char* list, size_t i, const char* in) {
+    return ReadPodAffinityTerm(term, pod, as_written,
+                               absl::StrCat(path, ".", list, "DuringSchedulingIgnoredDuringExecution[", i, "]", in),
+                               error);
+  };
+  for (const auto& term : wire.requiredduringschedulingignoredduringexecution()) {
+    required->push_back(read(term, "required", required->size(), ""));
   }
   for (const auto& term : wire.preferredduringschedulingignoredduringexecution()) {
-    affinity.preferred.push_back({term.weight(), ReadTerm(term.preference())});
+    preferred->push_back(
+        {term.weight(), read(term.podaffinityterm(), "preferred", preferred->size(), ".podAffinityTerm")});
   }
-  return affinity;
+}
+
+// matchLabelKeys are merged in a stored pod too, by the API server and by kube-scheduler once more.
+SpreadConstraint ReadSpreadConstraint(const core::TopologySpreadConstraint& wire, const Labels& labels,
+                                      const std::string& path, std::string* error) {
+  SpreadConstraint constraint;
+  constraint.max_skew = wire.maxskew();
+  constraint.topology_key = wire.topologykey();
+  constraint.hard = wire.whenunsatisfiable() != "ScheduleAnyway";
+  if (wire.has_mindomains()) constraint.min_domains = wire.mindomains();
+  constraint.honor_affinity = wire.nodeaffinitypolicy().empty() || wire.nodeaffinitypolicy() == "Honor";
+  constraint.honor_taints = wire.nodetaintspolicy() == "Honor";
+  if (!wire.has_labelselector()) return constraint;
+  constraint.selector = ReadLabelSelector(wire.labelselector(), path + ".labelSelector", error);
+  for (const std::string& key : wire.matchlabelkeys()) {
+    if (const auto label = labels.find(key); label != labels.end())
+      AddRequirement({key, Operator::kIn, {label->second}, {}}, &constraint.selector);
+  }
+  return constraint;
+}
+
+void AddVolume(const core::Volume& wire, const core::Pod& pod, std::vector<PodVolume>* volumes) {
+  using Kind = PodVolume::Kind;
+  const core::VolumeSource& from = wire.volumesource();
+  PodVolume volume;
+  volume.name = wire.name();
+  const auto set = [&](Kind kind, const std::string& source, bool read_only) {
+    volume.kind = kind;
+    volume.source = source;
+    volume.read_only = read_only;
+  };
+  if (from.has_persistentvolumeclaim()) {
+    set(Kind::kClaim, from.persistentvolumeclaim().claimname(), from.persistentvolumeclaim().readonly());
+  } else if (from.has_ephemeral()) {
+    set(Kind::kEphemeral, absl::StrCat(pod.metadata().name(), "-", wire.name()), false);
+    volume.owner_uid = pod.metadata().uid();
+  } else if (from.has_gcepersistentdisk()) {
+    set(Kind::kGcePd, from.gcepersistentdisk().pdname(), from.gcepersistentdisk().readonly());
+  } else if (from.has_awselasticblockstore()) {
+    set(Kind::kAwsEbs, from.awselasticblockstore().volumeid(), from.awselasticblockstore().readonly());
+  } else if (from.has_iscsi()) {
+    set(Kind::kIscsi, from.iscsi().iqn(), from.iscsi().readonly());
+  } else if (from.has_rbd()) {
+    set(Kind::kRbd, from.rbd().image(), from.rbd().readonly());
+    volume.monitors = {from.rbd().monitors().begin(), from.rbd().monitors().end()};
+    volume.pool = from.rbd().pool();
+  } else if (from.has_csi()) {
+    set(Kind::kCsi, from.csi().driver(), from.csi().readonly());
+  } else if (from.has_azuredisk()) {
+    set(Kind::kAzureDisk, from.azuredisk().diskuri(), from.azuredisk().readonly());
+  } else if (from.has_cinder()) {
+    set(Kind::kCinder, from.cinder().volumeid(), from.cinder().readonly());
+  } else if (from.has_vspherevolume()) {
+    set(Kind::kVsphere, from.vspherevolume().volumepath(), false);
+  } else if (from.has_azurefile()) {
+    set(Kind::kAzureFile, from.azurefile().sharename(), from.azurefile().readonly());
+  } else if (from.has_portworxvolume()) {
+    set(Kind::kPortworx, from.portworxvolume().volumeid(), from.portworxvolume().readonly());
+  } else {
+    return;
+  }
+  volumes->push_back(std::move(volume));
+}
+
+ControllerRef ReadController(const core::Pod& pod) {
+  for (const auto& owner : pod.metadata().ownerreferences()) {
+    if (!owner.controller()) continue;
+    if (!SpreadsPods(owner.apiversion(), owner.kind())) break;
+    return {owner.kind(), owner.apiversion(), owner.name()};
+  }
+  return {};
+}
+
+// The features of 1.37 that a pod can ask of its node, by name.
+std::vector<std::string> RequiredFeatures(const core::PodSpec& spec) {
+  bool restart_all = false, mount_options = false;
+  const auto look_at_mounts = [&](const auto& container) {
+    for (const auto& mount : container.volumemounts()) mount_options |= !mount.bindmountoptions().empty();
+  };
+  for (const auto* list : {&spec.containers(), &spec.initcontainers()}) {
+    for (const core::Container& container : *list) {
+      look_at_mounts(container);
+      for (const auto& rule : container.restartpolicyrules()) restart_all |= rule.action() == "RestartAllContainers";
+    }
+  }
+  for (const auto& container : spec.ephemeralcontainers()) look_at_mounts(container.ephemeralcontainercommon());
+  std::vector<std::string> features;
+  if (restart_all) features.emplace_back("RestartAllContainersOnContainerExits");
+  if (spec.hostnetwork() && spec.has_hostusers() && !spec.hostusers())
+    features.emplace_back("UserNamespacesHostNetworkSupport");
+  if (mount_options) features.emplace_back("VolumeBindMountOptions");
+  return features;
 }
 
 Toleration ReadToleration(const core::Toleration& wire) {
@@ -166,6 +297,27 @@ void AddPorts(const core::Container& container, bool host_network, std::vector<H
 
 }  // namespace
 
+bool SpreadsPods(std::string_view api_version, std::string_view kind) {
+  if (api_version == "v1") return kind == "ReplicationController";
+  return api_version == "apps/v1" && (kind == "ReplicaSet" || kind == "StatefulSet");
+}
+
+std::vector<NodeSelectorTerm> ReadNodeSelector(const core::NodeSelector& wire) {
+  std::vector<NodeSelectorTerm> terms;
+  for (const auto& term : wire.nodeselectorterms()) terms.push_back(ReadTerm(term));
+  return terms;
+}
+
+static NodeAffinity ReadNodeAffinity(const core::NodeAffinity& wire) {
+  NodeAffinity affinity;
+  affinity.has_required = wire.has_requiredduringschedulingignoredduringexecution();
+  affinity.required = ReadNodeSelector(wire.requiredduringschedulingignoredduringexecution());
+  for (const auto& term : wire.preferredduringschedulingignoredduringexecution()) {
+    affinity.preferred.push_back({term.weight(), ReadTerm(term.preference())});
+  }
+  return affinity;
+}
+
 TaintEffect ReadTaintEffect(std::string_view text) {
   if (text == "NoSchedule") return TaintEffect::kNoSchedule;
   if (text == "PreferNoSchedule") return TaintEffect::kPreferNoSchedule;
@@ -198,6 +350,21 @@ std::string BuildPodSpec(const core::Pod& pod, bool as_written, PodSpec* out) {
   out->amounts = ReadAmounts(pod, as_written, &error);
   out->node_selector = Labels(spec.nodeselector().begin(), spec.nodeselector().end());
   if (spec.affinity().has_nodeaffinity()) out->node_affinity = ReadNodeAffinity(spec.affinity().nodeaffinity());
+  if (spec.affinity().has_podaffinity()) {
+    ReadPodAffinity(spec.affinity().podaffinity(), *out, as_written, "spec.affinity.podAffinity",
+                    &out->pod_affinity.required, &out->pod_affinity.preferred, &error);
+  }
+  if (spec.affinity().has_podantiaffinity()) {
+    ReadPodAffinity(spec.affinity().podantiaffinity(), *out, as_written, "spec.affinity.podAntiAffinity",
+                    &out->pod_affinity.required_anti, &out->pod_affinity.preferred_anti, &error);
+  }
+  for (const auto& constraint : spec.topologyspreadconstraints()) {
+    out->spread.push_back(ReadSpreadConstraint(
+        constraint, out->labels, absl::StrCat("spec.topologySpreadConstraints[", out->spread.size(), "]"), &error));
+  }
+  for (const auto& volume : spec.volumes()) AddVolume(volume, pod, &out->volumes);
+  out->controller = ReadController(pod);
+  out->required_features = RequiredFeatures(spec);
   for (const auto& toleration : spec.tolerations()) out->tolerations.push_back(ReadToleration(toleration));
 
   for (const auto& container : spec.initcontainers()) {

@@ -3,6 +3,8 @@
 #define MUSTER_SCHEDULER_WIRE_POD_SPEC_H_
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "scheduler/model/labels.h"
 #include "scheduler/model/node.h"
@@ -16,6 +18,11 @@ namespace muster {
 // why it cannot be interpreted ("spec.overhead[cpu]: ..."), or "". `as_written`: complete pod-level
 // requests too, as the API server does on creation.
 std::string BuildPodSpec(const k8s::io::api::core::v1::Pod& pod, bool as_written, PodSpec* spec);
+
+// Whether pods that such an object controls are spread by default.
+bool SpreadsPods(std::string_view api_version, std::string_view kind);
+
+std::vector<NodeSelectorTerm> ReadNodeSelector(const k8s::io::api::core::v1::NodeSelector& wire);
 
 TaintEffect ReadTaintEffect(std::string_view text);
 

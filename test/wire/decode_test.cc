@@ -185,6 +185,200 @@ TEST(DecodePod, InvalidNamesTheField) {
   for (const auto& [spec, message] : kCases) EXPECT_EQ(Decode("spec { " + spec + "}")->invalid, message);
 }
 
+LabelSelector Selector(std::vector<Requirement> requirements) { return {true, std::move(requirements)}; }
+Requirement In(const std::string& key, const std::string& value) { return {key, Operator::kIn, {value}, ""}; }
+
+constexpr char kRequired[] = "requiredDuringSchedulingIgnoredDuringExecution";
+
+TEST(DecodePod, PodAffinityTerms) {
+  struct Case {
+    std::string term;
+    PodAffinityTerm want;
+  };
+  const Case kCases[] = {
+      {"", {"", {}, {"team"}, {}}},
+      {"topologyKey: 'zone' labelSelector {}", {"zone", Selector({}), {"team"}, {}}},
+      {"labelSelector { matchLabels { key: 'b' value: '2' } matchLabels { key: 'a' value: '1' }"
+       " matchExpressions { key: '0' operator: 'Exists' } }",
+       {"", Selector({In("a", "1"), In("b", "2"), {"0", Operator::kExists, {}, ""}}), {"team"}, {}}},
+      {"namespaces: 'y' namespaces: 'x' namespaces: 'y'", {"", {}, {"x", "y"}, {}}},
+      {"namespaceSelector {}", {"", {}, {}, Selector({})}},
+      {"namespaces: 'x' namespaceSelector { matchLabels { key: 'a' value: '1' } }",
+       {"", {}, {"x"}, Selector({In("a", "1")})}},
+  };
+  for (const Case& c : kCases) {
+    const std::string term = " { " + c.term + " }";
+    const std::string weighted =
+        " preferredDuringSchedulingIgnoredDuringExecution { weight: 7 podAffinityTerm" + term + " }";
+    const PodPtr pod =
+        Decode("metadata { namespace: 'team' } spec { affinity { podAffinity { " + std::string(kRequired) + term +
+               weighted + " } podAntiAffinity { " + kRequired + term + weighted + " } } }");
+    EXPECT_EQ(pod->invalid, "");
+    const PodAffinity& affinity = pod->spec->pod_affinity;
+    EXPECT_THAT(affinity.required, ElementsAre(c.want)) << c.term;
+    EXPECT_THAT(affinity.required_anti, ElementsAre(c.want)) << c.term;
+    EXPECT_THAT(affinity.preferred, ElementsAre(WeightedPodAffinityTerm{7, c.want})) << c.term;
+    EXPECT_THAT(affinity.preferred_anti, ElementsAre(WeightedPodAffinityTerm{7, c.want})) << c.term;
+  }
+}
+
+TEST(DecodePod, LabelKeysAreMergedOnce) {
+  const std::string pod = "metadata { labels { key: 'h' value: '1' } labels { key: 'm' value: '2' } } spec { ";
+  const std::string keys = " matchLabelKeys: 'h' matchLabelKeys: 'none'";
+  const Requirement h = In("h", "1"), not_m{"m", Operator::kNotIn, {"2"}, ""};
+  const std::string merged_h = " matchExpressions { key: 'h' operator: 'In' values: '1' }";
+  struct Case {
+    std::string selector;
+    LabelSelector affinity_written, affinity_stored, spread;
+  };
+  const Case kCases[] = {
+      {"", {}, {}, {}},
+      {"labelSelector {}", Selector({h, not_m}), Selector({}), Selector({h})},
+      {"labelSelector {" + merged_h + " matchExpressions { key: 'm' operator: 'NotIn' values: '2' } }",
+       Selector({h, not_m}), Selector({h, not_m}), Selector({h, not_m})},
+      // The pod's label changed after it was stored: only spreading looks again.
+      {"labelSelector { matchExpressions { key: 'h' operator: 'In' values: '0' } }", Selector({In("h", "0"), not_m}),
+       Selector({In("h", "0")}), Selector({In("h", "0"), h})},
+  };
+  for (const Case& c : kCases) {
+    const std::string text = pod + "affinity { podAffinity { " + kRequired + " { " + c.selector + keys +
+                             " mismatchLabelKeys: 'm' } } } topologySpreadConstraints { " + c.selector + keys + " } }";
+    const PodPtr written = DecodeAsWritten(text), stored = Decode(text);
+    EXPECT_EQ(written->spec->pod_affinity.required[0].selector, c.affinity_written) << c.selector;
+    EXPECT_EQ(stored->spec->pod_affinity.required[0].selector, c.affinity_stored) << c.selector;
+    EXPECT_EQ(written->spec->spread[0].selector, c.spread) << c.selector;
+    EXPECT_EQ(stored->spec->spread[0].selector, c.spread) << c.selector;
+  }
+}
+
+TEST(DecodePod, SpreadConstraints) {
+  const std::pair<std::string, SpreadConstraint> kCases[] = {
+      {"maxSkew: 2 topologyKey: 'zone' whenUnsatisfiable: 'DoNotSchedule'", {2, "zone", true, {}, 1, true, false}},
+      {"maxSkew: 1 whenUnsatisfiable: 'ScheduleAnyway' labelSelector {}", {1, "", false, Selector({}), 1, true, false}},
+      {"maxSkew: 1 minDomains: 3", {1, "", true, {}, 3, true, false}},
+      {"maxSkew: 1 nodeAffinityPolicy: 'Ignore' nodeTaintsPolicy: 'Honor'", {1, "", true, {}, 1, false, true}},
+      {"maxSkew: 1 nodeAffinityPolicy: 'Honor' nodeTaintsPolicy: 'Ignore'", {1, "", true, {}, 1, true, false}},
+  };
+  for (const auto& [text, want] : kCases) {
+    EXPECT_THAT(Decode("spec { topologySpreadConstraints { " + text + " } }")->spec->spread, ElementsAre(want)) << text;
+  }
+}
+
+TEST(DecodePod, SelectorsThatAreNone) {
+  const std::pair<std::string, std::string> kCases[] = {
+      {"key: 'a' operator: 'Gt' values: '1'", "operator: \"Gt\" is not a valid label selector operator"},
+      {"key: 'a'", "operator: \"\" is not a valid label selector operator"},
+      {"key: 'a' operator: 'In'", "values: must not be empty for In and NotIn"},
+      {"key: 'a' operator: 'Exists' values: 'x'", "values: must be empty for Exists and DoesNotExist"},
+  };
+  for (const auto& [expression, message] : kCases) {
+    const std::string selector = "abelSelector { matchExpressions { " + expression + " } }";
+    EXPECT_EQ(Decode("spec { topologySpreadConstraints { l" + selector + " } }")->invalid,
+              "spec.topologySpreadConstraints[0].labelSelector.matchExpressions[0]." + message);
+    EXPECT_EQ(Decode("spec { affinity { podAntiAffinity { preferredDuringSchedulingIgnoredDuringExecution {"
+                     " podAffinityTerm { l" +
+                     selector + " } } } } }")
+                  ->invalid,
+              "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm."
+              "labelSelector.matchExpressions[0]." +
+                  message);
+  }
+}
+
+TEST(DecodePod, Volumes) {
+  using Kind = PodVolume::Kind;
+  const std::pair<std::string, PodVolume> kCases[] = {
+      {"persistentVolumeClaim { claimName: 'c' readOnly: true }", {Kind::kClaim, "v", "c", "", true, {}, ""}},
+      {"ephemeral {}", {Kind::kEphemeral, "v", "p-v", "u", false, {}, ""}},
+      {"gcePersistentDisk { pdName: 'd' readOnly: true }", {Kind::kGcePd, "v", "d", "", true, {}, ""}},
+      {"awsElasticBlockStore { volumeID: 'd' }", {Kind::kAwsEbs, "v", "d", "", false, {}, ""}},
+      {"iscsi { iqn: 'd' readOnly: true }", {Kind::kIscsi, "v", "d", "", true, {}, ""}},
+      {"rbd { monitors: 'b' monitors: 'a' image: 'd' pool: 'p' }", {Kind::kRbd, "v", "d", "", false, {"b", "a"}, "p"}},
+      {"csi { driver: 'd' readOnly: true }", {Kind::kCsi, "v", "d", "", true, {}, ""}},
+      {"azureDisk { diskName: 'n' diskURI: 'd' }", {Kind::kAzureDisk, "v", "d", "", false, {}, ""}},
+      {"cinder { volumeID: 'd' }", {Kind::kCinder, "v", "d", "", false, {}, ""}},
+      {"vsphereVolume { volumePath: 'd' }", {Kind::kVsphere, "v", "d", "", false, {}, ""}},
+      {"azureFile { secretName: 's' shareName: 'd' }", {Kind::kAzureFile, "v", "d", "", false, {}, ""}},
+      {"portworxVolume { volumeID: 'd' }", {Kind::kPortworx, "v", "d", "", false, {}, ""}},
+  };
+  for (const auto& [source, want] : kCases) {
+    const PodPtr pod = Decode(
+        "metadata { uid: 'u' } spec { volumes { name: 'none' volumeSource {} } "
+        "volumes { name: 'v' volumeSource { " +
+        source + " } } }");
+    EXPECT_THAT(pod->spec->volumes, ElementsAre(want)) << source;
+  }
+}
+
+TEST(DecodePod, Controller) {
+  const auto owner = [](const std::string& api_version, const std::string& kind, const std::string& rest) {
+    return "ownerReferences { apiVersion: '" + api_version + "' kind: '" + kind + "' name: 'o' uid: 'u' " + rest + "} ";
+  };
+  const std::string controller = "controller: true ";
+  const ControllerRef none, rs{"ReplicaSet", "apps/v1", "o"};
+  const std::pair<std::string, ControllerRef> kCases[] = {
+      {"", none},
+      {owner("apps/v1", "ReplicaSet", controller), rs},
+      {owner("apps/v1", "ReplicaSet", ""), none},
+      {owner("apps/v1", "StatefulSet", "") + owner("apps/v1", "ReplicaSet", controller), rs},
+      {owner("batch/v1", "Job", controller) + owner("apps/v1", "ReplicaSet", controller), none},
+      {owner("apps/v1", "StatefulSet", controller), {"StatefulSet", "apps/v1", "o"}},
+      {owner("v1", "ReplicationController", controller), {"ReplicationController", "v1", "o"}},
+      {owner("v1", "ReplicaSet", controller), none},
+      {owner("apps/v1beta2", "ReplicaSet", controller), none},
+      {owner("apps/v1", "DaemonSet", controller), none},
+  };
+  for (const auto& [owners, want] : kCases) {
+    EXPECT_EQ(Decode("metadata { " + owners + "}")->spec->controller, want) << owners;
+  }
+}
+
+TEST(DecodePod, RequiredFeatures) {
+  const std::string restart =
+      "{ restartPolicyRules { action: 'Restart' } restartPolicyRules { action: "
+      "'RestartAllContainers' } } ";
+  const std::string mount = "{ volumeMounts {} volumeMounts { name: 'a' bindMountOptions: 'noexec' } } ";
+  const char kRestart[] = "RestartAllContainersOnContainerExits", kUsers[] = "UserNamespacesHostNetworkSupport",
+             kMounts[] = "VolumeBindMountOptions";
+  using Names = std::vector<std::string>;
+  const std::pair<std::string, Names> kCases[] = {
+      {"containers { volumeMounts { name: 'a' } restartPolicyRules { action: 'Restart' } }", {}},
+      {"containers " + restart, {kRestart}},
+      {"initContainers " + restart, {kRestart}},
+      {"containers " + mount, {kMounts}},
+      {"initContainers " + mount, {kMounts}},
+      {"ephemeralContainers { ephemeralContainerCommon " + mount + "}", {kMounts}},
+      {"hostNetwork: true hostUsers: false", {kUsers}},
+      {"hostNetwork: true hostUsers: true", {}},
+      {"hostNetwork: true", {}},
+      {"hostUsers: false", {}},
+      {"hostNetwork: true hostUsers: false containers " + mount + "containers " + restart, {kRestart, kUsers, kMounts}},
+  };
+  for (const auto& [spec, want] : kCases) {
+    EXPECT_EQ(Decode("spec { " + spec + "}")->spec->required_features, want) << spec;
+  }
+}
+
+TEST(DecodePod, StartTime) {
+  EXPECT_EQ(Decode("")->started, absl::InfinitePast());
+  EXPECT_EQ(Decode("status { startTime { seconds: 17 } }")->started, absl::FromUnixSeconds(17));
+}
+
+TEST(DecodePod, OnlyPodsWithClaimsOfTheirOwnHaveShapesOfTheirOwn) {
+  Decoder decoder;
+  std::vector<PodPtr> pods;
+  for (const char* volume : {"persistentVolumeClaim { claimName: 'c' }", "ephemeral {}"}) {
+    for (const char* name : {"a", "b"}) {
+      core::Pod pod = PodMessage("spec { volumes { name: 'v' volumeSource { " + std::string(volume) + " } } }");
+      pod.mutable_metadata()->set_name(name);
+      pods.push_back(decoder.DecodePod(pod.SerializeAsString()));
+    }
+  }
+  EXPECT_EQ(pods[0]->spec, pods[1]->spec);
+  EXPECT_NE(pods[2]->spec, pods[3]->spec);
+  EXPECT_EQ(pods[3]->spec->volumes[0].source, "b-v");
+}
+
 TEST(DecodePod, EqualShapesShareOneSpec) {
   Decoder decoder;
   std::vector<PodPtr> pods;
@@ -253,7 +447,9 @@ class RandomPod {
                                          "NoSchedule", "cpu",
                                          "memory",     "PodResizePending",
                                          "Infeasible", "PodScheduled",
-                                         "Equal",      "example.com/x"};
+                                         "Equal",      "example.com/x",
+                                         "apps/v1",    "ReplicaSet",
+                                         "Honor",      "RestartAllContainers"};
     return kWords[Below(std::size(kWords))];
   }
   std::mt19937 random_;
@@ -311,7 +507,8 @@ TEST(DecodeNode, Fields) {
         capacity { key: 'cpu' value { string: '99' } }
         allocatable { key: 'cpu' value { string: '1500m' } } allocatable { key: 'pods' value { string: '110' } }
         allocatable { key: 'example.com/gpu' value { string: '8' } } allocatable { key: 'odd' value { string: '1' } }
-        images { names: 'i:1' names: 'i@sha' sizeBytes: 5 } })")
+        images { names: 'i:1' names: 'i@sha' sizeBytes: 5 }
+        declaredFeatures: 'B' declaredFeatures: 'A' })")
                                                 .SerializeAsString());
   EXPECT_EQ(node->name, "n");
   EXPECT_EQ(node->uid, "u");
@@ -321,6 +518,7 @@ TEST(DecodeNode, Fields) {
   EXPECT_THAT(node->taints, ElementsAre(Taint{"k", "v", TaintEffect::kNoExecute}, Taint{"l", "", TaintEffect::kOther}));
   EXPECT_EQ(Print(node->allocatable), "cpu=1500 example.com/gpu=8 pods=110");
   EXPECT_THAT(node->images, ElementsAre(NodeImage{{"i:1", "i@sha"}, 5}));
+  EXPECT_THAT(node->declared_features, ElementsAre("B", "A"));
 }
 
 TEST(DecodeNode, CapacityStandsInAndInvalidIsNamed) {
