@@ -49,7 +49,9 @@ func (g *generator) focused(f focus) Scenario {
 	if f.volumes {
 		add(g.storage(nodes)...)
 	}
-	full := g.chance(85) // of pods that can be preempted
+	full := g.chance(85)                  // of pods that can be preempted
+	alike := f.preemption && g.chance(30) // so that candidates are equal
+	priority, cpu, start := g.of(-10, 0, 5), g.of("500m", "1"), g.of("2026-01-01T00:00:00Z", nil)
 	for i := range nodes {
 		pods := g.Intn(4)
 		if f.preemption && full {
@@ -62,6 +64,14 @@ func (g *generator) focused(f focus) Scenario {
 			g.put(status, 80, "startTime", func() any { return g.of("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z") })
 			g.terminate(pod, f)
 			g.setClass(spec, f)
+			if alike {
+				delete(spec, "priorityClassName")
+				spec["priority"] = priority
+				spec["containers"].(list)[0].(object)["resources"] = object{"requests": object{"cpu": cpu}}
+				if status["startTime"] = start; start == nil {
+					delete(status, "startTime")
+				}
+			}
 			add(pod)
 		}
 	}
