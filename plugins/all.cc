@@ -14,6 +14,8 @@
 #include "plugins/queueing/scheduling_gates.h"
 #include "plugins/resources/balanced_allocation.h"
 #include "plugins/resources/node_resources_fit.h"
+#include "plugins/spread/inter_pod_affinity.h"
+#include "plugins/spread/pod_topology_spread.h"
 
 namespace muster {
 namespace {
@@ -37,13 +39,15 @@ Registry AllPlugins() {
   registry.Add({"NodeAffinity", &NodeAffinityPlugin::Make, NodeAffinityArgs(), 2});
   AddPlain<NodePorts>(registry);
   registry.Add({"NodeResourcesFit", &NodeResourcesFit::Make, NodeResourcesFitArgs(), 1});
+  registry.Add({"PodTopologySpread", &PodTopologySpread::Make, PodTopologySpreadArgs(), 2});
+  registry.Add({"InterPodAffinity", &InterPodAffinity::Make, InterPodAffinityArgs(), 2});
   registry.Add(
       {"NodeResourcesBalancedAllocation", &BalancedAllocation::Make, NodeResourcesBalancedAllocationArgs(), 1});
   AddPlain<ImageLocality>(registry, 1);
   AddPlain<DefaultBinder>(registry);
   for (const char* name :
-       {"VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread",
-        "InterPodAffinity", "DefaultPreemption", "DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
+       {"VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
+        "DefaultPreemption", "DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
         "TopologyPlacementGenerator", "PodGroupPodsCount", "DeferredPodScheduling"}) {
     registry.AddMissing(name);
   }

@@ -43,6 +43,7 @@ ClusterEvents PendingPodChanges(const Pod& before, const Pod& after) {
   if (after.scheduling_gates.size() < before.scheduling_gates.size()) events |= kSelfGates;
   if (before.spec == after.spec || *before.spec == *after.spec) return events;
   events |= kSelfUpdated;
+  if (before.spec->labels != after.spec->labels) events |= kSelfLabel;
   if (before.spec->tolerations != after.spec->tolerations) events |= kSelfTolerations;
   if (AnySmaller(before.spec->amounts.requests, after.spec->amounts.requests)) events |= kSelfScaledDown;
   return events;

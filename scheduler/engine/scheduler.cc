@@ -99,6 +99,7 @@ void Scheduler::OnNode(const WatchEvent& event) {
   const NodePtr& node = std::get<NodePtr>(event.object);
   if (event.type == WatchEvent::Type::kDeleted) {
     cache_.RemoveNode(node->name);
+    Wake({kNodeRemoved, node.get(), nullptr});
     return;
   }
   const NodePtr before = cache_.FindNode(node->name);

@@ -32,6 +32,7 @@ std::vector<std::string_view> EventNames(ClusterEvents events) {
       "CSIStorageCapacityUpdate",
       "VolumeAttachmentDelete",
       "PvOrPvcDelete",
+      "NodeDelete",
   };
   std::vector<std::string_view> names;
   for (size_t bit = 0; bit < std::size(kNames); ++bit) {

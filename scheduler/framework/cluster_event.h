@@ -41,6 +41,7 @@ inline constexpr ClusterEvents kStorageCapacityAdded = 1u << 24;
 inline constexpr ClusterEvents kStorageCapacityUpdated = 1u << 25;
 inline constexpr ClusterEvents kVolumeAttachmentDeleted = 1u << 26;
 inline constexpr ClusterEvents kVolumeDeleted = 1u << 27;   // PersistentVolume or its claim
+inline constexpr ClusterEvents kNodeRemoved = 1u << 28;
 inline constexpr ClusterEvents kAnyEvent = ~0u;
 
 // The names of the events in a set, in bit order.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/model/labels.h"
+#include "scheduler/model/pod.h"
 
 namespace muster {
 
@@ -42,9 +43,20 @@ struct NodeAffinityArgs {
   NodeAffinity added_affinity;
 };
 
+struct PodTopologySpreadArgs {
+  bool system_defaults = true;  // defaultingType: System
+  std::vector<SpreadConstraint> default_constraints;  // without selectors; only with List
+};
+
+struct InterPodAffinityArgs {
+  int32_t hard_pod_affinity_weight = 1;  // 0..100
+  bool ignore_preferred_terms_of_existing_pods = false;
+};
+
 // monostate: the plugin takes no arguments, or none were given.
 using PluginArgs =
-    std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs>;
+    std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs,
+                 PodTopologySpreadArgs, InterPodAffinityArgs>;
 
 }  // namespace muster
 

@@ -31,11 +31,10 @@ struct PodQuestion {
 
 // An affinity term that some pods have.
 struct PodTerm {
-  enum class Role : uint8_t { kAffinity, kAntiAffinity, kPreferred };
+  enum class Role : uint8_t { kAffinity, kAntiAffinity, kPreferred, kPreferredAnti };
   PodAffinityTerm term;
   Role role = Role::kAffinity;
-  // Per node: how many of its pods have the term; kPreferred: the sum of their weights, those of
-  // anti-affinity below zero.
+  // Per node: how many of its pods have the term; of preferred ones, the sum of their weights.
   ColumnId column = kNoColumn;
 };
 

@@ -45,6 +45,7 @@ struct PodInfo {
   // Snapshot::Prepare, which raises the version when any of it changes.
   std::vector<ColumnId> spread;          // by spec->spread; terminating pods do not count
   ColumnId default_spread = kNoColumn;   // pods of the same Services and controller, if there are such
+  bool default_spread_selects_itself = false;
   ColumnId affinity = kNoColumn;         // pods that all terms of pod_affinity.required select
   std::vector<ColumnId> anti_affinity;   // by pod_affinity.required_anti
   std::vector<ColumnId> preferred, preferred_anti;
@@ -158,6 +159,9 @@ class Snapshot {
   void SweepTerms();
   // Tells evaluations that a row is to be looked at again, though no cell of it changed.
   void Touch(NodeIndex n) { LogRow(n); }
+  // A trial is over: all changes since `version` (a cell_version()) were undone, and nobody asked for
+  // the version meanwhile.
+  void ForgetChanges(uint64_t version);
   // New set of nodes, ordered by name. Rows that stay keep their dynamic cells.
   void Rebuild(std::vector<NodePtr> nodes);
   // Replaces a row's node (of the same name). Needs a Settle() before plugins read again: many

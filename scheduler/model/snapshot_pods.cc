@@ -49,6 +49,7 @@ void Snapshot::RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n) 
   for (auto it = pods_[n].rbegin(); it != pods_[n].rend(); ++it) {
     if (it->pod != &before) continue;
     *it = after;
+    if (before.started != after.pod->started) LogRow(n);  // which preemption reads
     return;
   }
 }
@@ -95,7 +96,8 @@ void Snapshot::AddOwnTerms(PodInfo& info) {
   for (const PodAffinityTerm& t : affinity.required) add(t, PodTerm::Role::kAffinity, 1);
   for (const PodAffinityTerm& t : affinity.required_anti) add(t, PodTerm::Role::kAntiAffinity, 1);
   for (const WeightedPodAffinityTerm& t : affinity.preferred) add(t.term, PodTerm::Role::kPreferred, t.weight);
-  for (const WeightedPodAffinityTerm& t : affinity.preferred_anti) add(t.term, PodTerm::Role::kPreferred, -t.weight);
+  for (const WeightedPodAffinityTerm& t : affinity.preferred_anti) 
+    add(t.term, PodTerm::Role::kPreferredAnti, t.weight);
 }
 
 void Snapshot::CountMatches(PodInfo& info) {
@@ -181,6 +183,7 @@ bool Snapshot::UpdateDefaultSpread(PodInfo& info) {
     selector.requirements.insert(selector.requirements.end(), more.begin(), more.end());
   }
   const ColumnId before = info.default_spread;
+  info.default_spread_selects_itself = selector.Matches(spec.labels);
   info.default_spread =
       selector.requirements.empty()
           ? kNoColumn

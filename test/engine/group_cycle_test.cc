@@ -86,8 +86,16 @@ TEST_F(GroupCycleTest, AllocatesNothingInSteadyState) {
   Nodes(1000, 64000);
   GroupCycle cycle(snap_, pool_, 1);
   std::vector<Member> shapes = {Pod(100), Pod(200), Pod(300)};
-  const auto place = [&](int rounds) {
-    for (int i = 0; i < rounds; ++i) ASSERT_TRUE(cycle.Decide(*framework_, std::span(&shapes[i % 3], 1)).placed);
+  std::vector<NodeIndex> placed;
+  placed.reserve(3000);
+  const auto place = [&](int rounds) {  // and gone again: pods come and go
+    placed.clear();
+    for (int i = 0; i < rounds; ++i) {
+      const GroupDecision& decision = cycle.Decide(*framework_, std::span(&shapes[i % 3], 1));
+      ASSERT_TRUE(decision.placed);
+      placed.push_back(decision.placements[0].node);
+    }
+    for (int i = 0; i < rounds; ++i) snap_.RemovePod(*shapes[i % 3].pod, placed[static_cast<size_t>(i)]);
   };
   place(3000);  // buffers and the change log reach their size
   for (int i = 0; i < 20; ++i) place(3000);

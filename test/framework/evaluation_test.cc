@@ -50,6 +50,15 @@ std::shared_ptr<const PodSpec> RandomSpec(Random& random) {
   if (random.Below(5) == 0) pod.NodeSelector("zone", "z1");
   if (random.Below(3) == 0) pod.Tolerate("hard");
   if (random.Below(5) == 0) pod.HostPort(8000 + static_cast<int32_t>(random.Below(2)));
+  // Pods that count for each other, over few domains and over every node.
+  const auto key = [&] { return random.Below(2) == 0 ? "zone" : "kubernetes.io/hostname"; };
+  const auto app = [&] { return std::vector{In("app", {random.Below(2) == 0 ? "a" : "b"})}; };
+  if (random.Below(3) != 0) pod.Label("app", random.Below(2) == 0 ? "a" : "b");
+  if (random.Below(3) == 0) pod.Spread(static_cast<int32_t>(1 + random.Below(3)), key(), app(), random.Below(2) == 0);
+  if (random.Below(6) == 0) pod.Spread(1, "zone", app(), false).Spread(2, "kubernetes.io/hostname", app(), false);
+  if (random.Below(8) == 0) pod.Beside(key(), app());
+  if (random.Below(8) == 0) pod.Apart(key(), app());
+  if (random.Below(5) == 0) pod.RatherBeside(random.Below(2) == 0 ? 30 : -20, key(), app());
   PodSpec spec = *pod.Build().spec;
   if (random.Below(3) == 0) {
     spec.node_affinity.preferred.push_back(
@@ -80,12 +89,14 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
     for (int i = 0; i < 70; ++i) nodes.push_back(RandomNode(random, i));
     snap.Rebuild(nodes);
     std::vector<PodInfoPtr> shapes;
-    for (int i = 0; i < 6; ++i) shapes.push_back(snap.Resolve(RandomSpec(random)));
-    const Pod anybody;
+    for (int i = 0; i < 8; ++i) shapes.push_back(snap.Resolve(RandomSpec(random)));
+    const std::vector<Pod> pods(shapes.size());
+    std::vector<std::pair<size_t, NodeIndex>> placed;
     std::vector<Evaluation> kept(shapes.size());
     for (int step = 0; step < 500; ++step) {
       const size_t i = random.Below(shapes.size());
       WorkCount work;
+      snap.Prepare(*shapes[i]);
       kept[i].Update(*framework, *shapes[i], snap, seed, Serial, work);
       Evaluation fresh;
       fresh.Update(*framework, *shapes[i], snap, seed, parallel, work);
@@ -104,12 +115,18 @@ TEST(EvaluationTest, RefreshedEqualsComputed) {
       const NodeIndex best = fresh.Best();
       if (best == kNoNode) {
         ++infeasible;
-        snap.Apply(*shapes[i], static_cast<NodeIndex>(random.Below(snap.size())), -1);  // some room appears
+        for (int some = 0; some < 10 && !placed.empty(); ++some) {  // room appears
+          std::swap(placed[random.Below(placed.size())], placed.back());
+          snap.RemovePod(pods[placed.back().first], placed.back().second);
+          placed.pop_back();
+        }
         continue;
       }
       Statement statement(snap);
-      statement.Place({&anybody, shapes[i].get()}, best);
-      if (random.Below(8) != 0) statement.Commit();  // else it is undone
+      statement.Place({&pods[i], shapes[i].get()}, best);
+      if (random.Below(8) == 0) continue;  // it is undone
+      statement.Commit();
+      placed.emplace_back(i, best);
     }
   }
   EXPECT_GT(compared, 4000);
@@ -131,6 +148,7 @@ TEST(EvaluationTest, ExplainingAgreesWithTheAnswer) {
     for (int i = 0; i < 90; ++i) nodes.push_back(RandomNode(random, i));
     snap.Rebuild(nodes);
     const PodInfoPtr pod = snap.Resolve(RandomSpec(random));
+    snap.Prepare(*pod);
     Evaluation answer;
     WorkCount work;
     answer.Update(*framework, *pod, snap, seed, Serial, work);

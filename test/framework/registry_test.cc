@@ -36,6 +36,8 @@ TEST(RegistryTest, HasTheDefaultProfile) {
       {"NodeAffinity", 2, {"preFilter", "filter", "preScore", "score"}},
       {"NodePorts", 0, {"preFilter", "filter"}},
       {"NodeResourcesFit", 1, {"preFilter", "filter", "preScore", "score"}},
+      {"PodTopologySpread", 2, {"preFilter", "filter", "preScore", "score"}},
+      {"InterPodAffinity", 2, {"preFilter", "filter", "preScore", "score"}},
       {"NodeResourcesBalancedAllocation", 1, {"preScore", "score"}},
       {"ImageLocality", 1, {"score"}},
       {"DefaultBinder", 0, {"bind"}},
@@ -57,7 +59,7 @@ TEST(RegistryTest, HasTheDefaultProfile) {
   }
   EXPECT_EQ(registry.Find("VolumeBinding"), nullptr);
   EXPECT_TRUE(registry.IsMissing("VolumeBinding"));
-  EXPECT_TRUE(registry.IsMissing("PodTopologySpread"));
+  EXPECT_TRUE(registry.IsMissing("DynamicResources"));
   EXPECT_FALSE(registry.IsMissing("Nonsense"));
 }
 

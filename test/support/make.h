@@ -101,6 +101,33 @@ class MakePod {
     return *this;
   }
 
+  // Topology spreading over `key` of pods of the namespace that `expressions` select.
+  MakePod& Spread(int32_t max_skew, std::string key, std::vector<Requirement> expressions, bool hard = true) {
+    SpreadConstraint c;
+    c.max_skew = max_skew, c.topology_key = std::move(key), c.hard = hard;
+    c.selector = {true, std::move(expressions)};
+    return Spread(std::move(c));
+  }
+  MakePod& Spread(SpreadConstraint c) { return spec_.spread.push_back(std::move(c)), *this; }
+  // Affinity among pods of the same namespace.
+  MakePod& Beside(std::string key, std::vector<Requirement> expressions) {
+    return spec_.pod_affinity.required.push_back(Term(std::move(key), std::move(expressions))), *this;
+  }
+  MakePod& Apart(std::string key, std::vector<Requirement> expressions) {
+    return spec_.pod_affinity.required_anti.push_back(Term(std::move(key), std::move(expressions))), *this;
+  }
+  // Weight below zero: rather apart.
+  MakePod& RatherBeside(int32_t weight, std::string key, std::vector<Requirement> expressions) {
+    PodAffinityTerm term = Term(std::move(key), std::move(expressions));
+    if (weight < 0) {
+      spec_.pod_affinity.preferred_anti.push_back({-weight, std::move(term)});
+    } else {
+      spec_.pod_affinity.preferred.push_back({weight, std::move(term)});
+    }
+    return *this;
+  }
+  MakePod& Deleting() { return pod_.deleting = spec_.deleting = true, *this; }
+
   // The first container's requests: milli-CPU, bytes, units.
   MakePod& Cpu(int64_t milli) { return Request("cpu", milli); }
   MakePod& Memory(int64_t bytes) { return Request("memory", bytes); }
@@ -133,6 +160,9 @@ class MakePod {
   PodPtr Ptr() const { return std::make_shared<const Pod>(Build()); }
 
  private:
+  PodAffinityTerm Term(std::string key, std::vector<Requirement> expressions) const {
+    return {std::move(key), {true, std::move(expressions)}, {spec_.ns}, {}};
+  }
   MakePod& Add(std::vector<ContainerResources>& to, Quantities q, bool sidecar) {
     ContainerResources container;
     container.restart_always = sidecar;

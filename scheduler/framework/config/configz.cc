@@ -67,6 +67,25 @@ void Fill(Json& json, const NodeAffinityArgs& args) {
     json["addedAffinity"] = ToJson(args.added_affinity);
 }
 
+void Fill(Json& json, const PodTopologySpreadArgs& args) {
+  json["defaultingType"] = args.system_defaults ? "System" : "List";
+  if (args.default_constraints.empty()) return;
+  Json& list = json["defaultConstraints"] = Json::array();
+  for (const SpreadConstraint& c : args.default_constraints) {
+    list.push_back({{"maxSkew", c.max_skew},
+                    {"topologyKey", c.topology_key},
+                    {"whenUnsatisfiable", c.hard ? "DoNotSchedule" : "ScheduleAnyway"},
+                    {"minDomains", c.min_domains},
+                    {"nodeAffinityPolicy", c.honor_affinity ? "Honor" : "Ignore"},
+                    {"nodeTaintsPolicy", c.honor_taints ? "Honor" : "Ignore"}});
+  }
+}
+
+void Fill(Json& json, const InterPodAffinityArgs& args) {
+  json["hardPodAffinityWeight"] = args.hard_pod_affinity_weight;
+  json["ignorePreferredTermsOfExistingPods"] = args.ignore_preferred_terms_of_existing_pods;
+}
+
 void Fill(Json&, std::monostate) {}
 
 Json ToJson(const ProfileConfig& profile) {

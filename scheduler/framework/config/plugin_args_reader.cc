@@ -200,6 +200,58 @@ void ReadArgs(YamlObject& object, NodeAffinityArgs* args) {
   if (const auto affinity = object.Take("addedAffinity")) ReadNodeAffinity(*affinity, &args->added_affinity);
 }
 
+void ReadConstraint(const YamlValue& element, SpreadConstraint* c) {
+  YamlObject object(element);
+  if (!object.Read("maxSkew", &c->max_skew) || c->max_skew <= 0) object.Error("maxSkew", "must be a whole number above 0");
+  if (!object.Read("topologyKey", &c->topology_key) || !IsLabelKey(c->topology_key))
+    object.Error("topologyKey", "must be a label key");
+  std::string when;
+  object.Read("whenUnsatisfiable", &when);
+  c->hard = when == "DoNotSchedule";
+  if (!c->hard && when != "ScheduleAnyway")
+    object.Error("whenUnsatisfiable", "must be DoNotSchedule or ScheduleAnyway");
+  if (object.Take("labelSelector"))
+    object.Error("labelSelector", "must not be given: it is deduced for each pod from its services and controller");
+  if (object.Read("minDomains", &c->min_domains) && c->min_domains < 1) object.Error("minDomains", "must be above 0");
+  const auto policy = [&](const char* field, bool* honor) {
+    std::string text;
+    if (!object.Read(field, &text)) return;
+    if (text != "Honor" && text != "Ignore") object.Error(field, "must be Honor or Ignore");
+    *honor = text == "Honor";
+  };
+  policy("nodeAffinityPolicy", &c->honor_affinity);
+  policy("nodeTaintsPolicy", &c->honor_taints);
+  std::vector<std::string> keys;  // they narrow a selector that a default constraint does not have
+  object.Read("matchLabelKeys", &keys);
+}
+
+void ReadArgs(YamlObject& object, PodTopologySpreadArgs* args) {
+  if (const auto list = object.Take("defaultConstraints")) {
+    for (const YamlValue& element : list->Elements()) {
+      SpreadConstraint& c = args->default_constraints.emplace_back();
+      ReadConstraint(element, &c);
+      for (size_t i = 0; i + 1 < args->default_constraints.size(); ++i) {
+        const SpreadConstraint& other = args->default_constraints[i];
+        if (other.topology_key == c.topology_key && other.hard == c.hard)
+          element.Error("repeats a topologyKey with the same whenUnsatisfiable");
+      }
+    }
+  }
+  std::string type = "System";
+  if (object.Read("defaultingType", &type) && type != "System" && type != "List")
+    object.Error("defaultingType", "must be System or List");
+  args->system_defaults = type == "System";
+  if (args->system_defaults && !args->default_constraints.empty())
+    object.Error("defaultingType", "must be List where defaultConstraints are given");
+}
+
+void ReadArgs(YamlObject& object, InterPodAffinityArgs* args) {
+  if (object.Read("hardPodAffinityWeight", &args->hard_pod_affinity_weight) &&
+      (args->hard_pod_affinity_weight < 0 || args->hard_pod_affinity_weight > 100))
+    object.Error("hardPodAffinityWeight", "must be an integer from 0 to 100");
+  object.Read("ignorePreferredTermsOfExistingPods", &args->ignore_preferred_terms_of_existing_pods);
+}
+
 void ReadArgs(YamlObject& object, std::monostate*) { object.TakeRest(); }
 
 }  // namespace

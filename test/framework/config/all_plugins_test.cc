@@ -32,9 +32,11 @@ TEST(ConfigOfAllPlugins, DefaultProfileIsKubeSchedulers) {
   EXPECT_EQ(Text(profile.At(Point::kPreEnqueue)), "SchedulingGates");
   EXPECT_EQ(Text(profile.At(Point::kQueueSort)), "PrioritySort");
   EXPECT_EQ(Text(profile.At(Point::kFilter)),
-            "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit");
+            "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit PodTopologySpread "
+            "InterPodAffinity");
   EXPECT_EQ(Text(profile.At(Point::kScore)),
-            "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 NodeResourcesBalancedAllocation*1 ImageLocality*1");
+            "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 PodTopologySpread*2 InterPodAffinity*2 "
+            "NodeResourcesBalancedAllocation*1 ImageLocality*1");
   EXPECT_EQ(Text(profile.At(Point::kBind)), "DefaultBinder");
   EXPECT_TRUE(Framework::Create(profile, registry).ok());
 }
@@ -75,7 +77,7 @@ TEST(ConfigOfAllPlugins, ArgumentsOfDisabledPluginsAreCheckedToo) {
 
 // Those of kube-scheduler that come later are not taken for misspellings.
 TEST(ConfigOfAllPlugins, MissingPluginsAreNamedAsSuch) {
-  for (const char* name : {"InterPodAffinity", "PodTopologySpread", "VolumeBinding", "DefaultPreemption",
+  for (const char* name : {"VolumeBinding", "DefaultPreemption",
                            "DynamicResources", "NodeVolumeLimits", "VolumeRestrictions", "VolumeZone"}) {
     const auto config = ParseConfiguration(
         absl::StrCat(kHead, "profiles: [{plugins: {multiPoint: {enabled: [{name: ", name, "}]}}}]"), "f", AllPlugins());
