@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "scheduler/model/node.h"
+#include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 
 namespace k8s::io::api::core::v1 {
@@ -37,7 +38,9 @@ class Decoder {
   // only where the bytes are not a message with a metadata.name.
   PodPtr DecodePod(std::string_view object);
   NodePtr DecodeNode(std::string_view object);
-  // The same for an object as a user writes it: completed as the API server does on creation.
+  // Of any other kind; nullptr as above. (objects.h has the same for messages.)
+  ObjectPtr DecodeObject(Kind kind, std::string_view object);
+  // A pod or node as a user writes it: completed as the API server does on creation.
   // Priority classes and the scheduler's name are the caller's.
   PodPtr DecodePod(const k8s::io::api::core::v1::Pod& pod);
   NodePtr DecodeNode(const k8s::io::api::core::v1::Node& node);

@@ -28,6 +28,7 @@
 #include "scheduler/wire/proto/quantity.pb.h"
 #include "scheduler/wire/proto/runtime.pb.h"
 #include "scheduler/wire/proto/scheduling_v1.pb.h"
+#include "scheduler/wire/proto/storage_v1.pb.h"
 
 namespace muster {
 namespace {
@@ -71,7 +72,7 @@ class UpstreamTest : public testing::Test {
     std::string command = "protoc -Ik8s.io/api=" + api + " -Ik8s.io/apimachinery=" + machinery +
                           " --include_imports --descriptor_set_out=" + out;
     for (const char* folder : {"api/core/v1", "api/apps/v1", "api/batch/v1", "api/coordination/v1", "api/events/v1",
-                               "api/policy/v1", "api/scheduling/v1"}) {
+                               "api/policy/v1", "api/scheduling/v1", "api/storage/v1"}) {
       command += std::string(" k8s.io/") + folder + "/generated.proto";
     }
     command += " 2>&1";
@@ -104,6 +105,7 @@ std::vector<const FileDescriptor*> OurFiles() {
           api::events::v1::Event::descriptor()->file(),
           api::policy::v1::PodDisruptionBudget::descriptor()->file(),
           api::scheduling::v1::PriorityClass::descriptor()->file(),
+          api::storage::v1::StorageClass::descriptor()->file(),
           pkg::util::intstr::IntOrString::descriptor()->file(),
           pkg::runtime::Unknown::descriptor()->file(),
           pkg::api::resource::Quantity::descriptor()->file(),
@@ -200,7 +202,10 @@ TEST_F(UpstreamTest, KnownFieldsAreUpstreams) {
   std::vector<const Descriptor*> todo;
   for (const char* name :
        {"core.v1.Pod", "core.v1.Node", "core.v1.Namespace", "apps.v1.Deployment", "apps.v1.ReplicaSet",
-        "apps.v1.StatefulSet", "batch.v1.Job", "scheduling.v1.PriorityClass", "policy.v1.PodDisruptionBudget"}) {
+        "apps.v1.StatefulSet", "batch.v1.Job", "scheduling.v1.PriorityClass", "policy.v1.PodDisruptionBudget",
+        "core.v1.Service", "core.v1.ReplicationController", "core.v1.PersistentVolume", "core.v1.PersistentVolumeClaim",
+        "storage.v1.StorageClass", "storage.v1.CSINode", "storage.v1.CSIDriver", "storage.v1.CSIStorageCapacity",
+        "storage.v1.VolumeAttachment"}) {
     todo.push_back(Upstream(std::string("k8s.io.api.") + name));
     ASSERT_NE(todo.back(), nullptr) << name;
   }
