@@ -122,12 +122,15 @@ std::string Join(const std::string& path, const std::string& field) {
 
 // The message that a field of `message` stands in: itself, or one that Go embeds there.
 std::pair<Message*, const FieldDescriptor*> FindField(Message* message, const std::string& name) {
-  constexpr char kEmbedded[] = "volumeSource";
   const Descriptor& type = *message->GetDescriptor();
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return {message, field};
-  const FieldDescriptor* embedded = type.FindFieldByName(kEmbedded);
-  if (embedded == nullptr || embedded->message_type()->FindFieldByName(name) == nullptr) return {message, nullptr};
-  return {message->GetReflection()->MutableMessage(message, embedded), embedded->message_type()->FindFieldByName(name)};
+  for (const char* name_of : {"volumeSource", "persistentVolumeSource", "ephemeralContainerCommon"}) {
+    const FieldDescriptor* embedded = type.FindFieldByName(name_of);
+    if (embedded == nullptr) continue;
+    const FieldDescriptor* field = embedded->message_type()->FindFieldByName(name);
+    if (field != nullptr) return {message->GetReflection()->MutableMessage(message, embedded), field};
+  }
+  return {message, nullptr};
 }
 
 }  // namespace
