@@ -9,6 +9,7 @@
 #include "plugins/node/node_ports.h"
 #include "plugins/node/node_unschedulable.h"
 #include "plugins/node/taint_toleration.h"
+#include "plugins/preemption/default_preemption.h"
 #include "plugins/queueing/default_binder.h"
 #include "plugins/queueing/priority_sort.h"
 #include "plugins/queueing/scheduling_gates.h"
@@ -16,6 +17,10 @@
 #include "plugins/resources/node_resources_fit.h"
 #include "plugins/spread/inter_pod_affinity.h"
 #include "plugins/spread/pod_topology_spread.h"
+#include "plugins/volume/node_volume_limits.h"
+#include "plugins/volume/volume_binding.h"
+#include "plugins/volume/volume_restrictions.h"
+#include "plugins/volume/volume_zone.h"
 
 namespace muster {
 namespace {
@@ -39,15 +44,19 @@ Registry AllPlugins() {
   registry.Add({"NodeAffinity", &NodeAffinityPlugin::Make, NodeAffinityArgs(), 2});
   AddPlain<NodePorts>(registry);
   registry.Add({"NodeResourcesFit", &NodeResourcesFit::Make, NodeResourcesFitArgs(), 1});
+  AddPlain<VolumeRestrictions>(registry);
+  AddPlain<NodeVolumeLimits>(registry);
+  registry.Add({"VolumeBinding", &VolumeBinding::Make, VolumeBindingArgs(), 1});
+  AddPlain<VolumeZone>(registry);
   registry.Add({"PodTopologySpread", &PodTopologySpread::Make, PodTopologySpreadArgs(), 2});
   registry.Add({"InterPodAffinity", &InterPodAffinity::Make, InterPodAffinityArgs(), 2});
+  registry.Add({"DefaultPreemption", &DefaultPreemption::Make, DefaultPreemptionArgs(), 0});
   registry.Add(
       {"NodeResourcesBalancedAllocation", &BalancedAllocation::Make, NodeResourcesBalancedAllocationArgs(), 1});
   AddPlain<ImageLocality>(registry, 1);
   AddPlain<DefaultBinder>(registry);
   for (const char* name :
-       {"VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
-        "DefaultPreemption", "DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
+       {"DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
         "TopologyPlacementGenerator", "PodGroupPodsCount", "DeferredPodScheduling"}) {
     registry.AddMissing(name);
   }

@@ -41,11 +41,18 @@ class CycleState {
   T& Mutable(size_t slot) {
     return static_cast<T&>(*slots_[slot]);
   }
+  // What was put here holds only while no row changes: everything is computed anew then.
+  void HoldOnlyNow() { only_now_ = true; }
+  bool only_now() const { return only_now_; }
   bool Has(size_t slot) const { return slot < slots_.size() && slots_[slot] != nullptr; }
-  void Clear() { slots_.clear(); }
+  void Clear() {
+    slots_.clear();
+    only_now_ = false;
+  }
 
  private:
   std::vector<std::unique_ptr<PluginState>> slots_;
+  bool only_now_ = false;
 };
 
 }  // namespace muster

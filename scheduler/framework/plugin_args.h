@@ -53,10 +53,21 @@ struct InterPodAffinityArgs {
   bool ignore_preferred_terms_of_existing_pods = false;
 };
 
+struct VolumeBindingArgs {
+  int64_t bind_timeout_seconds = 600;
+  std::vector<UtilizationPoint> shape = {{0, 10}, {100, 0}};
+};
+
+struct DefaultPreemptionArgs {
+  int32_t min_candidate_nodes_percentage = 10;  // 0..100; not zero together with the next
+  int32_t min_candidate_nodes_absolute = 100;   // >= 0
+};
+
 // monostate: the plugin takes no arguments, or none were given.
 using PluginArgs =
     std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs,
-                 PodTopologySpreadArgs, InterPodAffinityArgs>;
+                 PodTopologySpreadArgs, InterPodAffinityArgs, VolumeBindingArgs,
+                 DefaultPreemptionArgs>;
 
 }  // namespace muster
 

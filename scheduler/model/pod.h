@@ -102,7 +102,7 @@ struct PodVolume {
   std::string owner_uid;  // kEphemeral: the pod's uid, which the claim must be owned by
   bool read_only = false;
   std::vector<std::string> monitors;  // kRbd
-  std::string pool;                   // kRbd
+  std::string pool;                   // kRbd; kAzureDisk: its kind, "" where absent
   friend bool operator==(const PodVolume&, const PodVolume&) = default;
 };
 
@@ -156,6 +156,7 @@ struct Pod {
   Time created;
   Time started = absl::InfinitePast();  // status.startTime; InfinitePast: not set
   bool deleting = false;  // has a deletionTimestamp
+  bool preempted = false;  // the condition DisruptionTarget is True for PreemptionByScheduler
   bool ended = false;     // phase Succeeded or Failed
   PodCondition scheduled;  // the PodScheduled condition
   // Why this pod cannot be interpreted ("spec.containers[0].resources.requests[cpu]: ..."), or "".

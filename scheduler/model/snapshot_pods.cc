@@ -21,7 +21,7 @@ bool IsOwner(const ControllerRef& owner, Kind kind, std::string_view api_version
 
 void Snapshot::CountClaims(const PodInfo& pod, int sign) {
   for (const PodVolume& volume : pod.spec->volumes) {
-    if (volume.kind != PodVolume::Kind::kClaim && volume.kind != PodVolume::Kind::kEphemeral) continue;
+    if (volume.kind != PodVolume::Kind::kClaim) continue;
     const auto it = claim_users_.try_emplace(absl::StrCat(pod.spec->ns, "/", volume.source), 0).first;
     if ((it->second += sign) == 0) claim_users_.erase(it);
   }

@@ -84,7 +84,7 @@ void ReadSource(const core::PersistentVolumeSource& from, PersistentVolume* volu
     set(Source::kAwsEbs, from.awselasticblockstore().volumeid());
   } else if (from.has_azuredisk()) {
     set(Source::kAzureDisk, from.azuredisk().diskuri());
-    volume->azure_kind = from.azuredisk().kind();
+    volume->azure_kind = from.azuredisk().kind().empty() ? "Shared" : from.azuredisk().kind();
   } else if (from.has_azurefile()) {
     set(Source::kAzureFile, "");
   } else if (from.has_cinder()) {
@@ -206,7 +206,7 @@ ObjectPtr ReadObject(const core::PersistentVolumeClaim& wire, std::string* error
 ObjectPtr ReadObject(const storage::StorageClass& wire, std::string*) {
   auto object = Make<StorageClass>(wire.metadata());
   object->provisioner = wire.provisioner();
-  object->binding_mode = wire.volumebindingmode();
+  object->binding_mode = wire.volumebindingmode().empty() ? "Immediate" : wire.volumebindingmode();
   for (const auto& term : wire.allowedtopologies()) {
     StorageClass::TopologyTerm& requirements = object->allowed_topologies.emplace_back();
     for (const auto& r : term.matchlabelexpressions()) {

@@ -130,11 +130,12 @@ void AddVolume(const core::Volume& wire, const core::Pod& pod, std::vector<PodVo
   } else if (from.has_rbd()) {
     set(Kind::kRbd, from.rbd().image(), from.rbd().readonly());
     volume.monitors = {from.rbd().monitors().begin(), from.rbd().monitors().end()};
-    volume.pool = from.rbd().pool();
+    volume.pool = from.rbd().pool().empty() ? "rbd" : from.rbd().pool();
   } else if (from.has_csi()) {
     set(Kind::kCsi, from.csi().driver(), from.csi().readonly());
   } else if (from.has_azuredisk()) {
     set(Kind::kAzureDisk, from.azuredisk().diskuri(), from.azuredisk().readonly());
+    volume.pool = from.azuredisk().kind().empty() ? "Shared" : from.azuredisk().kind();
   } else if (from.has_cinder()) {
     set(Kind::kCinder, from.cinder().volumeid(), from.cinder().readonly());
   } else if (from.has_vspherevolume()) {

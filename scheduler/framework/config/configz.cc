@@ -86,6 +86,17 @@ void Fill(Json& json, const InterPodAffinityArgs& args) {
   json["ignorePreferredTermsOfExistingPods"] = args.ignore_preferred_terms_of_existing_pods;
 }
 
+void Fill(Json& json, const VolumeBindingArgs& args) {
+  json["bindTimeoutSeconds"] = args.bind_timeout_seconds;
+  Json& shape = json["shape"] = Json::array();
+  for (const auto& point : args.shape) shape.push_back({{"utilization", point.utilization}, {"score", point.score}});
+}
+
+void Fill(Json& json, const DefaultPreemptionArgs& args) {
+  json["minCandidateNodesPercentage"] = args.min_candidate_nodes_percentage;
+  json["minCandidateNodesAbsolute"] = args.min_candidate_nodes_absolute;
+}
+
 void Fill(Json&, std::monostate) {}
 
 Json ToJson(const ProfileConfig& profile) {

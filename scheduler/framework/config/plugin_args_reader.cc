@@ -252,6 +252,26 @@ void ReadArgs(YamlObject& object, InterPodAffinityArgs* args) {
   object.Read("ignorePreferredTermsOfExistingPods", &args->ignore_preferred_terms_of_existing_pods);
 }
 
+void ReadArgs(YamlObject& object, VolumeBindingArgs* args) {
+  if (object.Read("bindTimeoutSeconds", &args->bind_timeout_seconds) && args->bind_timeout_seconds < 0)
+    object.Error("bindTimeoutSeconds", "invalid BindTimeoutSeconds, should not be a negative value");
+  const std::optional<YamlValue> list = object.Take("shape");
+  if (!list || list->Elements().empty()) return;
+  args->shape.clear();
+  ReadShape(*list, &args->shape);
+}
+
+void ReadArgs(YamlObject& object, DefaultPreemptionArgs* args) {
+  int32_t& percentage = args->min_candidate_nodes_percentage;
+  int32_t& absolute = args->min_candidate_nodes_absolute;
+  if (object.Read("minCandidateNodesPercentage", &percentage) && (percentage < 0 || percentage > 100))
+    object.Error("minCandidateNodesPercentage", "must be an integer from 0 to 100");
+  if (object.Read("minCandidateNodesAbsolute", &absolute) && absolute < 0)
+    object.Error("minCandidateNodesAbsolute", "must not be negative");
+  if (percentage == 0 && absolute == 0)
+    object.Error("minCandidateNodesPercentage", "must not be 0 at the same time as minCandidateNodesAbsolute");
+}
+
 void ReadArgs(YamlObject& object, std::monostate*) { object.TakeRest(); }
 
 }  // namespace

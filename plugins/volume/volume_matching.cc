@@ -1,0 +1,241 @@
+#include "plugins/volume/volume_matching.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "plugins/node/node_selector.h"
+#include "plugins/volume/csi_migration.h"
+#include "plugins/volume/pod_claims.h"
+
+namespace muster {
+namespace {
+
+constexpr char kNoProvisioner[] = "kubernetes.io/no-provisioner";
+
+const StorageClass* FindClass(const ClusterObjects& objects, const std::string& name) {
+  return objects.Get<StorageClass>(Kind::kStorageClass, "", name);
+}
+
+Quantity RequestOf(const PersistentVolumeClaim& claim) { return claim.request.value_or(Quantity()); }
+
+bool Names(const ClaimReference& ref, const PersistentVolumeClaim& claim) {
+  return ref.name == claim.name && ref.ns == claim.ns && (ref.uid.empty() || ref.uid == claim.uid);
+}
+
+// What a volume must have to serve the claim, wherever the pod runs.
+bool Serves(const PersistentVolume& volume, const PersistentVolumeClaim& claim) {
+  return !(volume.capacity < RequestOf(claim)) && volume.volume_mode == claim.volume_mode &&
+         volume.attributes_class == claim.attributes_class && !volume.deleting;
+}
+
+bool AllowsModes(const PersistentVolume& volume, const PersistentVolumeClaim& claim) {
+  const std::vector<std::string>& has = volume.access_modes;
+  return std::all_of(claim.access_modes.begin(), claim.access_modes.end(), [&](const std::string& mode) {
+    return std::find(has.begin(), has.end(), mode) != has.end();
+  });
+}
+
+// As a node selector's term.
+std::vector<NodeSelectorTerm> TermsOf(const std::vector<StorageClass::TopologyTerm>& topologies) {
+  std::vector<NodeSelectorTerm> terms;
+  for (const StorageClass::TopologyTerm& topology : topologies) {
+    NodeSelectorTerm& term = terms.emplace_back();
+    for (const auto& r : topology) term.expressions.push_back({r.key, Operator::kIn, r.values, "In"});
+  }
+  return terms;
+}
+
+}  // namespace
+
+absl::StatusOr<PodClaims> ClaimsOf(const PodSpec& pod, const ClusterObjects& objects) {
+  PodClaims out;
+  for (const PodVolume& v : pod.volumes) {
+    if (!UsesClaim(v)) continue;
+    const PersistentVolumeClaim& claim = *FindClaim(objects, pod.ns, v.source);
+    if (claim.FullyBound()) {
+      out.bound.push_back(&claim);
+      continue;
+    }
+    const std::string class_name = claim.Class();
+    const StorageClass* storage_class = class_name.empty() ? nullptr : FindClass(objects, class_name);
+    if (storage_class != nullptr && storage_class->binding_mode.empty()) {
+      return absl::InternalError(absl::StrCat("VolumeBindingMode not set for StorageClass \"", class_name, "\""));
+    }
+    const bool delayed = storage_class != nullptr && storage_class->binding_mode == "WaitForFirstConsumer" &&
+                         claim.volume_name.empty();
+    (delayed ? out.delayed : out.immediate).push_back(&claim);
+  }
+  return out;
+}
+
+VolumeMatcher::VolumeMatcher(const Snapshot& snap, const PodClaims& claims) : snap_(snap) {
+  for (const PersistentVolumeClaim* claim : claims.bound) AddBound(*claim);
+  std::vector<const PersistentVolumeClaim*> unselected;
+  for (const PersistentVolumeClaim* claim : claims.delayed) {
+    (claim->selected_node ? selected_ : unselected).push_back(claim);
+    AddProvisioner(*claim);
+  }
+  std::stable_sort(unselected.begin(), unselected.end(),
+                   [](const auto* a, const auto* b) { return RequestOf(*a) < RequestOf(*b); });
+  for (const PersistentVolumeClaim* claim : unselected) AddWanted(*claim);
+}
+
+// A volume's affinity is matched with labels alone: a term's fields count as met.
+VolumeMatcher::Reach VolumeMatcher::ReachOf(const NodeAffinity& affinity) const {
+  if (!affinity.has_required) return nullptr;
+  std::vector<NodeSelectorTerm> terms;
+  for (const NodeSelectorTerm& term : affinity.required) {
+    if (!TermErrors(term, "").empty()) continue;
+    if (term.expressions.empty() && !term.fields.empty()) return nullptr;
+    terms.push_back({term.expressions, {}});
+  }
+  return std::make_shared<NodeSet>(MatchingAny(terms, snap_));
+}
+
+VolumeMatcher::Reach VolumeMatcher::ReachOf(const PersistentVolume& volume) {
+  const auto [it, fresh] = reach_of_volume_.try_emplace(&volume);
+  if (fresh) it->second = ReachOf(volume.affinity);
+  return it->second;
+}
+
+void VolumeMatcher::AddBound(const PersistentVolumeClaim& claim) {
+  Bound& bound = bound_.emplace_back();
+  bound.volume = snap_.objects().Get<PersistentVolume>(Kind::kPersistentVolume, "", claim.volume_name);
+  if (bound.volume == nullptr) return;
+  bound.reach = ReachOf(*bound.volume);
+  const InTreeType* type = TypeOf(*bound.volume);
+  if (type == nullptr || !type->on) return;
+  bound.type = type;
+  if (const auto handle = CsiHandle(*bound.volume); !handle.ok()) {
+    bound.error = absl::InternalError(absl::StrCat("could not translate pv: ", handle.status().message()));
+    return;
+  }
+  bound.migrated_reach = ReachOf(CsiAffinity(*bound.volume));
+}
+
+void VolumeMatcher::AddWanted(const PersistentVolumeClaim& claim) {
+  Wanted& wanted = wanted_.emplace_back();
+  wanted.claim = &claim;
+  const std::string class_name = claim.Class();
+  for (const auto& [key, object] : snap_.objects().All(Kind::kPersistentVolume)) {
+    const auto& volume = static_cast<const PersistentVolume&>(*object);
+    if (volume.Class() != class_name || !Serves(volume, claim)) continue;
+    if (volume.claim_ref) {
+      if (Names(*volume.claim_ref, claim)) wanted.prebound.push_back({&volume, ReachOf(volume)});
+      continue;
+    }
+    if (volume.phase != "Available" || !AllowsModes(volume, claim)) continue;
+    if (claim.selector.present && !claim.selector.Matches(volume.labels)) continue;
+    wanted.free.push_back({&volume, ReachOf(volume)});
+  }
+  std::stable_sort(wanted.free.begin(), wanted.free.end(), [](const Candidate& a, const Candidate& b) {
+    return a.volume->capacity < b.volume->capacity;
+  });
+}
+
+void VolumeMatcher::AddProvisioner(const PersistentVolumeClaim& claim) {
+  Provisioner& p = provisioners_[&claim];
+  const ClusterObjects& objects = snap_.objects();
+  const StorageClass& storage_class = *FindClass(objects, claim.Class());  // it made the claim a delayed one
+  p.able = !storage_class.provisioner.empty() && storage_class.provisioner != kNoProvisioner;
+  if (!storage_class.allowed_topologies.empty()) {
+    p.reach = std::make_shared<NodeSet>(MatchingAny(TermsOf(storage_class.allowed_topologies), snap_));
+  }
+  const auto* driver = objects.Get<CSIDriver>(Kind::kCSIDriver, "", storage_class.provisioner);
+  if (!claim.request || driver == nullptr || !driver->storage_capacity) return;
+  p.tracked = true;
+  for (const auto& [key, object] : objects.All(Kind::kCSIStorageCapacity)) {
+    const auto& capacity = static_cast<const CSIStorageCapacity&>(*object);
+    if (capacity.storage_class != storage_class.name || !capacity.node_topology.present) continue;
+    if (!capacity.Limit() || capacity.Limit()->Value() < claim.request->Value()) continue;
+    Reach reach;
+    if (!capacity.node_topology.empty()) {
+      reach = std::make_shared<NodeSet>(Matching({capacity.node_topology.requirements, {}}, snap_));
+    }
+    p.capacities.emplace_back(&capacity, std::move(reach));
+  }
+}
+
+bool VolumeMatcher::Migrated(const InTreeType& type, NodeIndex n) const {
+  const auto* csi = snap_.objects().Get<CSINode>(Kind::kCSINode, "", snap_.NodeName(n));
+  if (csi == nullptr) return false;
+  const std::vector<absl::string_view> names = absl::StrSplit(csi->migrated_plugins, ',');
+  return std::find(names.begin(), names.end(), AsAbsl(type.name)) != names.end();
+}
+
+absl::Status VolumeMatcher::CheckBound(NodeIndex n, NodeVolumes& out) const {
+  for (const Bound& bound : bound_) {
+    if (bound.volume == nullptr) {
+      out.volume_gone = true;
+      break;
+    }
+    const bool migrated = bound.type != nullptr && Migrated(*bound.type, n);
+    if (migrated && !bound.error.ok()) return bound.error;
+    if (!Reaches(migrated ? bound.migrated_reach : bound.reach, n)) {
+      out.bound_elsewhere = true;
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Volumes chosen for claims before this one are taken.
+const PersistentVolume* VolumeMatcher::Match(const Wanted& wanted, NodeIndex n, const NodeVolumes& taken) {
+  const auto is_taken = [&](const PersistentVolume* volume) {
+    return std::any_of(taken.bindings.begin(), taken.bindings.end(),
+                       [&](const NodeVolumes::Binding& b) { return b.volume == volume; });
+  };
+  for (const Candidate& c : wanted.prebound) {
+    if (!is_taken(c.volume)) return Reaches(c.reach, n) ? c.volume : nullptr;
+  }
+  for (const Candidate& c : wanted.free) {
+    if (Reaches(c.reach, n) && !is_taken(c.volume)) return c.volume;
+  }
+  return nullptr;
+}
+
+void VolumeMatcher::Provide(const std::vector<const PersistentVolumeClaim*>& claims, NodeIndex n,
+                            NodeVolumes& out) const {
+  for (const PersistentVolumeClaim* claim : claims) {
+    const Provisioner& p = provisioners_.find(claim)->second;
+    NodeVolumes::Provision provision{claim, nullptr};
+    if (!p.able || !Reaches(p.reach, n)) {
+      out.no_match = true;
+    } else if (p.tracked) {
+      const auto it = std::find_if(p.capacities.begin(), p.capacities.end(),
+                                   [&](const auto& c) { return Reaches(c.second, n); });
+      out.no_space = it == p.capacities.end();
+      if (!out.no_space) provision.capacity = it->first;
+    }
+    if (out.no_match || out.no_space) {
+      out.provisions.clear();
+      return;
+    }
+    out.provisions.push_back(provision);
+  }
+}
+
+absl::StatusOr<NodeVolumes> VolumeMatcher::On(NodeIndex n) const {
+  NodeVolumes out;
+  if (absl::Status status = CheckBound(n, out); !status.ok()) return status;
+  for (const PersistentVolumeClaim* claim : selected_) {
+    if (*claim->selected_node == snap_.NodeName(n)) continue;
+    out.no_match = true;
+    return out;
+  }
+  std::vector<const PersistentVolumeClaim*> to_provide = selected_;
+  for (const Wanted& wanted : wanted_) {
+    if (const PersistentVolume* volume = Match(wanted, n, out)) {
+      out.bindings.push_back({volume, wanted.claim});
+    } else {
+      to_provide.push_back(wanted.claim);
+    }
+  }
+  Provide(to_provide, n, out);
+  return out;
+}
+
+}  // namespace muster

@@ -1,0 +1,102 @@
+// Which volumes a pod's claims have or would get on a node: bound ones that must be reachable there,
+// present ones that would be bound, and ones that would be provisioned.
+#ifndef MUSTER_PLUGINS_VOLUME_VOLUME_MATCHING_H_
+#define MUSTER_PLUGINS_VOLUME_VOLUME_MATCHING_H_
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/statusor.h"
+#include "scheduler/model/node_set.h"
+#include "scheduler/model/snapshot.h"
+#include "scheduler/model/volume_objects.h"
+
+namespace muster {
+
+// A pod's claims, in the order of its volumes. Objects are the snapshot's: valid until it changes.
+struct PodClaims {
+  std::vector<const PersistentVolumeClaim*> bound;
+  std::vector<const PersistentVolumeClaim*> delayed;    // to be bound once a node is chosen
+  std::vector<const PersistentVolumeClaim*> immediate;  // to be bound by now, but are not
+};
+// Requires: all claims exist. Errors: upstream's.
+absl::StatusOr<PodClaims> ClaimsOf(const PodSpec& pod, const ClusterObjects& objects);
+
+// What the claims would get on one node.
+struct NodeVolumes {
+  struct Binding {
+    const PersistentVolume* volume;
+    const PersistentVolumeClaim* claim;
+  };
+  struct Provision {
+    const PersistentVolumeClaim* claim;
+    const CSIStorageCapacity* capacity;  // from which it would be taken; null where that is not tracked
+  };
+  std::vector<Binding> bindings;
+  std::vector<Provision> provisions;
+  // Why not, all that apply.
+  bool bound_elsewhere = false;  // a bound volume is not reachable
+  bool no_match = false;         // a claim finds no volume and cannot be provisioned
+  bool no_space = false;
+  bool volume_gone = false;      // a bound volume does not exist
+  bool ok() const { return !bound_elsewhere && !no_match && !no_space && !volume_gone; }
+};
+
+class VolumeMatcher {
+ public:
+  VolumeMatcher(const Snapshot& snap, const PodClaims& claims);
+
+  // Errors: a bound volume that cannot be translated to its CSI driver's terms.
+  absl::StatusOr<NodeVolumes> On(NodeIndex node) const;
+
+ private:
+  // Nodes from which something can be reached; null: all.
+  using Reach = std::shared_ptr<const NodeSet>;
+  static bool Reaches(const Reach& reach, NodeIndex n) { return reach == nullptr || reach->Has(n); }
+
+  struct Bound {
+    const PersistentVolume* volume = nullptr;  // null: it does not exist
+    Reach reach;
+    const struct InTreeType* type = nullptr;  // nodes where it has migrated see it so:
+    Reach migrated_reach;
+    absl::Status error;
+  };
+  struct Candidate {
+    const PersistentVolume* volume;
+    Reach reach;
+  };
+  struct Wanted {
+    const PersistentVolumeClaim* claim;
+    std::vector<Candidate> prebound;  // volumes that name the claim
+    std::vector<Candidate> free;      // the smallest first, equals by name
+  };
+  struct Provisioner {
+    bool able = false;
+    Reach reach;
+    bool tracked = false;  // there must be capacity, by namespace and name:
+    std::vector<std::pair<const CSIStorageCapacity*, Reach>> capacities;
+  };
+
+  Reach ReachOf(const NodeAffinity& affinity) const;
+  Reach ReachOf(const PersistentVolume& volume);
+  void AddBound(const PersistentVolumeClaim& claim);
+  void AddWanted(const PersistentVolumeClaim& claim);
+  void AddProvisioner(const PersistentVolumeClaim& claim);
+  bool Migrated(const struct InTreeType& type, NodeIndex n) const;
+  absl::Status CheckBound(NodeIndex n, NodeVolumes& out) const;
+  static const PersistentVolume* Match(const Wanted& wanted, NodeIndex n, const NodeVolumes& taken);
+  void Provide(const std::vector<const PersistentVolumeClaim*>& claims, NodeIndex n, NodeVolumes& out) const;
+
+  const Snapshot& snap_;
+  std::vector<Bound> bound_;
+  std::vector<const PersistentVolumeClaim*> selected_;  // claims for which a node is chosen already
+  std::vector<Wanted> wanted_;                          // the others, the smallest first
+  absl::btree_map<const PersistentVolumeClaim*, Provisioner> provisioners_;  // looked up only
+  absl::btree_map<const PersistentVolume*, Reach> reach_of_volume_;          // likewise
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_PLUGINS_VOLUME_VOLUME_MATCHING_H_
