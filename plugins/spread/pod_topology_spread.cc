@@ -293,7 +293,7 @@ absl::StatusOr<Outcome> PodTopologySpread::PreScore(const PodInfo& pod, const Sn
 absl::Status PodTopologySpread::Score(const PodInfo&, const Snapshot& snap, const CycleState& state,
                                       const NodeSet& feasible, WordRange range, int64_t* out) const {
   if (!state.Has(slot()) || !state.Get<State>(slot()).soft)
-    return absl::InternalError("reading \"PreScorePodTopologySpread\" from cycleState: not found");
+    return absl::InternalError("error reading \"PreScorePodTopologySpread\" from cycleState: not found");
   const State& s = state.Get<State>(slot());
   int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
   for (size_t w = range.begin; w < range.end; ++w) {
