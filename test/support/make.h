@@ -126,6 +126,8 @@ class MakePod {
     }
     return *this;
   }
+  MakePod& Volume(PodVolume volume) { return spec_.volumes.push_back(std::move(volume)), *this; }
+  MakePod& Started(Time time) { return pod_.started = time, *this; }
   MakePod& Deleting() { return pod_.deleting = spec_.deleting = true, *this; }
 
   // The first container's requests: milli-CPU, bytes, units.
