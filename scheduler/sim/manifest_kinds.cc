@@ -16,7 +16,16 @@ constexpr Read kRead[] = {
     {"apps/v1", "ReplicaSet", ManifestKind::kReplicaSet},
     {"apps/v1", "StatefulSet", ManifestKind::kStatefulSet},
     {"batch/v1", "Job", ManifestKind::kJob},
+    {"v1", "ReplicationController", ManifestKind::kReplicationController},
     {"policy/v1", "PodDisruptionBudget", ManifestKind::kPodDisruptionBudget},
+    {"v1", "Service", ManifestKind::kService},
+    {"v1", "PersistentVolume", ManifestKind::kPersistentVolume},
+    {"v1", "PersistentVolumeClaim", ManifestKind::kPersistentVolumeClaim},
+    {"storage.k8s.io/v1", "StorageClass", ManifestKind::kStorageClass},
+    {"storage.k8s.io/v1", "CSINode", ManifestKind::kCSINode},
+    {"storage.k8s.io/v1", "CSIDriver", ManifestKind::kCSIDriver},
+    {"storage.k8s.io/v1", "CSIStorageCapacity", ManifestKind::kCSIStorageCapacity},
+    {"storage.k8s.io/v1", "VolumeAttachment", ManifestKind::kVolumeAttachment},
 };
 
 // Kinds that exist beside them, by group, in any version; words between blanks.
@@ -25,8 +34,8 @@ struct Group {
 };
 constexpr Group kIgnored[] = {
     {"",
-     " Service ConfigMap Secret ServiceAccount Endpoints Event LimitRange ResourceQuota PersistentVolume "
-     "PersistentVolumeClaim PodTemplate ReplicationController Binding ComponentStatus "},
+     " ConfigMap Secret ServiceAccount Endpoints Event LimitRange ResourceQuota PodTemplate Binding "
+     "ComponentStatus "},
     {"apps", " DaemonSet ControllerRevision "},
     {"batch", " CronJob "},
     {"policy", " Eviction "},
@@ -38,7 +47,7 @@ constexpr Group kIgnored[] = {
      "ResourcePoolStatusRequest "},
     {"rbac.authorization.k8s.io", " Role RoleBinding ClusterRole ClusterRoleBinding "},
     {"networking.k8s.io", " Ingress IngressClass NetworkPolicy IPAddress ServiceCIDR "},
-    {"storage.k8s.io", " StorageClass CSINode CSIDriver CSIStorageCapacity VolumeAttachment VolumeAttributesClass "},
+    {"storage.k8s.io", " VolumeAttributesClass "},
     {"storagemigration.k8s.io", " StorageVersionMigration "},
     {"coordination.k8s.io", " Lease LeaseCandidate "},
     {"discovery.k8s.io", " EndpointSlice "},
@@ -78,6 +87,20 @@ ManifestKind FindManifestKind(std::string_view api_version, std::string_view kin
   const bool foreign =
       group.find('.') != std::string_view::npos && !group.ends_with(".config.k8s.io") && group != "muster.dev";
   return foreign ? ManifestKind::kIgnored : ManifestKind::kUnknown;
+}
+
+bool IsNamespaced(ManifestKind kind) {
+  switch (kind) {
+    case ManifestKind::kNode:
+    case ManifestKind::kNamespace:
+    case ManifestKind::kPriorityClass:
+    case ManifestKind::kPersistentVolume:
+    case ManifestKind::kStorageClass:
+    case ManifestKind::kCSINode:
+    case ManifestKind::kCSIDriver:
+    case ManifestKind::kVolumeAttachment: return false;
+    default: return true;
+  }
 }
 
 }  // namespace muster

@@ -16,16 +16,23 @@ enum class ManifestKind : uint8_t {
   kReplicaSet,
   kStatefulSet,
   kJob,
+  kReplicationController,
   kPodDisruptionBudget,
+  kService,
+  kPersistentVolume,
+  kPersistentVolumeClaim,
+  kStorageClass,
+  kCSINode,
+  kCSIDriver,
+  kCSIStorageCapacity,
+  kVolumeAttachment,
   kIgnored,  // exists, but is not read: also kinds of groups that are not Kubernetes' own
   kUnknown,  // Kubernetes has no such kind, or not in this version
 };
 
 ManifestKind FindManifestKind(std::string_view api_version, std::string_view kind);
 
-inline bool IsNamespaced(ManifestKind kind) {
-  return kind != ManifestKind::kNode && kind != ManifestKind::kNamespace && kind != ManifestKind::kPriorityClass;
-}
+bool IsNamespaced(ManifestKind kind);
 
 }  // namespace muster
 

@@ -15,16 +15,21 @@
 #include "scheduler/sim/manifest_kinds.h"
 #include "scheduler/sim/yaml_message.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/objects.h"
 #include "scheduler/wire/proto/apps_v1.pb.h"
 #include "scheduler/wire/proto/batch_v1.pb.h"
 #include "scheduler/wire/proto/core_v1.pb.h"
 #include "scheduler/wire/proto/policy_v1.pb.h"
 #include "scheduler/wire/proto/scheduling_v1.pb.h"
+#include "scheduler/wire/proto/storage_v1.pb.h"
 
 namespace muster {
 namespace {
 
+namespace apps = k8s::io::api::apps::v1;
 namespace core = k8s::io::api::core::v1;
+namespace policy = k8s::io::api::policy::v1;
+namespace storage = k8s::io::api::storage::v1;
 namespace meta = k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr char kArrival[] = "muster.dev/arrival";
@@ -112,30 +117,47 @@ class ManifestReader {
       }
       return absl::OkStatus();
     }
-    return ReadObject(yaml, node, api_version, kind);
+    return ReadKind(yaml, node, api_version, kind);
   }
 
-  absl::Status ReadObject(YamlReader& yaml, const YamlNode& node, const std::string& api_version,
-                          const std::string& kind) {
+  absl::Status ReadKind(YamlReader& yaml, const YamlNode& node, const std::string& api_version,
+                        const std::string& kind) {
     const ManifestKind known = FindManifestKind(api_version, kind);
     switch (known) {
       case ManifestKind::kPod: return Read<core::Pod>(yaml, node, known, kind, &ManifestReader::OnPod);
       case ManifestKind::kNode: return Read<core::Node>(yaml, node, known, kind, &ManifestReader::OnNode);
-      case ManifestKind::kNamespace:
-        return Read<core::Namespace>(yaml, node, known, kind, &ManifestReader::OnNamespace);
       case ManifestKind::kPriorityClass:
         return Read<k8s::io::api::scheduling::v1::PriorityClass>(yaml, node, known, kind,
                                                                  &ManifestReader::OnPriorityClass);
       case ManifestKind::kDeployment:
-        return Read<k8s::io::api::apps::v1::Deployment>(yaml, node, known, kind, &ManifestReader::OnReplicated);
+        return Read<apps::Deployment>(yaml, node, known, kind, &ManifestReader::OnDeployment);
       case ManifestKind::kReplicaSet:
-        return Read<k8s::io::api::apps::v1::ReplicaSet>(yaml, node, known, kind, &ManifestReader::OnReplicated);
+        return Read<apps::ReplicaSet>(yaml, node, known, kind,
+                                      &ManifestReader::OnSelecting<Kind::kReplicaSet, apps::ReplicaSet>);
       case ManifestKind::kStatefulSet:
-        return Read<k8s::io::api::apps::v1::StatefulSet>(yaml, node, known, kind, &ManifestReader::OnStatefulSet);
+        return Read<apps::StatefulSet>(yaml, node, known, kind, &ManifestReader::OnStatefulSet);
+      case ManifestKind::kReplicationController:
+        return Read<core::ReplicationController>(
+            yaml, node, known, kind,
+            &ManifestReader::OnSelecting<Kind::kReplicationController, core::ReplicationController>);
       case ManifestKind::kJob:
         return Read<k8s::io::api::batch::v1::Job>(yaml, node, known, kind, &ManifestReader::OnJob);
+      case ManifestKind::kNamespace: return ReadObject<Kind::kNamespace, core::Namespace>(yaml, node, known);
       case ManifestKind::kPodDisruptionBudget:
-        return Read<k8s::io::api::policy::v1::PodDisruptionBudget>(yaml, node, known, kind, &ManifestReader::OnBudget);
+        return ReadObject<Kind::kPodDisruptionBudget, policy::PodDisruptionBudget>(yaml, node, known);
+      case ManifestKind::kService: return ReadObject<Kind::kService, core::Service>(yaml, node, known);
+      case ManifestKind::kPersistentVolume:
+        return ReadObject<Kind::kPersistentVolume, core::PersistentVolume>(yaml, node, known);
+      case ManifestKind::kPersistentVolumeClaim:
+        return ReadObject<Kind::kPersistentVolumeClaim, core::PersistentVolumeClaim>(yaml, node, known);
+      case ManifestKind::kStorageClass:
+        return ReadObject<Kind::kStorageClass, storage::StorageClass>(yaml, node, known);
+      case ManifestKind::kCSINode: return ReadObject<Kind::kCSINode, storage::CSINode>(yaml, node, known);
+      case ManifestKind::kCSIDriver: return ReadObject<Kind::kCSIDriver, storage::CSIDriver>(yaml, node, known);
+      case ManifestKind::kCSIStorageCapacity:
+        return ReadObject<Kind::kCSIStorageCapacity, storage::CSIStorageCapacity>(yaml, node, known);
+      case ManifestKind::kVolumeAttachment:
+        return ReadObject<Kind::kVolumeAttachment, storage::VolumeAttachment>(yaml, node, known);
       case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
       case ManifestKind::kUnknown: break;
     }
@@ -157,6 +179,11 @@ class ManifestReader {
     return (this->*then)(yaml, node, object);
   }
 
+  template <Kind kKind, typename T>
+  absl::Status ReadObject(YamlReader& yaml, const YamlNode& node, ManifestKind known) {
+    return Read<T>(yaml, node, known, std::string(KindName(kKind)), &ManifestReader::OnObject<kKind, T>);
+  }
+
   // Notes that the object exists; an error if it does already.
   absl::Status File(const std::string& kind, const meta::ObjectMeta& metadata, const std::string& place) {
     const auto [it, inserted] = places_.emplace(
@@ -174,11 +201,44 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnNamespace(YamlReader&, const YamlNode&, core::Namespace& object) {
-    ManifestNamespace ns{object.metadata().name(),
-                         Labels(object.metadata().labels().begin(), object.metadata().labels().end())};
-    ns.labels["kubernetes.io/metadata.name"] = ns.name;
-    out_.namespaces.push_back(std::move(ns));
+  // What the API server fills in, as far as decisions read it.
+  template <typename T>
+  void Complete(T&) {}
+  void Complete(core::Namespace& object) {
+    (*object.mutable_metadata()->mutable_labels())["kubernetes.io/metadata.name"] = object.metadata().name();
+  }
+  void Complete(core::ReplicationController& object) {
+    if (object.spec().selector().empty())
+      *object.mutable_spec()->mutable_selector() = object.spec().template_().metadata().labels();
+  }
+  void Complete(core::PersistentVolume& object) {
+    if (object.status().phase().empty()) object.mutable_status()->set_phase("Pending");
+  }
+  void Complete(core::PersistentVolumeClaim& object) {
+    if (object.status().phase().empty()) object.mutable_status()->set_phase("Pending");
+  }
+  void Complete(storage::StorageClass& object) {
+    if (object.volumebindingmode().empty()) object.set_volumebindingmode("Immediate");
+  }
+  void Complete(policy::PodDisruptionBudget& object) {
+    if (object.has_status()) return;
+    const auto text = [](bool has, const auto& value) {
+      if (!has) return std::string();
+      return value.type() == 1 ? value.strval() : absl::StrCat(value.intval());
+    };
+    const auto& spec = object.spec();
+    out_.budgets_to_count.push_back({object.metadata().namespace_(), object.metadata().name(),
+                                     text(spec.has_minavailable(), spec.minavailable()),
+                                     text(spec.has_maxunavailable(), spec.maxunavailable())});
+  }
+
+  template <Kind kKind, typename T>
+  absl::Status OnObject(YamlReader& yaml, const YamlNode& node, T& object) {
+    Complete(object);
+    std::string error;
+    ObjectPtr read = muster::ReadObject(object, &error);
+    if (!error.empty()) return yaml.Error(node, "", error);
+    out_.objects.push_back({kKind, std::move(read)});
     return absl::OkStatus();
   }
 
@@ -207,35 +267,6 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnBudget(YamlReader&, const YamlNode&, k8s::io::api::policy::v1::PodDisruptionBudget& object) {
-    const auto text = [](bool has, const auto& value) {
-      if (!has) return std::string();
-      return value.type() == 1 ? value.strval() : absl::StrCat(value.intval());
-    };
-    const auto& spec = object.spec();
-    const auto& labels = spec.selector().matchlabels();
-    ManifestDisruptionBudget budget;
-    budget.ns = object.metadata().namespace_();
-    budget.name = object.metadata().name();
-    budget.min_available = text(spec.has_minavailable(), spec.minavailable());
-    budget.max_unavailable = text(spec.has_maxunavailable(), spec.maxunavailable());
-    budget.has_selector = spec.has_selector();
-    budget.match_labels = Labels(labels.begin(), labels.end());
-    for (const auto& r : spec.selector().matchexpressions()) {
-      const std::string& op = r.operator_();
-      budget.match_expressions.push_back({r.key(),
-                                          op == "In"             ? Operator::kIn
-                                          : op == "NotIn"        ? Operator::kNotIn
-                                          : op == "Exists"       ? Operator::kExists
-                                          : op == "DoesNotExist" ? Operator::kDoesNotExist
-                                                                 : Operator::kInvalid,
-                                          {r.values().begin(), r.values().end()},
-                                          op});
-    }
-    out_.disruption_budgets.push_back(std::move(budget));
-    return absl::OkStatus();
-  }
-
   absl::Status OnPod(YamlReader& yaml, const YamlNode& node, core::Pod& object) {
     return AddPending(yaml, node, node, "", {}, std::move(object));
   }
@@ -253,9 +284,42 @@ class ManifestReader {
     return AddWorkload(yaml, node, std::move(pending), object);
   }
 
-  absl::Status OnStatefulSet(YamlReader& yaml, const YamlNode& node, k8s::io::api::apps::v1::StatefulSet& object) {
+  // Whose selector plugins read, and whose pods name it as their controller.
+  template <Kind kKind, typename T>
+  absl::Status OnSelecting(YamlReader& yaml, const YamlNode& node, T& object) {
+    if (absl::Status status = OnObject<kKind>(yaml, node, object); !status.ok()) return status;
     const size_t index = pending_.size();
     if (absl::Status status = OnReplicated(yaml, node, object); !status.ok()) return status;
+    SetController(kKind, object.metadata(), &pending_[index].pod);
+    return absl::OkStatus();
+  }
+
+  // Its pods belong to a ReplicaSet that its controller makes.
+  absl::Status OnDeployment(YamlReader& yaml, const YamlNode& node, apps::Deployment& object) {
+    const size_t index = pending_.size();
+    if (absl::Status status = OnReplicated(yaml, node, object); !status.ok()) return status;
+    apps::ReplicaSet set;
+    meta::ObjectMeta& metadata = *set.mutable_metadata();
+    metadata.set_namespace_(object.metadata().namespace_());
+    metadata.set_name(absl::StrCat(object.metadata().name(), "-", object.metadata().uid().substr(0, 8)));
+    metadata.set_uid(MakeUid("ReplicaSet", metadata));
+    if (object.spec().has_selector()) *set.mutable_spec()->mutable_selector() = object.spec().selector();
+    SetController(Kind::kReplicaSet, metadata, &pending_[index].pod);
+    return OnObject<Kind::kReplicaSet>(yaml, node, set);
+  }
+
+  static void SetController(Kind kind, const meta::ObjectMeta& owner, core::Pod* pod) {
+    auto& reference = *pod->mutable_metadata()->add_ownerreferences();
+    reference.set_apiversion(kind == Kind::kReplicationController ? "v1" : "apps/v1");
+    reference.set_kind(std::string(KindName(kind)));
+    reference.set_name(owner.name());
+    reference.set_uid(owner.uid());
+    reference.set_controller(true);
+  }
+
+  absl::Status OnStatefulSet(YamlReader& yaml, const YamlNode& node, apps::StatefulSet& object) {
+    const size_t index = pending_.size();
+    if (absl::Status status = OnSelecting<Kind::kStatefulSet>(yaml, node, object); !status.ok()) return status;
     pending_[index].first_ordinal = std::max(object.spec().ordinals().start(), 0);
     return absl::OkStatus();
   }
@@ -345,6 +409,18 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
+  // The server would refuse the pods of a namespace that there is not.
+  void AddNamespace(const std::string& name) {
+    const auto [it, inserted] = places_.emplace(absl::StrCat("Namespace ", name), "");
+    if (!inserted) return;
+    core::Namespace object;
+    object.mutable_metadata()->set_name(name);
+    object.mutable_metadata()->set_uid(MakeUid("Namespace", object.metadata()));
+    Complete(object);
+    std::string error;
+    out_.objects.push_back({Kind::kNamespace, muster::ReadObject(object, &error)});
+  }
+
   absl::Status AddPods(Pending& pending) {
     core::Pod& pod = pending.pod;
     meta::ObjectMeta& metadata = *pod.mutable_metadata();
@@ -352,6 +428,7 @@ class ManifestReader {
     if (!metadata.has_creationtimestamp()) {
       metadata.mutable_creationtimestamp()->set_seconds(absl::ToUnixSeconds(options_.start + pending.arrival));
     }
+    AddNamespace(metadata.namespace_());
     const bool alone = pending.workload_kind.empty();
     std::optional<size_t> workload;
     if (!alone) {

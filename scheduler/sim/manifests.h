@@ -12,8 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "scheduler/model/ids.h"
-#include "scheduler/model/labels.h"
 #include "scheduler/model/node.h"
+#include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 
 namespace muster {
@@ -28,18 +28,14 @@ struct ManifestPod {
   std::optional<size_t> workload;        // index into Manifests::workloads
 };
 
-// A Deployment, ReplicaSet, StatefulSet or Job; its pods are pods[first_pod, first_pod + pod_count).
+// A Deployment, ReplicaSet, StatefulSet, ReplicationController or Job; its pods are pods[first_pod, first_pod +
+// pod_count).
 struct ManifestWorkload {
   std::string kind, ns, name;
   size_t first_pod = 0, pod_count = 0;
   // How many of the pods exist at once. Jobs: the next one is created when one has ended; for all
   // other kinds this is pod_count.
   size_t parallelism = 0;
-};
-
-struct ManifestNamespace {
-  std::string name;
-  Labels labels;  // with kubernetes.io/metadata.name
 };
 
 struct ManifestPriorityClass {
@@ -49,12 +45,16 @@ struct ManifestPriorityClass {
   std::string preemption_policy;  // "" = PreemptLowerPriority
 };
 
-// minAvailable or maxUnavailable as written ("2", "50%"); "" where absent.
+// Of any kind but Pod and Node, with the server's defaults.
+struct ManifestObject {
+  Kind kind = Kind::kNamespace;
+  ObjectPtr object;
+};
+
+// A PodDisruptionBudget whose status is not written. minAvailable or maxUnavailable as written ("2",
+// "50%"); "" where absent.
 struct ManifestDisruptionBudget {
   std::string ns, name, min_available, max_unavailable;
-  bool has_selector = false;  // none selects nothing, an empty one selects all pods of the namespace
-  Labels match_labels;
-  std::vector<Requirement> match_expressions;
 };
 
 // Everything in the order in which it was read: that is the order of creation.
@@ -62,9 +62,10 @@ struct Manifests {
   std::vector<NodePtr> nodes;
   std::vector<ManifestPod> pods;
   std::vector<ManifestWorkload> workloads;
-  std::vector<ManifestNamespace> namespaces;            // those written; not those only used
+  // Also a Namespace for each one that pods are in, and a ReplicaSet for each Deployment.
+  std::vector<ManifestObject> objects;
   std::vector<ManifestPriorityClass> priority_classes;  // with the two that every cluster has
-  std::vector<ManifestDisruptionBudget> disruption_budgets;
+  std::vector<ManifestDisruptionBudget> budgets_to_count;
   std::vector<std::string> notices;  // one line for each kind that was read over
 };
 

@@ -21,6 +21,7 @@ void Scenario::After(Duration delay, std::function<void()> fn) {
 }
 
 absl::Status Scenario::Start(const Manifests& manifests) {
+  for (const ManifestObject& made : manifests.objects) server_.SetObject(made.kind, *made.object);
   for (const NodePtr& node : manifests.nodes) {
     if (auto status = server_.CreateNode(*node); !status.ok()) return status;
   }

@@ -23,7 +23,7 @@ class Scenario final : public SimApiServer::Observer {
   Scenario(const Scenario&) = delete;
   Scenario& operator=(const Scenario&) = delete;
 
-  // Once. Creates the nodes and the pods that are there from the start, in the order of the
+  // Once. Creates the nodes, the other objects and the pods that are there from the start, in the order of the
   // manifests; asks the loop for the later ones. Error: a name that is taken.
   absl::Status Start(const Manifests& manifests);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/model/volume_objects.h"
 
 namespace muster {
 
@@ -48,6 +49,32 @@ ApiStatus UidConflict(const std::string& key, const std::string& name, const std
                   absl::StrCat("StorageError: invalid object, Code: 4, Key: /registry/pods/", key,
                                ", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ",
                                wanted, ", UID in object meta: ", has));
+}
+
+template <typename T>
+std::shared_ptr<Object> CopyAs(const Object& object) {
+  return std::make_shared<T>(static_cast<const T&>(object));
+}
+
+std::shared_ptr<Object> Copy(Kind kind, const Object& object) {
+  switch (kind) {
+    case Kind::kPod:
+    case Kind::kNode: break;  // no Objects
+    case Kind::kNamespace: return CopyAs<Namespace>(object);
+    case Kind::kService:
+    case Kind::kReplicationController:
+    case Kind::kReplicaSet:
+    case Kind::kStatefulSet: return CopyAs<WorkloadSelector>(object);
+    case Kind::kPodDisruptionBudget: return CopyAs<DisruptionBudget>(object);
+    case Kind::kPersistentVolume: return CopyAs<PersistentVolume>(object);
+    case Kind::kPersistentVolumeClaim: return CopyAs<PersistentVolumeClaim>(object);
+    case Kind::kStorageClass: return CopyAs<StorageClass>(object);
+    case Kind::kCSINode: return CopyAs<CSINode>(object);
+    case Kind::kCSIDriver: return CopyAs<CSIDriver>(object);
+    case Kind::kCSIStorageCapacity: return CopyAs<CSIStorageCapacity>(object);
+    case Kind::kVolumeAttachment: return CopyAs<VolumeAttachment>(object);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -156,6 +183,28 @@ absl::Status SimApiServer::DeleteNode(const std::string& name) {
   return absl::OkStatus();
 }
 
+ObjectPtr SimApiServer::SetObject(Kind kind, const Object& object) {
+  const std::shared_ptr<Object> after = Copy(kind, object);
+  after->resource_version = ++version_;
+  if (after->uid.empty()) after->uid = absl::StrFormat("00000000-0000-4000-a000-%012x", ++uids_);
+  const ObjectPtr before = objects_.Find(kind, after->ns, after->name);
+  objects_.Set(kind, after);
+  for (Observer* observer : observers_) observer->OnObject(kind, before, after);
+  Append(kind, {before != nullptr ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded, version_, ObjectPtr(after)});
+  return after;
+}
+
+absl::Status SimApiServer::RemoveObject(Kind kind, const std::string& ns, const std::string& name) {
+  const ObjectPtr object = FindObject(kind, ns, name);
+  if (object == nullptr) return absl::NotFoundError(absl::StrCat(AsAbsl(KindName(kind)), " \"", name, "\" not found"));
+  const std::shared_ptr<Object> last = Copy(kind, *object);
+  last->resource_version = ++version_;
+  objects_.Remove(kind, ns, name);
+  for (Observer* observer : observers_) observer->OnObject(kind, object, nullptr);
+  Append(kind, {WatchEvent::Type::kDeleted, version_, ObjectPtr(last)});
+  return absl::OkStatus();
+}
+
 ApiStatus SimApiServer::BindNow(const BindRequest& request) {
   const PodPtr pod = FindPod(request.ns, request.name);
   if (pod == nullptr) return NotFound("pods", request.name);
@@ -181,9 +230,12 @@ ApiStatus SimApiServer::PatchPodStatusNow(const PodStatusPatch& patch) {
   if (!patch.uid.empty() && patch.uid != pod->uid) return UidConflict(pod->Key(), pod->name, patch.uid, pod->uid);
   const bool new_condition = patch.condition.present && !(patch.condition == pod->scheduled);
   const bool new_nomination = patch.set_nominated_node && patch.nominated_node != pod->nominated_node;
-  if (!new_condition && !new_nomination) return {};  // the server writes nothing where nothing changes
+  const bool new_disruption = !patch.preempted_message.empty() && !pod->preempted;
+  if (!new_condition && !new_nomination && !new_disruption)
+    return {};  // the server writes nothing where nothing changes
   auto patched = std::make_shared<Pod>(*pod);
   if (new_condition) patched->scheduled = patch.condition;
+  patched->preempted |= new_disruption;
   if (new_nomination) patched->nominated_node = patch.nominated_node;
   SetPod(pod, std::move(patched));
   return {};
@@ -245,6 +297,45 @@ void SimApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
         return {};
       },
       std::move(done));
+}
+
+namespace {
+using WriteResult = std::pair<ApiStatus, uint64_t>;
+constexpr char kModified[] = "the object has been modified; please apply your changes to the latest version and try again";
+
+auto Unpack(ApiServer::VersionDone done) {
+  return [done = std::move(done)](WriteResult result) { done(std::move(result.first), result.second); };
+}
+}  // namespace
+
+void SimApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
+  Request(
+      [this, request]() -> WriteResult {
+        const ObjectPtr object = FindObject(Kind::kPersistentVolume, "", request.volume);
+        if (object == nullptr) return {NotFound("persistentvolumes", request.volume), 0};
+        if (object->resource_version != request.resource_version)
+          return {Conflict("persistentvolumes", request.volume, kModified), 0};
+        PersistentVolume volume = static_cast<const PersistentVolume&>(*object);
+        volume.claim_ref = ClaimReference{request.claim_ns, request.claim_name, request.claim_uid};
+        volume.bound_by_controller |= request.by_controller;
+        return {ApiStatus(), SetObject(Kind::kPersistentVolume, volume)->resource_version};
+      },
+      Unpack(std::move(done)));
+}
+
+void SimApiServer::SelectNode(const SelectNodeRequest& request, VersionDone done) {
+  Request(
+      [this, request]() -> WriteResult {
+        const ObjectPtr object = FindObject(Kind::kPersistentVolumeClaim, request.ns, request.claim);
+        if (object == nullptr) return {NotFound("persistentvolumeclaims", request.claim), 0};
+        if (object->resource_version != request.resource_version)
+          return {Conflict("persistentvolumeclaims", request.claim, kModified), 0};
+        PersistentVolumeClaim claim = static_cast<const PersistentVolumeClaim&>(*object);
+        if (claim.selected_node == request.node) return {ApiStatus(), object->resource_version};  // no change, no write
+        claim.selected_node = request.node;
+        return {ApiStatus(), SetObject(Kind::kPersistentVolumeClaim, claim)->resource_version};
+      },
+      Unpack(std::move(done)));
 }
 
 namespace {
@@ -330,6 +421,10 @@ void SimApiServer::Start(const std::shared_ptr<Watcher>& watcher) {
   if (watcher->kind == Kind::kNode) {
     state.reserve(nodes_.size() + 1);
     for (const auto& [name, node] : nodes_) state.push_back({WatchEvent::Type::kAdded, node->resource_version, node});
+  } else if (watcher->kind != Kind::kPod) {
+    for (const auto& [key, object] : objects_.All(watcher->kind)) {
+      state.push_back({WatchEvent::Type::kAdded, object->resource_version, object});
+    }
   } else {
     state.reserve(pods_.size() + 1);
     for (PodPtr& pod : Pods()) {
@@ -427,7 +522,8 @@ void SimApiServer::CutWatches(Kind kind, ApiStatus why) {
 }
 
 void SimApiServer::Compact() {
-  for (const Kind kind : {Kind::kPod, Kind::kNode}) {
+  for (size_t i = 0; i < kKindCount; ++i) {
+    const auto kind = static_cast<Kind>(i);
     const size_t window = std::exchange(options_.history, 0);
     TrimHistory(kind);
     options_.history = window;
@@ -446,6 +542,10 @@ PodPtr SimApiServer::FindPod(const std::string& ns, const std::string& name) con
 NodePtr SimApiServer::FindNode(const std::string& name) const {
   const auto it = nodes_.find(name);
   return it == nodes_.end() ? nullptr : it->second;
+}
+
+ObjectPtr SimApiServer::FindObject(Kind kind, const std::string& ns, const std::string& name) const {
+  return objects_.Find(kind, ns, name);
 }
 
 std::vector<PodPtr> SimApiServer::Pods() const {

@@ -9,6 +9,7 @@
 #ifndef MUSTER_SCHEDULER_SIM_SIM_API_SERVER_H_
 #define MUSTER_SCHEDULER_SIM_SIM_API_SERVER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -20,6 +21,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "scheduler/model/cluster_objects.h"
 #include "scheduler/runtime/api_server.h"
 #include "scheduler/runtime/event_loop.h"
 
@@ -44,6 +46,7 @@ class SimApiServer final : public ApiServer {
     virtual ~Observer() = default;
     virtual void OnPod(const PodPtr& before, const PodPtr& after) = 0;
     virtual void OnNode(const NodePtr& before, const NodePtr& after) = 0;
+    virtual void OnObject(Kind, const ObjectPtr& before, const ObjectPtr& after) { (void)before, (void)after; }
   };
 
   SimApiServer(EventLoop& loop, Options options);
@@ -57,6 +60,8 @@ class SimApiServer final : public ApiServer {
   void DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) override;
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
+  void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
+  void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
   void CreateLease(const Lease& lease, LeaseDone done) override;
   void UpdateLease(const Lease& lease, LeaseDone done) override;
@@ -73,6 +78,11 @@ class SimApiServer final : public ApiServer {
   absl::Status UpdateNode(const std::string& name, const std::function<void(Node&)>& change);
   // Pods of the node stay until someone deletes them (see Kubelet).
   absl::Status DeleteNode(const std::string& name);
+  // Creates or replaces an object of any kind but Pod and Node; it must be of the kind's type. Sets
+  // resource_version, and uid where it is empty. Returns it as stored.
+  ObjectPtr SetObject(Kind kind, const Object& object);
+  // Error: no such object.
+  absl::Status RemoveObject(Kind kind, const std::string& ns, const std::string& name);
   // What the requests of the port do, for other actors and for tests. uid "" is no precondition.
   ApiStatus BindNow(const BindRequest& request);
   ApiStatus PatchPodStatusNow(const PodStatusPatch& patch);
@@ -88,6 +98,9 @@ class SimApiServer final : public ApiServer {
   // --- Reading -----------------------------------------------------------------------------------
   PodPtr FindPod(const std::string& ns, const std::string& name) const;  // null if there is none
   NodePtr FindNode(const std::string& name) const;
+  // Of any kind but Pod and Node.
+  ObjectPtr FindObject(Kind kind, const std::string& ns, const std::string& name) const;
+  const ClusterObjects& objects() const { return objects_; }
   std::vector<PodPtr> Pods() const;  // in order of namespace/name, ended ones too
   const absl::btree_map<std::string, NodePtr, std::less<>>& nodes() const { return nodes_; }
   // By "namespace/name" of the Event; empty unless Options::keep_events.
@@ -142,9 +155,10 @@ class SimApiServer final : public ApiServer {
   size_t under_way_ = 0;
   absl::flat_hash_map<std::string, PodPtr> pods_;  // by namespace/name
   absl::btree_map<std::string, NodePtr, std::less<>> nodes_;
+  ClusterObjects objects_;
   absl::btree_map<std::string, ApiEvent> events_;
   absl::btree_map<std::string, Lease> leases_;
-  History history_[2];
+  std::array<History, kKindCount> history_;
   std::vector<std::shared_ptr<Watcher>> watchers_;
   std::vector<Observer*> observers_;
 };

@@ -28,21 +28,15 @@ NodeSelectorTerm ReadTerm(const core::NodeSelectorTerm& term) {
 
 using Keys = google::protobuf::RepeatedPtrField<std::string>;
 
-void AddRequirement(Requirement requirement, LabelSelector* selector) {
-  auto& all = selector->requirements;
-  if (std::find(all.begin(), all.end(), requirement) == all.end()) all.push_back(std::move(requirement));
-}
-
-// Pod affinity as it is stored: on creation the API server adds a requirement for each key that the
-// pod has, and kube-scheduler reads no more than these. A selector that asks about such a key is one
-// that was completed before.
+// One requirement for each key that the pod has, unless it is there: what the server stored before is
+// read again.
 void MergeLabelKeys(const Keys& keys, Operator op, const Labels& labels, LabelSelector* selector) {
+  auto& all = selector->requirements;
   for (const std::string& key : keys) {
     const auto label = labels.find(key);
-    const auto asks = [&](const Requirement& r) { return r.key == key && r.op == op; };
-    if (label == labels.end() || std::any_of(selector->requirements.begin(), selector->requirements.end(), asks))
-      continue;
-    selector->requirements.push_back({key, op, {label->second}, {}});
+    if (label == labels.end()) continue;
+    Requirement requirement{key, op, {label->second}, {}};
+    if (std::find(all.begin(), all.end(), requirement) == all.end()) all.push_back(std::move(requirement));
   }
 }
 
@@ -52,7 +46,7 @@ PodAffinityTerm ReadPodAffinityTerm(const core::PodAffinityTerm& wire, const Pod
   term.topology_key = wire.topologykey();
   if (wire.has_labelselector()) {
     term.selector = ReadLabelSelector(wire.labelselector(), path + ".labelSelector", error);
-    if (as_written) {
+    if (as_written) {  // on creation; kube-scheduler reads the selector as it is stored
       MergeLabelKeys(wire.matchlabelkeys(), Operator::kIn, pod.labels, &term.selector);
       MergeLabelKeys(wire.mismatchlabelkeys(), Operator::kNotIn, pod.labels, &term.selector);
     }
@@ -99,10 +93,7 @@ SpreadConstraint ReadSpreadConstraint(const core::TopologySpreadConstraint& wire
   constraint.honor_taints = wire.nodetaintspolicy() == "Honor";
   if (!wire.has_labelselector()) return constraint;
   constraint.selector = ReadLabelSelector(wire.labelselector(), path + ".labelSelector", error);
-  for (const std::string& key : wire.matchlabelkeys()) {
-    if (const auto label = labels.find(key); label != labels.end())
-      AddRequirement({key, Operator::kIn, {label->second}, {}}, &constraint.selector);
-  }
+  MergeLabelKeys(wire.matchlabelkeys(), Operator::kIn, labels, &constraint.selector);
   return constraint;
 }
 

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "scheduler/model/volume_objects.h"
 
 namespace muster {
 namespace {
@@ -32,6 +33,19 @@ std::vector<std::string> Keys(const Manifests& manifests) {
   std::vector<std::string> keys;
   for (const ManifestPod& pod : manifests.pods) keys.push_back(pod.pod->Key());
   return keys;
+}
+
+std::vector<std::string> Objects(const Manifests& manifests) {
+  std::vector<std::string> names;
+  for (const ManifestObject& made : manifests.objects) {
+    const std::string ns = made.object->ns.empty() ? "" : made.object->ns + "/";
+    names.push_back(std::string(KindName(made.kind)) + " " + ns + made.object->name);
+  }
+  return names;
+}
+template <typename T>
+const T& Get(const Manifests& manifests, size_t i) {
+  return dynamic_cast<const T&>(*manifests.objects.at(i).object);
 }
 
 std::string Print(const std::vector<Amount>& amounts) {
@@ -192,7 +206,7 @@ apiVersion: v1
 kind: List
 items:
 - {apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {a: b}}}
-- {apiVersion: v1, kind: Service, metadata: {name: s}, spec: {anything: 1}}
+- {apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 1}]}}
 - {apiVersion: v1, kind: Service, metadata: {name: t}}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: r}}
 - {apiVersion: example.com/v1, kind: Thing, metadata: {name: t}}
@@ -206,17 +220,109 @@ kind: PodDisruptionBudget
 metadata: {name: b}
 spec: {maxUnavailable: 1}
 )");
-  ASSERT_EQ(m.namespaces.size(), 1u);
-  EXPECT_THAT(m.namespaces[0].labels, ElementsAre(Pair("a", "b"), Pair("kubernetes.io/metadata.name", "team")));
-  ASSERT_EQ(m.disruption_budgets.size(), 2u);
-  EXPECT_EQ(m.disruption_budgets[0].min_available, "50%");
-  EXPECT_EQ(m.disruption_budgets[0].match_expressions.size(), 1u);
-  EXPECT_EQ(m.disruption_budgets[1].ns, "default");
-  EXPECT_EQ(m.disruption_budgets[1].max_unavailable, "1");
-  EXPECT_FALSE(m.disruption_budgets[1].has_selector);
+  EXPECT_THAT(Objects(m), ElementsAre("Namespace team", "Service default/s", "Service default/t",
+                                      "PodDisruptionBudget team/b", "PodDisruptionBudget default/b"));
+  EXPECT_THAT(Get<Namespace>(m, 0).labels, ElementsAre(Pair("a", "b"), Pair("kubernetes.io/metadata.name", "team")));
+  EXPECT_EQ(Get<DisruptionBudget>(m, 3).selector.requirements.size(), 2u);
+  EXPECT_FALSE(Get<DisruptionBudget>(m, 4).selector.present);
+  ASSERT_EQ(m.budgets_to_count.size(), 2u);
+  EXPECT_EQ(m.budgets_to_count[0].min_available, "50%");
+  EXPECT_EQ(m.budgets_to_count[1].ns, "default");
+  EXPECT_EQ(m.budgets_to_count[1].max_unavailable, "1");
   EXPECT_THAT(m.notices, ElementsAre("Role: 1 left aside, not part of the simulation",
-                                     "Service: 2 left aside, not part of the simulation",
                                      "Thing: 1 left aside, not part of the simulation"));
+}
+
+TEST(Manifests, StorageWithDefaults) {
+  const Manifests m = MustParse(R"(
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: PersistentVolume
+  metadata: {name: v, namespace: dropped}
+  spec:
+    capacity: {storage: 5Gi}
+    csi: {driver: d, volumeHandle: h, volumeAttributes: {a: b}}
+    claimRef: {namespace: default, name: c}
+    nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}
+- apiVersion: v1
+  kind: PersistentVolumeClaim
+  metadata: {name: c}
+  spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}, limits: {storage: 2Gi}}}
+- {apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: fast}, provisioner: p, parameters: {a: b}}
+- {apiVersion: storage.k8s.io/v1, kind: CSINode, metadata: {name: n}, spec: {drivers: [{name: d, nodeID: i}]}}
+- {apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: d}, spec: {storageCapacity: true}}
+- {apiVersion: storage.k8s.io/v1, kind: CSIStorageCapacity, metadata: {name: r}, storageClassName: fast, capacity: 1Gi}
+- {apiVersion: storage.k8s.io/v1, kind: VolumeAttachment, metadata: {name: a}, spec: {attacher: d, nodeName: n,
+   source: {persistentVolumeName: v}}}
+)");
+  EXPECT_THAT(Objects(m),
+              ElementsAre("PersistentVolume v", "PersistentVolumeClaim default/c", "StorageClass fast", "CSINode n",
+                          "CSIDriver d", "CSIStorageCapacity default/r", "VolumeAttachment a"));
+  const auto& volume = Get<PersistentVolume>(m, 0);
+  EXPECT_EQ(volume.handle, "h");
+  EXPECT_EQ(volume.phase, "Pending");
+  EXPECT_EQ(volume.volume_mode, "Filesystem");
+  EXPECT_EQ(volume.affinity.required.size(), 1u);
+  EXPECT_EQ(Get<PersistentVolumeClaim>(m, 1).phase, "Pending");
+  EXPECT_EQ(Get<PersistentVolumeClaim>(m, 1).request, Quantity::FromUnits(1 << 30));
+  EXPECT_EQ(Get<StorageClass>(m, 2).binding_mode, "Immediate");
+  EXPECT_EQ(Get<VolumeAttachment>(m, 6).volume_name, "v");
+  EXPECT_THAT(m.notices, IsEmpty());
+}
+
+TEST(Manifests, ObjectsThatCannotBeReadAreErrors) {
+  const std::string budget =
+      "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n"
+      "spec: {selector: {matchExpressions: [{key: a, operator: Gt, values: ['1']}]}}\n";
+  EXPECT_EQ(ErrorOf(budget),
+            "f.yaml:1: spec.selector.matchExpressions[0].operator: \"Gt\" is not a valid label selector operator");
+  EXPECT_EQ(ErrorOf("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {sellector: {a: b}}\n"),
+            "f.yaml:4: spec.sellector: unknown field \"spec.sellector\"");
+}
+
+TEST(Manifests, BudgetsWithStatusAreNotCounted) {
+  const std::string head = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n";
+  const Manifests m = MustParse(head +
+                                "spec: {minAvailable: 1}\nstatus: {disruptionsAllowed: 2, disruptedPods: {p: "
+                                "'2026-01-01T00:00:00Z'}}\n");
+  EXPECT_THAT(m.budgets_to_count, IsEmpty());
+  EXPECT_EQ(Get<DisruptionBudget>(m, 0).disruptions_allowed, 2);
+  EXPECT_THAT(Get<DisruptionBudget>(m, 0).disrupted_pods, ElementsAre("p"));
+}
+
+TEST(Manifests, WorkloadsControlTheirPods) {
+  const auto workload = [](const std::string& api_version, const std::string& kind, const std::string& selector) {
+    return "apiVersion: " + api_version + "\nkind: " + kind + "\nmetadata: {name: w, namespace: team}\nspec:\n" +
+           selector + "  template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c}]}}\n";
+  };
+  const std::string match = "  selector: {matchLabels: {app: a}}\n";
+  const struct {
+    std::string text, object, api_version;
+  } kCases[] = {
+      {workload("apps/v1", "ReplicaSet", match), "ReplicaSet", "apps/v1"},
+      {workload("apps/v1", "StatefulSet", match), "StatefulSet", "apps/v1"},
+      {workload("apps/v1", "Deployment", match), "ReplicaSet", "apps/v1"},
+      {workload("v1", "ReplicationController", ""), "ReplicationController", "v1"},
+  };
+  for (const auto& c : kCases) {
+    const Manifests m = MustParse(c.text);
+    ASSERT_EQ(m.objects.size(), 2u) << c.text;
+    const auto& made = Get<WorkloadSelector>(m, 0);
+    EXPECT_EQ(KindName(m.objects[0].kind), c.object);
+    EXPECT_THAT(made.selector.requirements, ElementsAre(Requirement{"app", Operator::kIn, {"a"}, ""})) << c.text;
+    ASSERT_EQ(m.pods.size(), 1u);
+    EXPECT_EQ(m.pods[0].pod->spec->controller, (ControllerRef{c.object, c.api_version, made.name})) << c.text;
+    EXPECT_EQ(Objects(m)[1], "Namespace team");
+  }
+}
+
+TEST(Manifests, NamespacesOfPodsExist) {
+  const Manifests m = MustParse(Pod("p") + "---\n{apiVersion: v1, kind: Namespace, metadata: {name: other}}\n---\n" +
+                                "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: other}, spec: {}}\n");
+  EXPECT_THAT(Objects(m), ElementsAre("Namespace other", "Namespace default"));
+  EXPECT_THAT(Get<Namespace>(m, 1).labels, ElementsAre(Pair("kubernetes.io/metadata.name", "default")));
 }
 
 TEST(Manifests, JsonAndYamlForms) {

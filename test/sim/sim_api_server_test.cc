@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "scheduler/model/volume_objects.h"
 #include "scheduler/sim/sim_event_loop.h"
 #include "test/support/make.h"
 
@@ -38,9 +39,12 @@ struct Watched {
     version = std::max(version, event.resource_version);
     if (event.type == WatchEvent::Type::kSynced) return said.push_back("sync");
     if (event.type == WatchEvent::Type::kBookmark) return said.push_back("mark");
-    const bool pod = std::holds_alternative<PodPtr>(event.object);
+    const auto* pod = std::get_if<PodPtr>(&event.object);
+    const auto* node = std::get_if<NodePtr>(&event.object);
     said.push_back(std::string(1, "+~-"[static_cast<int>(event.type)]) +
-                   (pod ? std::get<PodPtr>(event.object)->name : std::get<NodePtr>(event.object)->name));
+                   (pod != nullptr    ? (*pod)->name
+                    : node != nullptr ? (*node)->name
+                                      : std::get<ObjectPtr>(event.object)->name));
   }
   std::vector<std::string> Take() { return std::exchange(said, {}); }
 };
@@ -78,6 +82,42 @@ TEST_F(SimApiServerTest, BindSetsNodeAndConditionAndClearsTheNomination) {
   EXPECT_EQ(pod->nominated_node, "");
   EXPECT_EQ(pod->scheduled.status, "True");
   EXPECT_EQ(pod->resource_version, server_.resource_version());
+}
+
+TEST_F(SimApiServerTest, ObjectsOfAllKindsAreStoredAndWatched) {
+  Watched classes, claims;
+  StorageClass fast;
+  fast.name = "fast";
+  server_.SetObject(Kind::kStorageClass, fast);
+  classes.Open(server_, Kind::kStorageClass, 0);
+  claims.Open(server_, Kind::kPersistentVolumeClaim, 0);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_THAT(classes.Take(), ElementsAre("+fast", "sync"));
+  EXPECT_THAT(claims.Take(), ElementsAre("sync"));
+
+  PersistentVolumeClaim claim;
+  claim.ns = "default";
+  claim.name = "c";
+  claim.volume_name = "v";
+  const ObjectPtr stored = server_.SetObject(Kind::kPersistentVolumeClaim, claim);
+  EXPECT_EQ(stored->resource_version, server_.resource_version());
+  EXPECT_NE(stored->uid, "");
+  auto changed = static_cast<const PersistentVolumeClaim&>(*stored);
+  EXPECT_EQ(changed.volume_name, "v");
+  changed.volume_name = "w";
+  server_.SetObject(Kind::kPersistentVolumeClaim, changed);
+  EXPECT_EQ(server_.FindObject(Kind::kPersistentVolumeClaim, "default", "c")->uid, stored->uid);
+  EXPECT_TRUE(server_.RemoveObject(Kind::kPersistentVolumeClaim, "default", "c").ok());
+  EXPECT_TRUE(absl::IsNotFound(server_.RemoveObject(Kind::kPersistentVolumeClaim, "default", "c")));
+  EXPECT_EQ(server_.FindObject(Kind::kPersistentVolumeClaim, "default", "c"), nullptr);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_THAT(claims.Take(), ElementsAre("+c", "~c", "-c"));
+  EXPECT_THAT(classes.Take(), IsEmpty());
+
+  Watched resumed;
+  resumed.Open(server_, Kind::kPersistentVolumeClaim, stored->resource_version);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_THAT(resumed.Take(), ElementsAre("~c", "-c"));
 }
 
 TEST_F(SimApiServerTest, BindPreconditions) {

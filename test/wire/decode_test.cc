@@ -237,7 +237,7 @@ TEST(DecodePod, LabelKeysAreMergedOnce) {
       {"labelSelector {" + merged_h + " matchExpressions { key: 'm' operator: 'NotIn' values: '2' } }",
        Selector({h, not_m}), Selector({h, not_m}), Selector({h, not_m})},
       // The pod's label changed after it was stored: only spreading looks again.
-      {"labelSelector { matchExpressions { key: 'h' operator: 'In' values: '0' } }", Selector({In("h", "0"), not_m}),
+      {"labelSelector { matchExpressions { key: 'h' operator: 'In' values: '0' } }", Selector({In("h", "0"), h, not_m}),
        Selector({In("h", "0")}), Selector({In("h", "0"), h})},
   };
   for (const Case& c : kCases) {
