@@ -38,18 +38,22 @@ std::string LeasePath(std::string_view ns, std::string_view name = "") {
 
 std::string Describe(const HttpRequest& request) { return absl::StrCat(request.method, " ", request.path); }
 
+nlohmann::json ConditionJson(const PodStatusPatch& patch, const char* type, const std::string& status,
+                             const std::string& reason, const std::string& message) {
+  nlohmann::json condition = {{"type", type}, {"status", status}, {"reason", reason}, {"message", message}};
+  if (patch.observed_generation != 0) condition["observedGeneration"] = patch.observed_generation;
+  if (patch.transition != absl::InfinitePast())
+    condition["lastTransitionTime"] = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", patch.transition, absl::UTCTimeZone());
+  return condition;
+}
+
 nlohmann::json StatusPatch(const PodStatusPatch& patch) {
   nlohmann::json status = nlohmann::json::object();
-  if (patch.condition.present) {
-    nlohmann::json condition = {{"type", "PodScheduled"},
-                                {"status", patch.condition.status},
-                                {"reason", patch.condition.reason},
-                                {"message", patch.condition.message}};
-    if (patch.observed_generation != 0) condition["observedGeneration"] = patch.observed_generation;
-    if (patch.transition != absl::InfinitePast()) {
-      condition["lastTransitionTime"] = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", patch.transition, absl::UTCTimeZone());
-    }
-    status["conditions"] = nlohmann::json::array({std::move(condition)});
+  const PodCondition& c = patch.condition;
+  if (c.present) status["conditions"].push_back(ConditionJson(patch, "PodScheduled", c.status, c.reason, c.message));
+  if (!patch.preempted_message.empty()) {
+    status["conditions"].push_back(
+        ConditionJson(patch, "DisruptionTarget", "True", "PreemptionByScheduler", patch.preempted_message));
   }
   if (patch.set_nominated_node) {
     status["nominatedNodeName"] =
@@ -104,7 +108,7 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
   told.on_events = [&broken, kind, call = std::move(handler.on_events)](std::vector<WatchEvent> events) {
     if (!broken.ok()) {
       broken = {};
-      LogInfo(absl::StrCat("the watch of ", kind == Kind::kPod ? "pods" : "nodes", " works again"));
+      LogInfo(absl::StrCat("the watch of ", AsAbsl(PathOf(kind)), " works again"));
     }
     call(std::move(events));
   };
@@ -243,6 +247,12 @@ void KubeApiServer::CreateEvent(const ApiEvent& e, Done done) {
   record.regarding_name = e.regarding_name;
   record.regarding_uid = e.regarding_uid;
   record.regarding_resource_version = e.regarding_resource_version;
+  record.related_kind = e.related_kind;
+  record.related_api_version = e.related_api_version;
+  record.related_ns = e.related_ns;
+  record.related_name = e.related_name;
+  record.related_uid = e.related_uid;
+  record.related_resource_version = e.related_resource_version;
   record.event_time = e.event_time;
   record.series_count = e.series_count;
   record.series_last = e.series_last;

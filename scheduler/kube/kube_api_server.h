@@ -2,6 +2,7 @@
 #ifndef MUSTER_SCHEDULER_KUBE_KUBE_API_SERVER_H_
 #define MUSTER_SCHEDULER_KUBE_KUBE_API_SERVER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,10 @@ class KubeApiServer final : public ApiServer {
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
 
+  // Once (volume_writes.cc).
+  void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
+  void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
+
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
   void CreateLease(const Lease& lease, LeaseDone done) override;
   void UpdateLease(const Lease& lease, LeaseDone done) override;
@@ -54,7 +59,9 @@ class KubeApiServer final : public ApiServer {
   uint64_t dropped_events() const { return dropped_events_; }
   size_t waiting_events() const { return waiting_events_; }
   // No watch that was opened last failed: the server is there and lets us read.
-  bool watching() const { return broken_[0].ok() && broken_[1].ok(); }
+  bool watching() const {
+    return std::all_of(broken_.begin(), broken_.end(), [](const ApiStatus& status) { return status.ok(); });
+  }
   const ApiStatus& watch_error(Kind kind) const { return broken_[static_cast<size_t>(kind)]; }
 
  private:
@@ -64,16 +71,17 @@ class KubeApiServer final : public ApiServer {
   void SendAgain(HttpRequest request, int tries_left, Duration wait, Done done);
   void SendEvent(HttpRequest request, Done done);
   void SendLease(HttpRequest request, LeaseDone done);
+  void SendVersioned(HttpRequest request, VersionDone done);
   void WasItBound(const BindRequest& request, ApiStatus refused, Done done);
 
   EventLoop& loop_;
   const KubeOptions options_;
   Metrics* const metrics_;
   Random random_;
-  Decoder decoder_;                  // the I/O thread's
-  Decoder answer_decoder_;           // the loop's thread's
-  std::array<ApiStatus, 2> broken_;  // by Kind: how its last watch ended, until one works again
-  std::array<bool, 2> started_{};    // by Kind: its whole state was asked for
+  Decoder decoder_;                           // the I/O thread's
+  Decoder answer_decoder_;                    // the loop's thread's
+  std::array<ApiStatus, kKindCount> broken_;  // by Kind: how its last watch ended, until one works again
+  std::array<bool, kKindCount> started_{};    // by Kind: its whole state was asked for
   size_t waiting_events_ = 0;
   uint64_t dropped_events_ = 0;
   Time told_dropped_ = absl::InfinitePast();

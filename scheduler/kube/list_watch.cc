@@ -47,6 +47,27 @@ std::pair<std::string, std::string> ReasonAndMessage(const std::string& body) {
 
 }  // namespace
 
+std::string_view PathOf(Kind kind) {
+  switch (kind) {
+    case Kind::kPod: return "/api/v1/pods";
+    case Kind::kNode: return "/api/v1/nodes";
+    case Kind::kNamespace: return "/api/v1/namespaces";
+    case Kind::kService: return "/api/v1/services";
+    case Kind::kReplicationController: return "/api/v1/replicationcontrollers";
+    case Kind::kReplicaSet: return "/apis/apps/v1/replicasets";
+    case Kind::kStatefulSet: return "/apis/apps/v1/statefulsets";
+    case Kind::kPodDisruptionBudget: return "/apis/policy/v1/poddisruptionbudgets";
+    case Kind::kPersistentVolume: return "/api/v1/persistentvolumes";
+    case Kind::kPersistentVolumeClaim: return "/api/v1/persistentvolumeclaims";
+    case Kind::kStorageClass: return "/apis/storage.k8s.io/v1/storageclasses";
+    case Kind::kCSINode: return "/apis/storage.k8s.io/v1/csinodes";
+    case Kind::kCSIDriver: return "/apis/storage.k8s.io/v1/csidrivers";
+    case Kind::kCSIStorageCapacity: return "/apis/storage.k8s.io/v1/csistoragecapacities";
+    case Kind::kVolumeAttachment: return "/apis/storage.k8s.io/v1/volumeattachments";
+  }
+  return "";
+}
+
 ApiStatus ToApiStatus(const StatusView& status, std::string_view request) {
   if (status.success) return {};
   return {CodeOf(status.code, status.reason, status.message), Message(request, status.message),
@@ -90,7 +111,7 @@ HttpRequest ListWatch::Request(Phase phase) {
   phase_ = phase;
   list_.reset();
   frames_.reset();
-  path_ = kind_ == Kind::kPod ? "/api/v1/pods" : "/api/v1/nodes";
+  path_ = PathOf(kind_);
   HttpRequest request;
   request.lane = HttpRequest::Lane::kUnlimited;
   request.timeout = absl::ZeroDuration();
@@ -117,11 +138,16 @@ bool ListWatch::Decode(std::string_view object, WatchEvent& event) {
     if (pod == nullptr) return false;
     event.resource_version = pod->resource_version;
     event.object = std::move(pod);
-  } else {
+  } else if (kind_ == Kind::kNode) {
     NodePtr node = decoder_.DecodeNode(object);
     if (node == nullptr) return false;
     event.resource_version = node->resource_version;
     event.object = std::move(node);
+  } else {
+    ObjectPtr other = decoder_.DecodeObject(kind_, object);
+    if (other == nullptr) return false;
+    event.resource_version = other->resource_version;
+    event.object = std::move(other);
   }
   return true;
 }

@@ -20,6 +20,9 @@ ApiStatus ToApiStatus(const HttpResponse& response, std::string_view request);
 // The same for a meta/v1 Status.
 ApiStatus ToApiStatus(const StatusView& status, std::string_view request);
 
+// Where the server has all objects of a kind: "/apis/apps/v1/replicasets".
+std::string_view PathOf(Kind kind);
+
 // How the initial state is read.
 enum class InitialState : uint8_t {
   kList,       // one list, then a watch from its version

@@ -23,14 +23,21 @@ using testing::HasSubstr;
 using Exchange = TlsTestServer::Exchange;
 using Request = TlsTestServer::Request;
 
+core::Pod BarePod(const std::string& name, int version) {
+  core::Pod pod;
+  pod.mutable_metadata()->set_name(name);
+  pod.mutable_metadata()->set_resourceversion(std::to_string(version));
+  return pod;
+}
+
 class ListWatchTest : public KubeTest {
  protected:
   // Opens a watch and records what it tells: "+a@5" (added), "~", "-", "B@5", "S@5" (synced).
-  void Open(TlsTestServer& server, uint64_t version, ListWatchOptions options = {}) {
+  void Open(TlsTestServer& server, uint64_t version, ListWatchOptions options = {}, Kind kind = Kind::kPod) {
     KubeOptions kube;
     kube.watch = options;
     api_ = std::make_unique<KubeApiServer>(loop_, server.Access(), kube, nullptr);
-    stream_ = api_->Watch(Kind::kPod, version,
+    stream_ = api_->Watch(kind, version,
                           {.on_events =
                                [this](std::vector<WatchEvent> events) {
                                  EXPECT_FALSE(end_.has_value());
@@ -45,8 +52,12 @@ class ListWatchTest : public KubeTest {
   static std::string Text(const WatchEvent& event) {
     constexpr const char* kMarks[] = {"+", "~", "-", "B", "S"};
     const auto* pod = std::get_if<PodPtr>(&event.object);
-    return absl::StrCat(kMarks[static_cast<size_t>(event.type)], pod != nullptr ? (*pod)->name : "", "@",
-                        event.resource_version);
+    const auto* other = std::get_if<ObjectPtr>(&event.object);
+    return absl::StrCat(kMarks[static_cast<size_t>(event.type)],
+                        pod != nullptr     ? (*pod)->name
+                        : other != nullptr ? (*other)->name
+                                           : "",
+                        "@", event.resource_version);
   }
 
   std::vector<std::string> told_;
@@ -104,6 +115,44 @@ TEST_F(ListWatchTest, ListsThenWatches) {
   RunToEnd();
   EXPECT_TRUE(end_->ok()) << end_->message;
   EXPECT_THAT(told_, ElementsAre("+a@3", "+b@4", "S@9", "-a@10"));
+}
+
+TEST_F(ListWatchTest, WatchesAllKinds) {
+  const std::pair<Kind, const char*> kCases[] = {
+      {Kind::kNamespace, "/api/v1/namespaces"},
+      {Kind::kService, "/api/v1/services"},
+      {Kind::kReplicationController, "/api/v1/replicationcontrollers"},
+      {Kind::kReplicaSet, "/apis/apps/v1/replicasets"},
+      {Kind::kStatefulSet, "/apis/apps/v1/statefulsets"},
+      {Kind::kPodDisruptionBudget, "/apis/policy/v1/poddisruptionbudgets"},
+      {Kind::kPersistentVolume, "/api/v1/persistentvolumes"},
+      {Kind::kPersistentVolumeClaim, "/api/v1/persistentvolumeclaims"},
+      {Kind::kStorageClass, "/apis/storage.k8s.io/v1/storageclasses"},
+      {Kind::kCSINode, "/apis/storage.k8s.io/v1/csinodes"},
+      {Kind::kCSIDriver, "/apis/storage.k8s.io/v1/csidrivers"},
+      {Kind::kCSIStorageCapacity, "/apis/storage.k8s.io/v1/csistoragecapacities"},
+      {Kind::kVolumeAttachment, "/apis/storage.k8s.io/v1/volumeattachments"},
+  };
+  EXPECT_EQ(std::size(kCases) + 2, kKindCount);  // and pods and nodes
+  for (const auto& [kind, path] : kCases) {
+    TlsTestServer server([&](const Request& request, Exchange& exchange) {
+      // A pod stands in: what these kinds have in common is where metadata is.
+      if (!request.Asks("watch=true")) return exchange.Answer(200, kProtobuf, ListBody({BarePod("a", 3)}, 9));
+      exchange.BeginChunks(kProtobufStream);
+      exchange.Chunk(PodFrame("MODIFIED", BarePod("a", 10)) + PodFrame("DELETED", BarePod("a", 11)));
+      exchange.Chunk("");
+    });
+    told_.clear();
+    end_.reset();
+    Open(server, 0, {}, kind);
+    RunToEnd();
+    EXPECT_TRUE(end_->ok()) << end_->message;
+    EXPECT_THAT(told_, ElementsAre("+a@3", "S@9", "~a@10", "-a@11")) << path;
+    EXPECT_THAT(server.Seen(), ElementsAre(std::string("GET ") + path + "?",
+                                           testing::StartsWith(std::string("GET ") + path + "?watch=true")));
+    stream_.reset();
+    api_.reset();
+  }
 }
 
 TEST_F(ListWatchTest, StreamsTheInitialState) {
