@@ -230,10 +230,10 @@ Outcome VolumeBinding::PreBind(const PodInfo& pod, const Snapshot& snap, NodeInd
   };
   for (const NodeVolumes::Binding& b : volumes.bindings) {
     intents.push_back({Intent::Kind::kBindVolume, objects.Find(Kind::kPersistentVolume, "", b.volume->name),
-                       claim_of(*b.claim), timeout_});
+                       claim_of(*b.claim), timeout_, &VolumeReaches});
   }
   for (const NodeVolumes::Provision& p : volumes.provisions) {
-    intents.push_back({Intent::Kind::kProvisionClaim, nullptr, claim_of(*p.claim), timeout_});
+    intents.push_back({Intent::Kind::kProvisionClaim, nullptr, claim_of(*p.claim), timeout_, &VolumeReaches});
   }
   return Outcome::Success();
 }

@@ -38,6 +38,28 @@ bool AllowsModes(const PersistentVolume& volume, const PersistentVolumeClaim& cl
   });
 }
 
+// Whether the node takes volumes of the type for their CSI driver's.
+bool Migrated(const InTreeType* type, std::string_view node, const ClusterObjects& objects) {
+  if (type == nullptr || !type->on) return false;
+  const auto* csi = objects.Get<CSINode>(Kind::kCSINode, "", node);
+  if (csi == nullptr) return false;
+  const std::vector<absl::string_view> names = absl::StrSplit(csi->migrated_plugins, ',');
+  return std::find(names.begin(), names.end(), AsAbsl(type->name)) != names.end();
+}
+
+// A volume's affinity is matched with labels alone: a term's fields count as met. Terms that cannot be
+// interpreted match nothing. nullopt: every node.
+std::optional<std::vector<NodeSelectorTerm>> LabelTerms(const NodeAffinity& affinity) {
+  if (!affinity.has_required) return std::nullopt;
+  std::vector<NodeSelectorTerm> terms;
+  for (const NodeSelectorTerm& term : affinity.required) {
+    if (!TermErrors(term, "").empty()) continue;
+    if (term.expressions.empty() && !term.fields.empty()) return std::nullopt;
+    terms.push_back({term.expressions, {}});
+  }
+  return terms;
+}
+
 // As a node selector's term.
 std::vector<NodeSelectorTerm> TermsOf(const std::vector<StorageClass::TopologyTerm>& topologies) {
   std::vector<NodeSelectorTerm> terms;
@@ -83,16 +105,17 @@ VolumeMatcher::VolumeMatcher(const Snapshot& snap, const PodClaims& claims) : sn
   for (const PersistentVolumeClaim* claim : unselected) AddWanted(*claim);
 }
 
-// A volume's affinity is matched with labels alone: a term's fields count as met.
+bool VolumeReaches(const Object& object, const Node& node, const ClusterObjects& objects) {
+  const auto& volume = static_cast<const PersistentVolume&>(object);
+  const bool migrated = Migrated(TypeOf(volume), node.name, objects);
+  if (migrated && !CsiHandle(volume).ok()) return false;
+  const auto terms = LabelTerms(migrated ? CsiAffinity(volume) : volume.affinity);
+  return !terms || MatchesAny(*terms, node);
+}
+
 VolumeMatcher::Reach VolumeMatcher::ReachOf(const NodeAffinity& affinity) const {
-  if (!affinity.has_required) return nullptr;
-  std::vector<NodeSelectorTerm> terms;
-  for (const NodeSelectorTerm& term : affinity.required) {
-    if (!TermErrors(term, "").empty()) continue;
-    if (term.expressions.empty() && !term.fields.empty()) return nullptr;
-    terms.push_back({term.expressions, {}});
-  }
-  return std::make_shared<NodeSet>(MatchingAny(terms, snap_));
+  const auto terms = LabelTerms(affinity);
+  return terms ? std::make_shared<NodeSet>(MatchingAny(*terms, snap_)) : nullptr;
 }
 
 VolumeMatcher::Reach VolumeMatcher::ReachOf(const PersistentVolume& volume) {
@@ -159,20 +182,13 @@ void VolumeMatcher::AddProvisioner(const PersistentVolumeClaim& claim) {
   }
 }
 
-bool VolumeMatcher::Migrated(const InTreeType& type, NodeIndex n) const {
-  const auto* csi = snap_.objects().Get<CSINode>(Kind::kCSINode, "", snap_.NodeName(n));
-  if (csi == nullptr) return false;
-  const std::vector<absl::string_view> names = absl::StrSplit(csi->migrated_plugins, ',');
-  return std::find(names.begin(), names.end(), AsAbsl(type.name)) != names.end();
-}
-
 absl::Status VolumeMatcher::CheckBound(NodeIndex n, NodeVolumes& out) const {
   for (const Bound& bound : bound_) {
     if (bound.volume == nullptr) {
       out.volume_gone = true;
       break;
     }
-    const bool migrated = bound.type != nullptr && Migrated(*bound.type, n);
+    const bool migrated = Migrated(bound.type, snap_.NodeName(n), snap_.objects());
     if (migrated && !bound.error.ok()) return bound.error;
     if (!Reaches(migrated ? bound.migrated_reach : bound.reach, n)) {
       out.bound_elsewhere = true;

@@ -44,6 +44,9 @@ struct NodeVolumes {
   bool ok() const { return !bound_elsewhere && !no_match && !no_space && !volume_gone; }
 };
 
+// Whether a PersistentVolume is reachable from the node, as that node sees it.
+bool VolumeReaches(const Object& volume, const Node& node, const ClusterObjects& objects);
+
 class VolumeMatcher {
  public:
   VolumeMatcher(const Snapshot& snap, const PodClaims& claims);
@@ -84,7 +87,6 @@ class VolumeMatcher {
   void AddBound(const PersistentVolumeClaim& claim);
   void AddWanted(const PersistentVolumeClaim& claim);
   void AddProvisioner(const PersistentVolumeClaim& claim);
-  bool Migrated(const struct InTreeType& type, NodeIndex n) const;
   absl::Status CheckBound(NodeIndex n, NodeVolumes& out) const;
   static const PersistentVolume* Match(const Wanted& wanted, NodeIndex n, const NodeVolumes& taken);
   void Provide(const std::vector<const PersistentVolumeClaim*>& claims, NodeIndex n, NodeVolumes& out) const;

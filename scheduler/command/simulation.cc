@@ -12,6 +12,7 @@
 #include "scheduler/sim/scenario.h"
 #include "scheduler/sim/sim_api_server.h"
 #include "scheduler/sim/sim_event_loop.h"
+#include "scheduler/sim/volume_controller.h"
 
 namespace muster {
 namespace {
@@ -148,6 +149,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
   SimEventLoop loop;
   SimApiServer server(loop);
   Kubelet kubelet(loop, server);
+  VolumeController volumes(loop, server);
   Scenario scenario(loop, server, kubelet);
   UseMeter meter(loop, server);
   DecisionLog log;
@@ -172,7 +174,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
 
   SimulationResult result;
   const auto settled = [&] {
-    if (!server.Idle() || !kubelet.Idle() || !scenario.Idle()) return false;
+    if (!server.Idle() || !kubelet.Idle() || !volumes.Idle() || !scenario.Idle()) return false;
     return (scheduler.synced() && scheduler.Idle()) || loop.Now() - meter.last_change() > kNoProgress;
   };
   while (!settled()) {

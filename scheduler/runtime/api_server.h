@@ -79,7 +79,9 @@ struct PodStatusPatch {
   int64_t observed_generation = 0;
   bool set_nominated_node = false;
   std::string nominated_node;     // "" clears it
-  // When the condition's status last changed; InfinitePast leaves lastTransitionTime alone.
+  // Not "": sets DisruptionTarget to True for PreemptionByScheduler, with this message.
+  std::string preempted_message = {};
+  // When the status of these conditions last changed; InfinitePast leaves lastTransitionTime alone.
   Time transition = absl::InfinitePast();
 };
 
@@ -89,6 +91,8 @@ struct ApiEvent {
   std::string reporting_controller, reporting_instance, action, reason, type, note;
   std::string regarding_kind, regarding_api_version, regarding_ns, regarding_name, regarding_uid;
   uint64_t regarding_resource_version = 0;
+  std::string related_kind, related_api_version, related_ns, related_name, related_uid;  // kind "": no such
+  uint64_t related_resource_version = 0;
   Time event_time;
   int32_t series_count = 0;  // > 0: `series` is present
   Time series_last;
@@ -103,10 +107,27 @@ struct Lease {
   std::shared_ptr<const void> original;
 };
 
+// Binds a volume to a claim: spec.claimRef. Optimistic: kConflict where the volume has another version.
+struct VolumeBindRequest {
+  std::string volume;
+  uint64_t resource_version = 0;
+  std::string claim_ns, claim_name, claim_uid;
+  uint64_t claim_version = 0;
+  bool by_controller = false;  // sets the annotation pv.kubernetes.io/bound-by-controller
+};
+
+// Has a claim provisioned for a node: the annotation volume.kubernetes.io/selected-node. Likewise.
+struct SelectNodeRequest {
+  std::string ns, claim;
+  uint64_t resource_version = 0;
+  std::string node;
+};
+
 class ApiServer {
  public:
   using Done = std::function<void(ApiStatus)>;
   using LeaseDone = std::function<void(ApiStatus, Lease)>;
+  using VersionDone = std::function<void(ApiStatus, uint64_t resource_version)>;  // of the object as written
   virtual ~ApiServer() = default;
 
   // Streams a kind. resource_version 0: the whole present state first (ADDED..., then kSynced),
@@ -121,6 +142,9 @@ class ApiServer {
   virtual void CreateEvent(const ApiEvent& event, Done done) = 0;
   // Sets an existing event's series (count and last time).
   virtual void PatchEventSeries(const ApiEvent& event, Done done) = 0;
+
+  virtual void BindVolume(const VolumeBindRequest& request, VersionDone done) = 0;
+  virtual void SelectNode(const SelectNodeRequest& request, VersionDone done) = 0;
 
   virtual void GetLease(const std::string& ns, const std::string& name, LeaseDone done) = 0;
   virtual void CreateLease(const Lease& lease, LeaseDone done) = 0;

@@ -78,6 +78,29 @@ void FaultyApiServer::CreateEvent(const ApiEvent& event, Done done) {
 void FaultyApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
   Write([&](Done answer) { inner_.PatchEventSeries(event, std::move(answer)); }, std::move(done));
 }
+// A lost answer has lost the version too.
+void FaultyApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
+  const auto version = std::make_shared<uint64_t>(0);
+  Write(
+      [&](Done answer) {
+        inner_.BindVolume(request, [version, answer = std::move(answer)](ApiStatus status, uint64_t written) {
+          *version = written;
+          answer(std::move(status));
+        });
+      },
+      [version, done = std::move(done)](ApiStatus status) { done(std::move(status), *version); });
+}
+void FaultyApiServer::SelectNode(const SelectNodeRequest& request, VersionDone done) {
+  const auto version = std::make_shared<uint64_t>(0);
+  Write(
+      [&](Done answer) {
+        inner_.SelectNode(request, [version, answer = std::move(answer)](ApiStatus status, uint64_t written) {
+          *version = written;
+          answer(std::move(status));
+        });
+      },
+      [version, done = std::move(done)](ApiStatus status) { done(std::move(status), *version); });
+}
 
 std::unique_ptr<WatchStream> FaultyApiServer::Watch(Kind kind, uint64_t resource_version, WatchHandler handler) {
   auto watcher = std::make_shared<Watcher>();
