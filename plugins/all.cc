@@ -5,6 +5,7 @@
 
 #include "plugins/node/image_locality.h"
 #include "plugins/node/node_affinity.h"
+#include "plugins/node/node_declared_features.h"
 #include "plugins/node/node_name.h"
 #include "plugins/node/node_ports.h"
 #include "plugins/node/node_unschedulable.h"
@@ -55,9 +56,9 @@ Registry AllPlugins() {
       {"NodeResourcesBalancedAllocation", &BalancedAllocation::Make, NodeResourcesBalancedAllocationArgs(), 1});
   AddPlain<ImageLocality>(registry, 1);
   AddPlain<DefaultBinder>(registry);
-  for (const char* name :
-       {"DynamicResources", "NodeDeclaredFeatures", "GangScheduling",
-        "TopologyPlacementGenerator", "PodGroupPodsCount", "DeferredPodScheduling"}) {
+  AddPlain<NodeDeclaredFeatures>(registry);
+  for (const char* name : {"DynamicResources", "GangScheduling", "TopologyPlacementGenerator", "PodGroupPodsCount",
+                           "DeferredPodScheduling"}) {
     registry.AddMissing(name);
   }
   return registry;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plugins/node/image_locality.h"
+#include "plugins/node/node_declared_features.h"
 #include "plugins/node/node_name.h"
 #include "plugins/node/node_ports.h"
 #include "plugins/node/node_unschedulable.h"
@@ -85,6 +86,46 @@ TEST(NodeUnschedulableTest, KnowsWhichEventsHelp) {
   EXPECT_FALSE(plugin.MayHelp(pod, {.what = kNodeTaint, .old_node = &open, .new_node = &open}));
   EXPECT_TRUE(plugin.MayHelp(pod, {.what = kSelfTolerations, .old_pod = &pod, .new_pod = &tolerant}));
   EXPECT_FALSE(plugin.MayHelp(pod, {.what = kSelfTolerations, .old_pod = &pod, .new_pod = &pod}));
+}
+
+// --- NodeDeclaredFeatures -------------------------------------------------------------------------
+
+TEST(NodeDeclaredFeaturesTest, AllThatThePodAsksForIsDeclared) {
+  constexpr char kNo[] = "R: node(s) didn't match Pod's required features";
+  const auto node = [](const char* name, Texts features) {
+    Node made = MakeNode(name).Build();
+    made.declared_features = std::move(features);
+    return std::make_shared<const Node>(std::move(made));
+  };
+  Snapshot snap = MakeSnapshot({node("a", {}), node("b", {"B"}), node("c", {"B", "C", "A"})});
+  const std::pair<Texts, Texts> cases[] = {
+      {{}, {"", "", ""}},
+      {{"B"}, {kNo, "", ""}},
+      {{"A", "B"}, {kNo, kNo, ""}},
+      {{"A", "D"}, {kNo, kNo, kNo}},
+  };
+  for (const auto& [required, want] : cases) {
+    auto spec = std::make_shared<PodSpec>(*MakePod().Spec());
+    spec->required_features = required;
+    EXPECT_EQ(Plugged<NodeDeclaredFeatures>().Filter(*snap.Resolve(spec), snap), want);
+  }
+}
+
+TEST(NodeDeclaredFeaturesTest, KnowsWhichEventsHelp) {
+  const NodeDeclaredFeatures plugin;
+  const Node bare = MakeNode("n").Build();
+  Node able = bare;
+  able.declared_features = {"A"};
+  const Pod pod = MakePod().Build();
+  Pod other = pod;
+  auto spec = std::make_shared<PodSpec>(*pod.spec);
+  spec->required_features = {"A"};
+  other.spec = spec;
+  EXPECT_TRUE(plugin.MayHelp(pod, {.what = kNodeAdded, .new_node = &bare}));
+  EXPECT_TRUE(plugin.MayHelp(pod, {.what = kNodeDeclaredFeature, .old_node = &bare, .new_node = &able}));
+  EXPECT_FALSE(plugin.MayHelp(pod, {.what = kNodeDeclaredFeature, .old_node = &able, .new_node = &able}));
+  EXPECT_TRUE(plugin.MayHelp(pod, {.what = kSelfUpdated, .old_pod = &other, .new_pod = &pod}));
+  EXPECT_FALSE(plugin.MayHelp(pod, {.what = kSelfUpdated, .old_pod = &pod, .new_pod = &pod}));
 }
 
 // --- TaintToleration ----------------------------------------------------------------------------
