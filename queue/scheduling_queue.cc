@@ -70,7 +70,7 @@ void SchedulingQueue::Update(QueuedGroup& group, PodPtr pod, PodInfoPtr info) {
 }
 
 void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
-  if (gated == (group.part == QueuedGroup::Part::kGated)) return;
+  if (gated == (group.part == QueuedGroup::Part::kGated) || group.part == QueuedGroup::Part::kHeld) return;
   Detach(group);
   group.queued_at = now;
   Attach(group, gated ? QueuedGroup::Part::kGated : QueuedGroup::Part::kActive);
@@ -81,6 +81,7 @@ void SchedulingQueue::Detach(QueuedGroup& group) {
     case QueuedGroup::Part::kActive: active_.Remove(&group); break;
     case QueuedGroup::Part::kBackoff: BackoffOf(group).Remove(&group); break;
     case QueuedGroup::Part::kGated: --gated_count_; break;
+    case QueuedGroup::Part::kHeld: std::erase(held_, &group); break;
     case QueuedGroup::Part::kUnschedulable: {
       Bucket& bucket = unschedulable_[group.info.get()];
       bucket[group.heap_index] = bucket.back();
@@ -102,6 +103,7 @@ void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
     case QueuedGroup::Part::kActive: active_.Push(&group); break;
     case QueuedGroup::Part::kBackoff: BackoffOf(group).Push(&group); break;
     case QueuedGroup::Part::kGated: ++gated_count_; break;
+    case QueuedGroup::Part::kHeld: held_.push_back(&group); break;
     case QueuedGroup::Part::kUnschedulable: {
       Bucket& bucket = unschedulable_[group.info.get()];
       if (bucket.empty()) bucket_order_.push_back(group.info.get());
@@ -152,7 +154,21 @@ void SchedulingQueue::Failed(QueuedGroup& group, Time now) {
   Enqueue(group, now);
 }
 
+void SchedulingQueue::Hold(QueuedGroup& group) {
+  Detach(group);
+  group.woken = false;
+  Attach(group, QueuedGroup::Part::kHeld);
+}
+
+void SchedulingQueue::Release(QueuedGroup& group, Time now) {
+  if (group.part != QueuedGroup::Part::kHeld) return;
+  Detach(group);
+  Attach(group, QueuedGroup::Part::kUnschedulable);
+  if (group.woken) WakeOne(group, now);
+}
+
 void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
+  if (group.part == QueuedGroup::Part::kHeld) group.woken = true;
   if (group.part != QueuedGroup::Part::kUnschedulable) return;
   Detach(group);
   group.queued_at = now;
@@ -160,6 +176,9 @@ void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
 }
 
 void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now) {
+  for (QueuedGroup* group : held_) {
+    if (!group->woken && (group->wake_on & events) != 0) group->woken = may_help(*group);
+  }
   for (size_t i = 0; i < bucket_order_.size();) {
     const PodInfo* shape = bucket_order_[i];
     const Bucket& bucket = unschedulable_.find(shape)->second;

@@ -1,5 +1,5 @@
 // Pending groups in three parts: active (to be tried), backoff (tried, waiting a little) and
-// unschedulable (waiting for an event that can help). Gated groups wait beside them.
+// unschedulable (waiting for an event that can help). Gated and held groups wait beside them.
 //
 // Source of the rules and numbers: kube-scheduler's scheduling queue (reference 3.3).
 // Decision thread only; time comes in as an argument.
@@ -24,7 +24,7 @@ namespace muster {
 
 // One or more pods placed as one; for now always one.
 struct QueuedGroup {
-  enum class Part : uint8_t { kNone, kActive, kBackoff, kUnschedulable, kGated };
+  enum class Part : uint8_t { kNone, kActive, kBackoff, kUnschedulable, kGated, kHeld };
 
   PodPtr pod;
   PodInfoPtr info;
@@ -42,6 +42,8 @@ struct QueuedGroup {
   uint32_t wake_on = 0;           // ClusterEvents that may help
   std::vector<const void*> rejectors;  // opaque here: the plugins that said no
   std::string verdict;            // last message told to the user
+  std::string nominated;          // the nominated node as last told or heard
+  bool woken = false;             // while held: an event came that may help
   size_t heap_index = 0;          // position in the part that holds it
 };
 
@@ -72,6 +74,12 @@ class SchedulingQueue {
   // Something broke (bind refused, plugin error): tried again after backoff.
   void Failed(QueuedGroup& group, Time now);
 
+  // Keeps an unschedulable group from being tried, whatever happens, until Release or Failed: what it
+  // waits for is being prepared.
+  void Hold(QueuedGroup& group);
+  // It waits for `wake_on` again, or is woken if something of that came meanwhile. No effect unless held.
+  void Release(QueuedGroup& group, Time now);
+
   // --- Events --------------------------------------------------------------------------------
   // Wakes every unschedulable group with (wake_on & events) that may_help approves. may_help is
   // asked once per shape: equal pods were rejected for equal reasons.
@@ -84,7 +92,7 @@ class SchedulingQueue {
 
   size_t active() const { return active_.size(); }
   size_t backing_off() const { return backoff_.size() + error_backoff_.size(); }
-  size_t unschedulable() const { return unschedulable_count_; }
+  size_t unschedulable() const { return unschedulable_count_ + held_.size(); }
   size_t gated() const { return gated_count_; }
   size_t size() const { return groups_.size(); }
   // All groups, in arrival order (slow; for reports).
@@ -108,6 +116,7 @@ class SchedulingQueue {
   IndexedHeap<QueuedGroup> backoff_;        // after a rejection: may be tried early
   IndexedHeap<QueuedGroup> error_backoff_;  // after an error: always waited for
   absl::flat_hash_map<const PodInfo*, Bucket> unschedulable_;
+  std::vector<QueuedGroup*> held_;
   std::vector<const PodInfo*> bucket_order_;  // deterministic iteration over the map
   size_t unschedulable_count_ = 0, gated_count_ = 0;
   Time next_leftover_flush_ = absl::InfiniteFuture();

@@ -16,6 +16,9 @@
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/framework.h"
+#include "scheduler/framework/post_filter.h"
+#include "scheduler/framework/statement.h"
+#include "scheduler/framework/verdicts.h"
 
 namespace muster {
 namespace {
@@ -37,6 +40,8 @@ struct Verdict {
   std::string plugin;
   std::vector<std::string> reasons;
   std::vector<Node> nodes;  // by name
+  std::string room_on;               // the node that preemption would make room on, or ""
+  std::vector<std::string> victims;  // sorted
 };
 
 Verdict Broken(const absl::Status& status) {
@@ -45,9 +50,23 @@ Verdict Broken(const absl::Status& status) {
   return verdict;
 }
 
-Verdict Evaluate(const Framework& framework, const PodInfo& pod, Snapshot& snap, const Nominated* nominated) {
+// What DefaultPreemption would do for a pod that fits nowhere.
+void Preempt(const PostFilterRequest& request, Verdict& verdict) {
+  CycleState memo;
+  for (const PostFilterPlugin* plugin : request.framework.post_filters()) {
+    const PostFilterResult result = plugin->PostFilter(request, memo);
+    if (result.code != Code::kSuccess) continue;
+    verdict.room_on = *result.nominate;
+    for (const Pod* victim : result.victims) verdict.victims.push_back(victim->Key());
+    std::sort(verdict.victims.begin(), verdict.victims.end());
+    return;
+  }
+}
+
+Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& pod, Snapshot& snap, const Nominated& others) {
   if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
   snap.Prepare(pod);
+  const Nominated* nominated = &others;
   Evaluation answer;
   WorkCount work;
   answer.Update(
@@ -64,6 +83,12 @@ Verdict Evaluate(const Framework& framework, const PodInfo& pod, Snapshot& snap,
     verdict.plugin = std::string(answer.pre_filter_plugin());
     verdict.reasons = answer.pre_filter().reasons;
     return verdict;
+  }
+  if (answer.feasible_count() == 0) {
+    Verdicts verdicts;
+    if (auto status = verdicts.Update(framework, pod, snap, answer, nominated); !status.ok()) return Broken(status);
+    Preempt({framework, subject, pod, snap, answer, verdicts, others.statement, nominated, /*seed=*/0, /*all_nodes=*/true},
+            verdict);
   }
   Rejections rejections;
   if (auto status = answer.Explain(framework, pod, snap, rejections, nominated); !status.ok()) return Broken(status);
@@ -114,6 +139,7 @@ void PrintJson(const Verdict& verdict, std::ostream& out) {
     }
     all["nodes"] = std::move(nodes);
     all["preemption"] = nullptr;
+    if (!verdict.room_on.empty()) all["preemption"] = {{"node", verdict.room_on}, {"victims", verdict.victims}};
   }
   out << all.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
 }
@@ -154,6 +180,8 @@ void PrintVerdict(const Verdict& verdict, std::ostream& out) {
     out << "\n";
     PrintTable(others, out);
   }
+  if (!verdict.room_on.empty())
+    out << "\nPreemption makes room on " << verdict.room_on << ": " << absl::StrJoin(verdict.victims, ", ") << "\n";
 }
 
 }  // namespace
@@ -186,14 +214,20 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
   }
   ClusterCache cache;
   for (const NodePtr& node : inputs->manifests.nodes) cache.SetNode(node);
-  Nominator nominator;
+  for (const ManifestObject& made : inputs->manifests.objects) cache.SetObject(made.kind, made.object);
+  Nominator nominator(cache.Refresh());
+  const auto& profiles = inputs->config.profiles;
+  const auto profile_of = [&](const Pod& of) {
+    return std::find_if(profiles.begin(), profiles.end(),
+                        [&](const ProfileConfig& p) { return p.scheduler_name == of.spec->scheduler_name; });
+  };
   PodPtr pod;
   for (const ManifestPod& other : inputs->manifests.pods) {
     if (other.pod->Key() == wanted) {
       pod = other.pod;
     } else if (!other.pod->node.empty() && !other.pod->ended) {
       cache.SetBound(other.pod);
-    } else if (!other.pod->ended) {
+    } else if (!other.pod->ended && profile_of(*other.pod) != profiles.end()) {
       nominator.Set(other.pod, cache.InfoFor(*other.pod), other.pod->nominated_node);
     }
   }
@@ -201,10 +235,7 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
     err << "muster: --pod " << wanted << ": no such pod in the manifests\n";
     return kExitBadInput;
   }
-  const auto& profiles = inputs->config.profiles;
-  const auto profile = std::find_if(profiles.begin(), profiles.end(), [&](const ProfileConfig& p) {
-    return p.scheduler_name == pod->spec->scheduler_name;
-  });
+  const auto profile = profile_of(*pod);
   if (profile == profiles.end()) {
     err << "muster: --pod " << wanted << ": no profile is named \"" << pod->spec->scheduler_name
         << "\", as its spec.schedulerName is\n";
@@ -226,7 +257,7 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
   Snapshot& snap = cache.Refresh();
   Statement statement(snap);
   const Nominated nominated{nominator, statement, pod->uid};
-  const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *info, snap, &nominated)
+  const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *pod, *info, snap, nominated)
                                                : Broken(absl::InvalidArgumentError(pod->invalid));
   if (output == "json") {
     PrintJson(verdict, out);

@@ -19,6 +19,10 @@ constexpr Duration kSeriesRefresh = absl::Minutes(30);  // a running series is w
 EventRecorder::EventRecorder(EventLoop& loop, ApiServer& api, std::string instance)
     : loop_(loop), api_(api), instance_(std::move(instance)) {}
 
+std::string EventRecorder::InstanceOf(const Pod& pod) const {
+  return absl::StrCat(pod.spec->scheduler_name, "-", instance_).substr(0, kMaxInstance);
+}
+
 ApiEvent EventRecorder::Make(const Pod& pod, std::string_view reason, std::string_view action, std::string_view type,
                              std::string_view note) {
   ApiEvent event;
@@ -26,7 +30,7 @@ ApiEvent EventRecorder::Make(const Pod& pod, std::string_view reason, std::strin
   // Unique among this pod's events: the time, and a counter for two in one nanosecond.
   event.name = absl::StrFormat("%s.%x", pod.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
   event.reporting_controller = pod.spec->scheduler_name;
-  event.reporting_instance = absl::StrCat(pod.spec->scheduler_name, "-", instance_).substr(0, kMaxInstance);
+  event.reporting_instance = InstanceOf(pod);
   event.action = action;
   event.reason = reason;
   event.type = type;
@@ -45,6 +49,21 @@ ApiEvent EventRecorder::Make(const Pod& pod, std::string_view reason, std::strin
 void EventRecorder::Scheduled(const Pod& pod, std::string_view node) {
   const std::string note = absl::StrCat("Successfully assigned ", pod.ns(), "/", pod.name, " to ", AsAbsl(node));
   api_.CreateEvent(Make(pod, "Scheduled", "Binding", "Normal", note), [](const ApiStatus&) {});
+}
+
+void EventRecorder::Preempted(const Pod& victim, const Pod& preemptor, std::string_view node) {
+  const std::string note = absl::StrCat("Preempted by pod ", preemptor.uid, " on node ", AsAbsl(node));
+  ApiEvent event = Make(victim, "Preempted", "Preempting", "Normal", note);
+  // The victim may be another scheduler's.
+  event.reporting_controller = preemptor.spec->scheduler_name;
+  event.reporting_instance = InstanceOf(preemptor);
+  event.related_kind = "Pod";
+  event.related_api_version = "v1";
+  event.related_ns = preemptor.ns();
+  event.related_name = preemptor.name;
+  event.related_uid = preemptor.uid;
+  event.related_resource_version = preemptor.resource_version;
+  api_.CreateEvent(event, [](const ApiStatus&) {});
 }
 
 void EventRecorder::FailedScheduling(const Pod& pod, std::string_view message) {

@@ -24,6 +24,9 @@ class EventRecorder {
   // A warning with the reason why not.
   void FailedScheduling(const Pod& pod, std::string_view message);
 
+  // "Preempted by pod UID on node NODE".
+  void Preempted(const Pod& victim, const Pod& preemptor, std::string_view node);
+
  private:
   struct Series {
     std::string key;
@@ -31,6 +34,7 @@ class EventRecorder {
     Time told;  // when the count last went to the server
   };
 
+  std::string InstanceOf(const Pod& pod) const;
   ApiEvent Make(const Pod& pod, std::string_view reason, std::string_view action, std::string_view type,
                 std::string_view note);
 

@@ -12,6 +12,7 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   result_.placements.clear();
   result_.intents.clear();
   result_.why = nullptr;
+  result_.room.reset();
   result_.work = {};
   result_.from_cache = true;
 
@@ -23,7 +24,7 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
     if (fits = PlacePod(framework, member, stages); !fits) break;
   }
 
-  // 5. Make room: PostFilter plugins come with preemption.
+  // 5. Make room: PlacePod asked PostFilter, which proves what it proposes.
   if (!fits || !CollectIntents(framework, group)) {
     statement_.Rollback(start);
     result_.placements.clear();
@@ -52,6 +53,7 @@ bool GroupCycle::PlacePod(const Framework& framework, const Member& member, Stag
   const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer) : kNoNode;
   if (node == kNoNode) {
     result_.why = &WhyNot(framework, entry, nominated);
+    if (!result_.why->is_error) MakeRoom(framework, member, entry, nominated, stages);
     return false;
   }
   result_.placements.push_back({node, entry.answer.Total(node)});
@@ -82,7 +84,7 @@ bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Memb
   for (size_t i = 0; i < group.size(); ++i) {
     const NodeIndex node = result_.placements[i].node;
     for (const PreBindPlugin* plugin : framework.pre_binds()) {
-      if (Outcome o = plugin->PreBind(*group[i].info, node, result_.intents); !o.ok()) return Reject(*plugin, o);
+      if (Outcome o = plugin->PreBind(*group[i].info, snapshot_, node, result_.intents); !o.ok()) return Reject(*plugin, o);
     }
   }
   for (size_t i = 0; i < group.size(); ++i) {
@@ -109,12 +111,39 @@ bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
 
 const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry,
                                       const Nominated* nominated) {
-  if (nominated != nullptr || entry.why_static != snapshot_.static_version() || entry.why_cells != snapshot_.cell_version()) {
-    entry.why = Explain(framework, *entry.pod, snapshot_, entry.answer, nominated);
-    entry.why_static = snapshot_.static_version();
-    entry.why_cells = snapshot_.cell_version();
+  Evaluation& answer = entry.answer;
+  const bool by_filters = answer.error().ok() && answer.pre_filter().ok() && snapshot_.size() > 0;
+  const bool told = !by_filters || entry.verdicts.Update(framework, *entry.pod, snapshot_, answer, nominated).ok();
+  if (!told || !answer.error().ok() || entry.why_epoch != answer.epoch() ||
+      entry.why_version != entry.verdicts.version()) {
+    entry.why = Explain(framework, *entry.pod, snapshot_, answer, entry.verdicts, nominated);
+    entry.why_epoch = answer.epoch();
+    entry.why_version = entry.verdicts.version();
   }
   return entry.why;
+}
+
+void GroupCycle::MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry,
+                          const Nominated* nominated, StageListener* stages) {
+  if (framework.post_filters().empty() || snapshot_.size() == 0) return;
+  if (stages != nullptr) stages->Begin(Point::kPostFilter);
+  const PostFilterRequest request{framework,  *member.pod, *member.info, snapshot_, entry.answer, entry.verdicts,
+                                  statement_, nominated,   seed_};
+  std::vector<std::string> messages;
+  for (const PostFilterPlugin* plugin : framework.post_filters()) {
+    PostFilterResult said = plugin->PostFilter(request, entry.memo);
+    // The first that finds or breaks something decides; of the others, the last that says what becomes
+    // of the nomination.
+    const bool last = said.code != Code::kUnschedulable;
+    if (last) messages.clear();
+    messages.push_back(said.message);
+    if (last || !result_.room || said.nominate) result_.room = std::move(said);
+    if (last) break;
+  }
+  if (stages != nullptr) stages->End(result_.room->code ? CodeName(*result_.room->code) : "Error");
+  rejected_ = *result_.why;
+  absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
+  result_.why = &rejected_;
 }
 
 }  // namespace muster

@@ -4,6 +4,7 @@
 #define MUSTER_SCHEDULER_ENGINE_GROUP_CYCLE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/explain.h"
 #include "scheduler/framework/framework.h"
+#include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/statement.h"
 #include "scheduler/model/snapshot.h"
 #include "scheduler/runtime/worker_pool.h"
@@ -33,6 +35,9 @@ struct GroupDecision {
   std::vector<Placement> placements;  // one a pod, in the group's order; empty unless placed
   std::vector<Intent> intents;        // what to do about it
   const Explanation* why = nullptr;   // where not placed: valid until the next Decide
+  // Where a pod fits nowhere: what PostFilter proposes, if it was asked. Its pods live as long as they
+  // are on their nodes.
+  std::optional<PostFilterResult> room;
   WorkCount work;
   bool from_cache = false;  // every shape's answer was known
 };
@@ -41,7 +46,7 @@ class GroupCycle {
  public:
   // `snapshot` and `workers` outlive the cycle.
   GroupCycle(Snapshot& snapshot, WorkerPool& workers, uint64_t seed)
-      : snapshot_(snapshot), workers_(workers), seed_(seed), statement_(snapshot) {}
+      : snapshot_(snapshot), workers_(workers), seed_(seed), statement_(snapshot), nominator_(snapshot) {}
 
   // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
   // it is as before. The result is reused by the next call.
@@ -57,6 +62,8 @@ class GroupCycle {
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   bool CollectIntents(const Framework& framework, std::span<const Member> group);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
+  void MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry, const Nominated* nominated,
+                StageListener* stages);
   bool Reject(const Plugin& plugin, const Outcome& outcome);
 
   Snapshot& snapshot_;
@@ -66,7 +73,7 @@ class GroupCycle {
   ShapeCache shapes_;
   GroupDecision result_;
   Nominator nominator_;
-  Explanation rejected_;  // by Reserve, Permit or PreBind
+  Explanation rejected_;  // by Reserve, Permit or PreBind; or with what PostFilter said
 };
 
 }  // namespace muster

@@ -21,6 +21,11 @@ Duration CostOf(const WorkCount& work) {
   return absl::Nanoseconds(3000 + 60 * static_cast<int64_t>(work.filtered) + 400 * static_cast<int64_t>(work.scored));
 }
 
+std::string VerdictOf(const PodStatusPatch& patch) {
+  return absl::StrCat(patch.condition.reason, ": ", patch.condition.message, "\n",
+                      patch.set_nominated_node ? patch.nominated_node : "-");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(const Configuration& config, const Registry& registry,
@@ -51,21 +56,40 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
                return sort->Less({a.info->spec->priority, a.queued_at}, {b.info->spec->priority, b.queued_at});
              }),
       group_cycle_(cache_.Refresh(), workers_, options.seed),
+      volumes_(loop, api, cache_, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
       binding_(loop, api, random_, [this](const auto& task, const auto& status) { OnBindEnded(task, status); }),
       recorder_(loop, api, options.instance),
+      preemption_(loop, api, recorder_,
+                  [this](const Pod& pod, const std::string& node, const ApiStatus& status) {
+                    OnEvicted(pod, node, status);
+                  }),
       pods_(loop, api, Kind::kPod, random_,
             {[this](const WatchEvent& event) { OnPod(event); }, [this] { Kick(); },
              [this](const ApiStatus& status) { OnPodWatch(status); }}),
       nodes_(loop, api, Kind::kNode, random_,
              {[this](const WatchEvent& event) { OnNode(event); }, [this] { Kick(); }, [](const ApiStatus&) {}}) {
+  for (size_t k = 0; k < kKindCount; ++k) {
+    const auto kind = static_cast<Kind>(k);
+    if (kind == Kind::kPod || kind == Kind::kNode) continue;
+    Reflector::Callbacks callbacks{[this, kind](const WatchEvent& event) { OnObject(kind, event); },
+                                   [this] { Kick(); },
+                                   [](const ApiStatus&) {}};
+    others_.push_back(std::make_unique<Reflector>(loop, api, kind, random_, std::move(callbacks)));
+  }
   if (metrics_ != nullptr) stages_.emplace(loop_, *metrics_);
 }
 
 Scheduler::~Scheduler() = default;
 
 void Scheduler::Start() {
+  for (const auto& kind : others_) kind->Start();
   nodes_.Start();
   pods_.Start();
+}
+
+bool Scheduler::synced() const {
+  return pods_.synced() && nodes_.synced() &&
+         std::all_of(others_.begin(), others_.end(), [](const auto& kind) { return kind->synced(); });
 }
 
 void Scheduler::SetActive(bool active) {
@@ -108,6 +132,23 @@ void Scheduler::OnNode(const WatchEvent& event) {
   Wake({before == nullptr ? kNodeAdded : NodeChanges(*before, *node), before.get(), node.get()});
 }
 
+void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
+  const ObjectPtr& object = std::get<ObjectPtr>(event.object);
+  const ObjectPtr before = cache_.objects().Find(kind, object->ns, object->name);
+  const bool gone = event.type == WatchEvent::Type::kDeleted;
+  if (gone) {
+    cache_.RemoveObject(kind, object->ns, object->name);
+  } else {
+    cache_.SetObject(kind, object);
+  }
+  ClusterEvent what;
+  what.what = ObjectChanges(kind, before != nullptr, gone);
+  what.old_object = before.get();
+  what.new_object = gone ? nullptr : object.get();
+  Wake(what);
+  volumes_.OnObject(kind, object, gone);
+}
+
 void Scheduler::OnPodWatch(const ApiStatus& status) {
   pod_watch_since_ = status.ok() ? loop_.Now() : absl::InfiniteFuture();
 }
@@ -126,6 +167,7 @@ void Scheduler::OnPod(const WatchEvent& event) {
 void Scheduler::OnBoundPod(const PodPtr& pod) {
   binding_.Confirm(pod->uid, pod->node);
   queue_.Remove(pod->uid);
+  group_cycle_.nominator().Remove(pod->uid);
   const PodPtr before = cache_.FindPlaced(pod->uid);
   const bool confirmed = before == nullptr || cache_.IsAssumed(pod->uid);
   cache_.SetBound(pod);
@@ -138,19 +180,27 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
   // Older than our bind, which the server has accepted or is about to: not news.
   if (cache_.IsAssumed(pod->uid)) return;
   QueuedGroup* group = queue_.Find(pod->uid);
+  Nominator& nominator = group_cycle_.nominator();
   if (pod->deleting) {
     queue_.Remove(pod->uid);
+    OnNominationGone(*pod, nominator.NodeOf(pod->uid));
     return;
   }
   const Time now = loop_.Now();
   const bool gated = Gated(*pod, static_cast<uint32_t>(profile));
   if (group == nullptr) {
-    queue_.Add(pod, cache_.InfoFor(*pod), static_cast<uint32_t>(profile), gated, now);
+    queue_.Add(pod, cache_.InfoFor(*pod), static_cast<uint32_t>(profile), gated, now).nominated = pod->nominated_node;
+    nominator.Set(pod, cache_.InfoFor(*pod), pod->nominated_node);
     if (metrics_ != nullptr) metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "UnscheduledPodAdd");
   } else {
     const PodPtr before = group->pod;
     const ClusterEvents changes = PendingPodChanges(*before, *pod);
     queue_.Update(*group, pod, cache_.InfoFor(*pod));
+    // What was decided here may not show there yet.
+    const bool news = before->nominated_node != pod->nominated_node;
+    nominator.Set(pod, group->info, news ? pod->nominated_node : nominator.NodeOf(pod->uid));
+    if (news) group->nominated = pod->nominated_node;
+    if (news) OnNominationGone(*before, before->nominated_node);
     queue_.SetGated(*group, gated, now);
     if ((group->wake_on & changes) != 0) {
       const ClusterEvent what{changes, nullptr, nullptr, before.get(), pod.get()};
@@ -166,8 +216,10 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
 }
 
 void Scheduler::OnPodGone(const Pod& pod) {
+  volumes_.Cancel(pod.uid);
   binding_.Cancel(pod.uid);
   queue_.Remove(pod.uid);
+  OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
   const PodPtr placed = cache_.FindPlaced(pod.uid);
   if (placed != nullptr) {
     cache_.Remove(pod.uid);
@@ -176,11 +228,22 @@ void Scheduler::OnPodGone(const Pod& pod) {
   Kick();
 }
 
-void Scheduler::Wake(const ClusterEvent& event) {
+// The room that was kept for a pending pod is free to those who had to leave it.
+void Scheduler::OnNominationGone(const Pod& pod, const std::string& node) {
+  if (node.empty()) return;
+  Nominator& nominator = group_cycle_.nominator();
+  if (nominator.NodeOf(pod.uid) == node) nominator.Remove(pod.uid);
+  Pod gone = pod;
+  gone.node = node;
+  Wake({kPodRemoved, nullptr, nullptr, &gone, nullptr}, pod.spec->priority);
+}
+
+void Scheduler::Wake(const ClusterEvent& event, int32_t max_priority) {
   if (event.what == 0) return;
   queue_.Wake(
       event.what,
       [&](const QueuedGroup& group) {
+        if (group.info->spec->priority > max_priority) return false;
         if (group.rejectors.empty()) return true;
         return std::any_of(group.rejectors.begin(), group.rejectors.end(), [&](const void* plugin) {
           const auto& rejector = *static_cast<const Plugin*>(plugin);
@@ -221,7 +284,7 @@ void Scheduler::Pump() {
 // Wakes up for the queue's next deadline and for assumptions that may expire.
 void Scheduler::ArmTimer() {
   Time next = queue_.NextDeadline();
-  if (cache_.assumed_count() > binding_.in_flight())
+  if (cache_.assumed_count() > binding_.in_flight() + volumes_.in_flight())
     next = std::min(next, loop_.Now() + config_.muster.assume_expiry);
   if (next >= timer_at_ && timer_at_ > loop_.Now()) return;
   if (timer_at_ != absl::InfiniteFuture()) loop_.Cancel(timer_);
@@ -245,7 +308,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
     group.wake_on = kSelfUpdated;
     group.rejectors.clear();
     queue_.Rejected(group, popped_at);
-    TellFailure(group, "SchedulerError", why.message);
+    TellFailure(group, "SchedulerError", why.message, "");
     return;
   }
   cache_.Refresh();
@@ -263,7 +326,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   if (decision.placed) {
     OnPlaced(group, decision, popped_at);
   } else {
-    OnRejected(group, *decision.why, popped_at);
+    OnRejected(group, decision, popped_at);
   }
 }
 
@@ -271,11 +334,42 @@ void Scheduler::OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time
   const NodeIndex node = decision.placements[0].node;
   const std::string name(cache_.Refresh().NodeName(node));
   cache_.Assume(group.pod, group.info, node);
-  if (metrics_ != nullptr) metrics_->BindStarted();
-  binding_.Start({group.pod, name, loop_.Now(), popped_at});
+  if (const std::string nominated = group_cycle_.nominator().NodeOf(group.pod->uid); nominated == name) {
+    group_cycle_.nominator().Remove(group.pod->uid);  // its room is taken, by itself
+  } else {
+    OnNominationGone(*group.pod, nominated);
+  }
+  const BindingCycle::Task task{group.pod, name, loop_.Now(), popped_at};
+  if (std::vector<Intent> intents = VolumeIntents(decision.intents); !intents.empty()) {
+    volumes_.Start(task, std::move(intents));
+    return;
+  }
+  OnVolumesEnded(task, "");
 }
 
-void Scheduler::OnRejected(QueuedGroup& group, const Explanation& why, Time popped_at) {
+// Where all is well, binds the pod.
+void Scheduler::OnVolumesEnded(const BindingCycle::Task& task, const std::string& error) {
+  if (error.empty() && active_) {
+    if (metrics_ != nullptr) metrics_->BindStarted();
+    binding_.Start(task);
+    return;
+  }
+  const Pod& pod = *task.pod;
+  cache_.Remove(pod.uid);
+  Wake({kPodRemoved, nullptr, nullptr, &pod, nullptr});
+  QueuedGroup* group = queue_.Find(pod.uid);
+  if (group == nullptr) return;
+  queue_.Failed(*group, loop_.Now());
+  if (error.empty()) return;  // no longer ours to decide
+  LogWarning(absl::StrCat("volumes of ", pod.Key(), " on ", task.node, ": ", error));
+  if (metrics_ != nullptr) {
+    metrics_->ScheduleAttempt(pod.spec->scheduler_name, Metrics::Attempt::kError, loop_.Now() - task.popped_at);
+  }
+  TellFailure(*group, "SchedulerError", absl::StrCat("running PreBind plugin \"VolumeBinding\": ", error), "");
+}
+
+void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at) {
+  const Explanation& why = *decision.why;
   const Time now = loop_.Now();
   const std::string& profile = profiles_[group.profile]->scheduler_name();
   if (metrics_ != nullptr) {
@@ -291,8 +385,59 @@ void Scheduler::OnRejected(QueuedGroup& group, const Explanation& why, Time popp
   } else {
     queue_.Rejected(group, now);
   }
-  TellFailure(group, why.is_error ? "SchedulerError" : "Unschedulable", why.message);
+  std::optional<std::string> nominate = "";
+  if (decision.room) nominate = decision.room->nominate;
+  if (nominate) group_cycle_.nominator().Set(group.pod, group.info, *nominate);
+  TellFailure(group, why.is_error ? "SchedulerError" : "Unschedulable", why.message, nominate);
+  if (decision.room) MakeRoom(group, *decision.room);
 }
+
+// Evicts the victims; until the server has taken that note, the pod is not tried again.
+void Scheduler::MakeRoom(QueuedGroup& group, const PostFilterResult& room) {
+  if (metrics_ != nullptr) metrics_->PreemptionAttempt();
+  if (room.code != Code::kSuccess) return;
+  if (metrics_ != nullptr) metrics_->Preemption(static_cast<int>(room.victims.size()));
+  const std::string& node = *room.nominate;
+  Nominator& nominator = group_cycle_.nominator();
+  // Others that wait for this node may not fit there any more: they look for another at once.
+  std::vector<PodPtr> lower;
+  if (const auto at = nominator.by_node().find(node); at != nominator.by_node().end()) {
+    for (const Nominator::Entry& entry : at->second.entries) {
+      if (entry.info->spec->priority < group.info->spec->priority) lower.push_back(entry.pod);
+    }
+  }
+  for (const PodPtr& pod : lower) {
+    nominator.Remove(pod->uid);
+    PodStatusPatch patch{pod->ns(), pod->name, pod->uid, {}, 0, true, ""};
+    if (QueuedGroup* waiting = queue_.Find(pod->uid)) waiting->nominated.clear();
+    api_.PatchPodStatus(patch, [this, uid = pod->uid](const ApiStatus& status) {
+      QueuedGroup* untold = status.ok() ? nullptr : queue_.Find(uid);
+      if (untold != nullptr) untold->nominated = untold->pod->nominated_node;  // the next attempt tells anew
+    });
+  }
+  std::vector<PodPtr> victims;
+  for (const Pod* victim : room.victims) {
+    if (PodPtr pod = cache_.FindPlaced(victim->uid)) victims.push_back(std::move(pod));
+  }
+  if (preemption_.Start(group.pod, node, victims)) queue_.Hold(group);
+}
+
+void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status) {
+  QueuedGroup* group = queue_.Find(preemptor.uid);
+  if (group != nullptr && group->part == QueuedGroup::Part::kHeld) {
+    if (status.ok()) {
+      queue_.Release(*group, loop_.Now());
+    } else {
+      const std::string what = absl::StrCat("preemption: evicting pods from node ", node, ": ", status.message);
+      LogWarning(absl::StrCat(preemptor.Key(), ": ", what));
+      queue_.Failed(*group, loop_.Now());
+      OnNominationGone(*group->pod, node);
+      TellFailure(*group, "SchedulerError", what, "");
+    }
+  }
+  Kick();
+}
+
 
 void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status) {
   const Time now = loop_.Now();
@@ -320,7 +465,8 @@ void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& sta
     if (group != nullptr) {
       queue_.Failed(*group, now);
       if (!not_ours)
-        TellFailure(*group, "SchedulerError", absl::StrCat("running Bind plugin \"DefaultBinder\": ", status.message));
+        TellFailure(*group, "SchedulerError", absl::StrCat("running Bind plugin \"DefaultBinder\": ", status.message),
+                    "");
     }
   }
   if (drained_ && binding_.in_flight() == 0) std::exchange(drained_, nullptr)();
@@ -341,23 +487,27 @@ void Scheduler::CheckExpired() {
 
 // --- Telling -----------------------------------------------------------------------------------
 
-void Scheduler::TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message) {
+void Scheduler::TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message,
+                            const std::optional<std::string>& nominate) {
   const Pod& pod = *group.pod;
   recorder_.FailedScheduling(pod, message);
   const PodCondition condition{true, "False", reason, message};
-  if (pod.scheduled == condition || group.verdict == absl::StrCat(reason, ": ", message)) return;
-  PodStatusPatch patch{pod.ns(), pod.name, pod.uid, condition, pod.generation, false, ""};
+  const bool nominated = nominate && *nominate != group.nominated;
+  PodStatusPatch patch{pod.ns(), pod.name, pod.uid, condition, pod.generation, nominated, nominate.value_or("")};
+  if ((pod.scheduled == condition && !nominated) || group.verdict == VerdictOf(patch)) return;
   if (pod.scheduled.status != condition.status) patch.transition = loop_.Now();
   Tell(group, patch);
 }
 
 void Scheduler::Tell(QueuedGroup& group, const PodStatusPatch& patch) {
-  group.verdict = absl::StrCat(patch.condition.reason, ": ", patch.condition.message);
+  group.verdict = VerdictOf(patch);
+  if (patch.set_nominated_node) group.nominated = patch.nominated_node;
   api_.PatchPodStatus(patch, [this, uid = patch.uid, patch](const ApiStatus& status) {
     if (status.ok()) return;
     QueuedGroup* untold = queue_.Find(uid);
     if (untold == nullptr) return;
     untold->verdict.clear();  // the next attempt tells anew
+    untold->nominated = untold->pod->nominated_node;
     // The next attempt may be minutes away: a write that may yet succeed is made again before.
     if (status.Retriable()) loop_.After(kTellAgain, [this, uid, patch] { TellAgain(uid, patch); });
   });

@@ -18,7 +18,9 @@
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/engine/event_recorder.h"
 #include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/preemption.h"
 #include "scheduler/engine/stage_metrics.h"
+#include "scheduler/engine/volume_binding.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/runtime/api_server.h"
@@ -46,7 +48,7 @@ class Scheduler {
                                                            DecisionLog& log, Metrics* metrics);
   ~Scheduler();
 
-  // Begins to watch. Decides nothing until SetActive(true) and both kinds are synced.
+  // Begins to watch. Decides nothing until SetActive(true) and every kind is synced.
   void Start();
   // A standby keeps its cache warm and neither decides nor writes. Becoming inactive lets binds in
   // flight end. Active from the start unless told otherwise before Start.
@@ -54,9 +56,12 @@ class Scheduler {
   // Decides no more; `drained` runs once no bind is in flight.
   void Stop(std::function<void()> drained);
 
-  bool synced() const { return pods_.synced() && nodes_.synced(); }
+  bool synced() const;
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
-  bool Idle() const { return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0; }
+  bool Idle() const {
+    return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0 && volumes_.in_flight() == 0 &&
+           preemption_.running() == 0;
+  }
 
   const SchedulingQueue& queue() const { return queue_; }
   const ClusterCache& cache() const { return cache_; }
@@ -72,10 +77,13 @@ class Scheduler {
   void OnPod(const WatchEvent& event);
   void OnPodWatch(const ApiStatus& status);
   void OnNode(const WatchEvent& event);
+  void OnObject(Kind kind, const WatchEvent& event);
   void OnBoundPod(const PodPtr& pod);
   void OnPendingPod(const PodPtr& pod);
   void OnPodGone(const Pod& pod);
-  void Wake(const ClusterEvent& event);
+  // Of pods with at most this priority.
+  void Wake(const ClusterEvent& event, int32_t max_priority = INT32_MAX);
+  void OnNominationGone(const Pod& pod, const std::string& node);
   int ProfileOf(const std::string& scheduler_name) const;
   bool Gated(const Pod& pod, uint32_t profile) const;
 
@@ -85,12 +93,17 @@ class Scheduler {
   void ArmTimer();
   void RunCycle(QueuedGroup& group);
   void OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
-  void OnRejected(QueuedGroup& group, const Explanation& why, Time popped_at);
+  void OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
+  void MakeRoom(QueuedGroup& group, const PostFilterResult& room);
+  void OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status);
+  void OnVolumesEnded(const BindingCycle::Task& task, const std::string& error);
   void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
   void CheckExpired();
 
   // Telling.
-  void TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message);
+  // `nominate` is what becomes of the pod's nominated node; nullopt: what it is.
+  void TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message,
+                   const std::optional<std::string>& nominate);
   void Tell(QueuedGroup& group, const PodStatusPatch& patch);
   void TellAgain(const std::string& uid, const PodStatusPatch& patch);
   void LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why);
@@ -107,9 +120,12 @@ class Scheduler {
   ClusterCache cache_;
   SchedulingQueue queue_;
   GroupCycle group_cycle_;
+  VolumeBinder volumes_;
   BindingCycle binding_;
   EventRecorder recorder_;
+  Preemption preemption_;
   Reflector pods_, nodes_;
+  std::vector<std::unique_ptr<Reflector>> others_;  // of all other kinds
   std::optional<StageMetrics> stages_;
   Decision entry_;  // reused
 

@@ -18,9 +18,11 @@ class ShapeCache {
   struct Entry {
     PodInfoPtr pod;  // keeps the key alive
     Evaluation answer;
-    // Why it fits nowhere, as of these versions of the snapshot.
+    // Why it fits nowhere, as of these epoch() and version().
+    Verdicts verdicts;
     Explanation why;
-    uint64_t why_static = 0, why_cells = 0;
+    uint64_t why_epoch = 0, why_version = 0;
+    CycleState memo;  // of PostFilter plugins
   };
 
   // `max_bytes` bounds the columns that entries hold; at least kMin entries are kept.
@@ -45,7 +47,7 @@ class ShapeCache {
     Entry& entry = entries_.front();
     entry.pod = pod;
     entry.answer.Invalidate();
-    entry.why_static = 0;
+    entry.memo.Clear();
     index_[pod.get()] = entries_.begin();
     return entry;
   }

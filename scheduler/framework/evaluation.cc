@@ -82,12 +82,15 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
   const bool broken = !error_.ok() || !score_error_.ok();
   if (few) {
     rows_.assign(rows.begin(), rows.end());
-    // Which nominated pods count depends on the pod, not on its shape: their rows are looked at anew.
-    if (nominated != nullptr) {
-      nominated->ForEachRow(pod, snap, [&](NodeIndex n, const auto&) { rows_.push_back(n); });
+    // A pod's own nomination does not count for it, but does for the next of its shape.
+    const NodeIndex own = nominated != nullptr ? nominated->OwnRow(snap) : kNoNode;
+    for (const NodeIndex n : {own_row_, own}) {
+      if (n != kNoNode) rows_.push_back(n);
     }
+    own_row_ = own;
   }
-  if (!few || (broken && !rows_.empty())) {
+  if (!few || ((broken || state_.only_now()) && !rows_.empty())) {
+    own_row_ = nominated != nullptr ? nominated->OwnRow(snap) : kNoNode;
     Compute(c, for_words, work);
   } else if (pre_filter_.ok() && !rows_.empty()) {  // rows cannot change what PreFilter said
     RefreshRows(c, rows_, work);
@@ -99,6 +102,7 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
 
 void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) {
   ++work.full;
+  ++epoch_;
   const size_t words = c.snap.words();
   error_ = score_error_ = absl::OkStatus();
   pre_filter_ = Outcome::Success();
@@ -298,9 +302,10 @@ bool Evaluation::FitsNow(const Context& c, NodeIndex n) {
 
 bool Evaluation::FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries) {
   const size_t mark = c.nominated->statement.Checkpoint();
+  const uint64_t version = c.snap.cell_version();
   c.nominated->Place(entries, c.pod, n);
   const bool fits = FitsNow(c, n);
-  c.nominated->statement.Rollback(mark);
+  c.nominated->statement.EndTrial(mark, version);
   Recount(c, std::span(&n, 1));
   return fits;
 }
@@ -311,7 +316,7 @@ bool Evaluation::Fits(const Framework& framework, const PodInfo& pod, const Snap
   if (!candidates_.Has(n) || !FitsNow(c, n)) return false;
   if (nominated == nullptr) return true;
   const auto entries = nominated->nominator.by_node().find(std::string(snap.NodeName(n)));
-  return entries == nominated->nominator.by_node().end() || FitsBesideNominated(c, n, entries->second);
+  return entries == nominated->nominator.by_node().end() || FitsBesideNominated(c, n, entries->second.entries);
 }
 
 void Evaluation::Restore(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex n) {
@@ -497,33 +502,53 @@ NodeIndex Evaluation::Best() const {
 
 absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap,
                                  Rejections& out, const Nominated* nominated) {
-  const Context c{framework, pod, snap, nullptr, nominated};
   out.Reset(snap.size());
-  snap.all().ForEach([&](NodeIndex n) {
+  return ExplainSome(framework, pod, snap, snap.all(), out, nominated);
+}
+
+absl::Status Evaluation::ExplainSome(const Framework& framework, const PodInfo& pod, const Snapshot& snap,
+                                     const NodeSet& which, Rejections& out, const Nominated* nominated) {
+  const Context c{framework, pod, snap, nullptr, nominated};
+  NodeSet alive = which;
+  which.ForEach([&](NodeIndex n) {
     if (candidates_.Has(n)) return;
+    alive.Remove(n);
     const std::string& invalid = snap.node(n).invalid;
     const std::string text = invalid.empty() ? NarrowedText() : absl::StrCat("node(s) cannot be interpreted: ", invalid);
     out.nodes[n] = {Rejections::kNobody, Code::kUnschedulableAndUnresolvable, {out.texts.Intern(text)}};
   });
-  NodeSet alive = candidates_;
   absl::Status status;
   // Beside nominated pods first: what fails there is told as it fails there.
   if (nominated != nullptr) {
     nominated->ForEachRow(pod, snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
       if (!alive.Has(n)) return;
       const size_t mark = nominated->statement.Checkpoint();
+      const uint64_t version = snap.cell_version();
       nominated->Place(entries, pod, n);
       Recount(c, std::span(&n, 1));
       NodeSet one(snap.size());
       one.Add(n);
       status.Update(ExplainNodes(c, one, {n / kWordBits, n / kWordBits + 1}, out));
       if (!one.Has(n)) alive.Remove(n);
-      nominated->statement.Rollback(mark);
+      nominated->statement.EndTrial(mark, version);
       Recount(c, std::span(&n, 1));
     });
   }
-  status.Update(ExplainNodes(c, alive, {0, snap.words()}, out));
+  for (size_t w = 0; w < alive.words();) {  // runs of words in which there is something
+    size_t end = w;
+    while (end < alive.words() && alive.word(end) != 0) ++end;
+    if (end > w) status.Update(ExplainNodes(c, alive, {w, end}, out));
+    w = end + 1;
+  }
   return status;
+}
+
+bool Evaluation::looks_across(const Framework& framework) const {
+  const auto steps = framework.filters();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].cross != nullptr && !skip_filter_[i]) return true;
+  }
+  return false;
 }
 
 absl::Status Evaluation::ExplainNodes(const Context& c, NodeSet& alive, WordRange range, Rejections& out) const {

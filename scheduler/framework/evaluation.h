@@ -78,12 +78,19 @@ class Evaluation {
   // if there is a score_error().
   absl::Status Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
                       std::vector<int64_t>& out) const;
+  // The same for nodes of `which`, whose entries in `out` are empty; those of others are left alone.
+  absl::Status ExplainSome(const Framework& framework, const PodInfo& pod, const Snapshot& snap, const NodeSet& which,
+                           Rejections& out, const Nominated* nominated = nullptr);
   // Nodes that PreFilter left.
   const NodeSet& candidates() const { return candidates_; }
 
   // Versions of the snapshot that the answer is true for.
   uint64_t static_version() const { return static_version_; }
   uint64_t cell_version() const { return cell_version_; }
+  // How often all was computed: what was concluded row by row before holds no more.
+  uint64_t epoch() const { return epoch_; }
+  // A filter's answer on one node depends on other nodes.
+  bool looks_across(const Framework& framework) const;
   // Approximate bytes held.
   size_t MemoryBytes() const;
 
@@ -147,6 +154,8 @@ class Evaluation {
   uint64_t tie_seed_ = 0;
   uint64_t static_version_ = 0;
   uint64_t cell_version_ = 0;
+  uint64_t epoch_ = 0;
+  NodeIndex own_row_ = kNoNode;  // that the pod of the last Update was nominated for
   uint64_t asked_version_ = 0;  // of what the pod asks about other pods and its volumes
 };
 

@@ -24,8 +24,15 @@ Explanation Broken(const absl::Status& status) {
 
 }  // namespace
 
+std::string NoNodeMessage(size_t all, const absl::btree_map<std::string, int32_t>& reasons) {
+  std::vector<std::string> parts;
+  for (const auto& [text, nodes] : reasons) parts.push_back(absl::StrCat(nodes, " ", text));
+  std::sort(parts.begin(), parts.end());  // as text: "10 ..." before "2 ..."
+  return absl::StrCat("0/", all, " nodes are available: ", absl::StrJoin(parts, ", "), ".");
+}
+
 Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Evaluation& answer,
-                    const Nominated* nominated) {
+                    Verdicts& verdicts, const Nominated* nominated) {
   if (!answer.error().ok()) return Broken(answer.error());
   Explanation out;
   if (snap.size() == 0) {
@@ -45,28 +52,24 @@ Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapsh
     return out;
   }
 
-  Rejections rejections;
-  if (absl::Status status = answer.Explain(framework, pod, snap, rejections, nominated); !status.ok()) return Broken(status);
+  if (absl::Status status = verdicts.Update(framework, pod, snap, answer, nominated); !status.ok()) return Broken(status);
   // (filter step, reason) -> nodes; nodes that PreFilter left out come first, under its plugins' names.
   absl::btree_map<std::pair<int, uint32_t>, int32_t> counts;
-  for (const Rejections::OfNode& node : rejections.nodes) {
-    const int step = node.plugin == Rejections::kNobody ? -1 : node.plugin;
-    for (uint32_t reason : node.reasons) ++counts[{step, reason}];
-    out.preemption_may_help |= node.code == Code::kUnschedulable;
-  }
+  verdicts.ForEachKind([&](const RejectionKinds::Kind& kind, int32_t nodes) {
+    const int step = kind.plugin == Rejections::kNobody ? -1 : kind.plugin;
+    for (const uint32_t reason : kind.reasons) counts[{step, reason}] += nodes;
+    out.preemption_may_help |= kind.code == Code::kUnschedulable;
+  });
   absl::btree_map<std::string, int32_t> by_text;
   for (const auto& [key, nodes] : counts) {
     const auto& [step, reason] = key;
     const Plugin* plugin = step < 0 ? nullptr : framework.filters()[static_cast<size_t>(step)].filter;
     AddRejector(plugin, out);
     const std::string name = plugin != nullptr ? std::string(plugin->Name()) : absl::StrJoin(answer.narrowed_by(), ",");
-    out.causes.push_back({name, rejections.texts.Text(reason), nodes});
-    by_text[rejections.texts.Text(reason)] += nodes;
+    out.causes.push_back({name, verdicts.Text(reason), nodes});
+    by_text[verdicts.Text(reason)] += nodes;
   }
-  std::vector<std::string> parts;
-  for (const auto& [text, nodes] : by_text) parts.push_back(absl::StrCat(nodes, " ", text));
-  std::sort(parts.begin(), parts.end());  // as text: "10 ..." before "2 ..."
-  out.message = absl::StrCat("0/", snap.size(), " nodes are available: ", absl::StrJoin(parts, ", "), ".");
+  out.message = NoNodeMessage(snap.size(), by_text);
   return out;
 }
 

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "scheduler/framework/cluster_event.h"
 #include "scheduler/framework/evaluation.h"
+#include "scheduler/framework/verdicts.h"
 
 namespace muster {
 
@@ -25,9 +27,13 @@ struct Explanation {
   bool is_error = false;                   // the cycle broke: message says how
 };
 
-// Requires: `answer` is up to date with `snap` and has no feasible node.
+// "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.", of nodes by reason.
+std::string NoNodeMessage(size_t all, const absl::btree_map<std::string, int32_t>& reasons);
+
+// Requires: `answer` is up to date with `snap` and has no feasible node. `verdicts` are the answer's:
+// they are brought up to date here.
 Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Evaluation& answer,
-                    const Nominated* nominated = nullptr);
+                    Verdicts& verdicts, const Nominated* nominated = nullptr);
 
 }  // namespace muster
 

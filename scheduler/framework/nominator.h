@@ -18,35 +18,51 @@ namespace muster {
 
 class Nominator {
  public:
+  // Evaluations of `snapshot`, which outlives this, look again at the nodes that nominations concern.
+  explicit Nominator(Snapshot& snapshot) : snapshot_(snapshot) {}
+
   struct Entry {
     PodPtr pod;
     PodInfoPtr info;
   };
-  using ByNode = absl::btree_map<std::string, std::vector<Entry>>;
+  struct OfNode {
+    std::vector<Entry> entries;
+    mutable NodeIndex row = kNoNode;       // as of this static_version() of the snapshot
+    mutable uint64_t row_version = 0;
+  };
+  using ByNode = absl::btree_map<std::string, OfNode>;
 
   // The pod waits for `node`; "": for none. Replaces what was known of it.
   void Set(const PodPtr& pod, PodInfoPtr info, const std::string& node) {
     Remove(pod->uid);
     if (node.empty()) return;
-    by_node_[node].push_back({pod, std::move(info)});
+    by_node_[node].entries.push_back({pod, std::move(info)});
     node_of_[pod->uid] = node;
+    Touch(node);
   }
   void Remove(const std::string& uid) {
     const auto it = node_of_.find(uid);
     if (it == node_of_.end()) return;
     const auto at = by_node_.find(it->second);
-    std::erase_if(at->second, [&](const Entry& e) { return e.pod->uid == uid; });
-    if (at->second.empty()) by_node_.erase(at);
+    Touch(it->second);
+    std::erase_if(at->second.entries, [&](const Entry& e) { return e.pod->uid == uid; });
+    if (at->second.entries.empty()) by_node_.erase(at);
     node_of_.erase(it);
   }
   // "" where it waits for none.
-  std::string NodeOf(const std::string& uid) const {
-    const auto it = node_of_.find(uid);
+  std::string NodeOf(std::string_view uid) const {
+    const auto it = node_of_.find(AsAbsl(uid));
     return it == node_of_.end() ? std::string() : it->second;
   }
   const ByNode& by_node() const { return by_node_; }
 
  private:
+  // Where rows are about to be numbered anew, evaluations begin anew too.
+  void Touch(const std::string& node) {
+    if (const NodeIndex n = snapshot_.Find(node); n != kNoNode) snapshot_.Touch(n);
+  }
+
+  Snapshot& snapshot_;
   ByNode by_node_;
   absl::flat_hash_map<std::string, std::string> node_of_;  // by uid
 };
@@ -57,15 +73,23 @@ struct Nominated {
   Statement& statement;  // places them for a moment, and rolls back
   std::string_view uid;  // of the pending pod
 
+  // The row that the pending pod itself waits for: what it answers there depends on the pod.
+  NodeIndex OwnRow(const Snapshot& snap) const {
+    const std::string own = nominator.NodeOf(uid);
+    return own.empty() ? kNoNode : snap.Find(own);
+  }
   // Calls f(row, entries) for each node that has such pods and is in the snapshot, in name order.
   template <typename F>
   void ForEachRow(const PodInfo& pod, const Snapshot& snap, F&& f) const {
-    for (const auto& [node, entries] : nominator.by_node()) {
-      const NodeIndex n = snap.Find(node);
-      if (n == kNoNode) continue;
-      for (const Nominator::Entry& e : entries) {
+    for (const auto& [node, of] : nominator.by_node()) {
+      if (of.row_version != snap.static_version()) {
+        of.row = snap.Find(node);
+        of.row_version = snap.static_version();
+      }
+      if (of.row == kNoNode) continue;
+      for (const Nominator::Entry& e : of.entries) {
         if (!Counts(e, pod)) continue;
-        f(n, entries);
+        f(of.row, of.entries);
         break;
       }
     }

@@ -22,6 +22,8 @@
 namespace muster {
 
 class Statement;
+struct PostFilterRequest;
+struct PostFilterResult;
 
 inline constexpr int64_t kMaxNodeScore = 100;
 
@@ -110,11 +112,12 @@ class CrossNodePlugin : public virtual Plugin {
                        CycleState& state) const = 0;
 };
 
-// When no node is feasible: the later preemption issue gives this its arguments.
+// When no node is feasible: may propose to make room. post_filter.h has what it is given and gives.
 class PostFilterPlugin : public virtual Plugin {
  public:
-  virtual Outcome PostFilter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
-                             const Rejections& rejections, Statement& statement) const = 0;
+  // Leaves the snapshot as it was. `memo` is the shape's: what the plugin keeps in its slot lives until
+  // the shape is forgotten.
+  virtual PostFilterResult PostFilter(const PostFilterRequest& request, CycleState& memo) const = 0;
 };
 
 // Once per shape (but see CrossNodePlugin), when there are feasible nodes. Skip also skips the
@@ -154,14 +157,23 @@ class PermitPlugin : public virtual Plugin {
 
 // What the engine shall do once a group is committed; executed by the binding cycle, in order.
 struct Intent {
-  enum class Kind : uint8_t { kBind };
+  // kBindVolume: writes that `volume` is the claim's; kProvisionClaim: that `claim` is to be provisioned
+  // for the node. After all of them, and once the claims are bound, the pod is bound.
+  enum class Kind : uint8_t { kBind, kBindVolume, kProvisionClaim };
   Kind kind = Kind::kBind;
+  ObjectPtr volume = nullptr;  // PersistentVolume, as it shall be
+  ObjectPtr claim = nullptr;   // PersistentVolumeClaim, as it shall be
+  Duration timeout = {};       // for the claims to be bound
+  // Whether a volume (a PersistentVolume) is reachable from the node.
+  bool (*reaches)(const Object& volume, const Node& node, const ClusterObjects& objects) = nullptr;
 };
 
 // Writes needed before the first bind of a group.
 class PreBindPlugin : public virtual Plugin {
  public:
-  virtual Outcome PreBind(const PodInfo& pod, NodeIndex node, std::vector<Intent>& intents) const = 0;
+  // `snap` has the whole group placed and reserved.
+  virtual Outcome PreBind(const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+                          std::vector<Intent>& intents) const = 0;
 };
 
 class BindPlugin : public virtual Plugin {

@@ -23,6 +23,12 @@ class Statement {
   size_t Checkpoint() const { return log_.size(); }
   void Rollback(size_t mark);
   void Commit() { log_.clear(); }
+  // Rolls back a trial that began at `mark` and Snapshot::cell_version() `version`: evaluations do not
+  // even see its rows as changed. Requires: none was updated meanwhile.
+  void EndTrial(size_t mark, uint64_t version) {
+    Rollback(mark);
+    snapshot_.ForgetChanges(version);
+  }
 
   void Set(ColumnId column, NodeIndex row, int64_t value);
   // Puts the pod on the row, with its cells. The pod and its info live until it is removed.

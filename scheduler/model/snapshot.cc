@@ -99,6 +99,15 @@ void Snapshot::LogRow(NodeIndex n) {
   log_.push_back(n);
 }
 
+void Snapshot::ForgetChanges(uint64_t version) {
+  if (version >= log_start_) {
+    log_.resize(version - log_start_);
+  } else {  // the log overflowed: readers start anew
+    log_.clear();
+    log_start_ = version;
+  }
+}
+
 void Snapshot::SetCell(ColumnId c, NodeIndex n, int64_t value) {
   cells_[c][n] = value;
   LogRow(n);

@@ -269,8 +269,9 @@ void Metrics::PermitWaited(std::string_view result, Duration took) {
   series_->permit_seconds.At({result}).Observe(absl::ToDoubleSeconds(took));
 }
 
+void Metrics::PreemptionAttempt() { series_->preemption_attempts.Increment(); }
+
 void Metrics::Preemption(int victims) {
-  series_->preemption_attempts.Increment();
   series_->preemption_victims.Observe(victims);
 }
 

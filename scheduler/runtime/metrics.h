@@ -39,7 +39,8 @@ class Metrics {
   // Pods now waiting for this plugin's sake: +1 when it rejects one, -1 when that one is retried.
   void UnschedulablePods(std::string_view profile, std::string_view plugin, int change);
   void PermitWaited(std::string_view result, Duration took);
-  void Preemption(int victims);
+  void PreemptionAttempt();
+  void Preemption(int victims);  // one that found a node
 
   // --- Queues and cache ------------------------------------------------------------------------
   void PendingPods(Queue queue, int64_t pods);

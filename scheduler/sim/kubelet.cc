@@ -60,6 +60,7 @@ void Kubelet::Replace(const PodPtr& pod) {
   next.nominated_node.clear();
   next.created = Time();
   next.deleting = false;
+  next.preempted = false;
   next.scheduled = {};
   const Life life = found->second;
   lives_[next.Key()] = life;

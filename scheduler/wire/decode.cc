@@ -291,6 +291,8 @@ class PodWalk {
     if (!field.ok()) return false;
     if (type == "PodScheduled") {
       pod_.scheduled = {true, std::string(status), std::string(reason), std::string(text)};
+    } else if (type == "DisruptionTarget") {
+      pod_.preempted = status == "True" && reason == "PreemptionByScheduler";
     } else if (type == "PodResizePending") {
       return CopySome(condition, kCondition);
     }

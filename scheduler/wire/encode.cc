@@ -63,14 +63,20 @@ std::string EncodeEvent(const EventRecord& event) {
   wire.set_reason(Text(event.reason));
   wire.set_note(Text(event.note));
   wire.set_type(Text(event.type));
-  auto* regarding = wire.mutable_regarding();
-  regarding->set_kind(Text(event.regarding_kind));
-  regarding->set_apiversion(Text(event.regarding_api_version));
-  regarding->set_namespace_(Text(event.regarding_ns));
-  regarding->set_name(Text(event.regarding_name));
-  regarding->set_uid(Text(event.regarding_uid));
-  if (event.regarding_resource_version != 0) {
-    regarding->set_resourceversion(absl::StrCat(event.regarding_resource_version));
+  const auto refer = [](auto* to, std::string_view kind, std::string_view api_version, std::string_view ns,
+                        std::string_view name, std::string_view uid, uint64_t resource_version) {
+    to->set_kind(Text(kind));
+    to->set_apiversion(Text(api_version));
+    to->set_namespace_(Text(ns));
+    to->set_name(Text(name));
+    to->set_uid(Text(uid));
+    if (resource_version != 0) to->set_resourceversion(absl::StrCat(resource_version));
+  };
+  refer(wire.mutable_regarding(), event.regarding_kind, event.regarding_api_version, event.regarding_ns,
+        event.regarding_name, event.regarding_uid, event.regarding_resource_version);
+  if (!event.related_kind.empty()) {
+    refer(wire.mutable_related(), event.related_kind, event.related_api_version, event.related_ns, event.related_name,
+          event.related_uid, event.related_resource_version);
   }
   return Seal("events.k8s.io/v1", "Event", wire);
 }

@@ -30,6 +30,8 @@ struct EventRecord {
   std::string_view reporting_controller, reporting_instance, action, reason, type, note;
   std::string_view regarding_kind, regarding_api_version, regarding_ns, regarding_name, regarding_uid;
   uint64_t regarding_resource_version = 0;
+  std::string_view related_kind, related_api_version, related_ns, related_name, related_uid;
+  uint64_t related_resource_version = 0;
   Time event_time;
   int32_t series_count = 0;  // > 0: `series` is present
   Time series_last;

@@ -1,0 +1,54 @@
+// Carries out what PostFilter decided: evicts the victims, each marked before it is deleted.
+#ifndef MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
+#define MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "scheduler/engine/event_recorder.h"
+#include "scheduler/model/pod.h"
+#include "scheduler/runtime/api_server.h"
+#include "scheduler/runtime/event_loop.h"
+
+namespace muster {
+
+// Decision thread only.
+class Preemption {
+ public:
+  // All requests of one preemptor are answered: ok, or the first refusal. Victims that are gone anyway
+  // are no refusal.
+  using Ended = std::function<void(const Pod& preemptor, const std::string& node, const ApiStatus& status)>;
+
+  Preemption(EventLoop& loop, ApiServer& api, EventRecorder& recorder, Ended ended)
+      : loop_(loop), api_(api), recorder_(recorder), ended_(std::move(ended)) {}
+
+  // Evicts those that are not being deleted already. False: there are none of these, and no end follows.
+  bool Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims);
+  size_t running() const { return running_.size(); }
+
+ private:
+  struct Running {
+    PodPtr preemptor;
+    std::string node;
+    size_t open = 0;  // victims without an answer
+    ApiStatus refusal;
+  };
+  using Runs = absl::flat_hash_map<uint64_t, Running>;
+
+  void Delete(uint64_t id, const PodPtr& victim);
+  void OnAnswer(uint64_t id, const PodPtr& victim, const ApiStatus& status, bool evicted);
+
+  EventLoop& loop_;
+  ApiServer& api_;
+  EventRecorder& recorder_;
+  Ended ended_;
+  uint64_t next_id_ = 0;
+  Runs running_;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
