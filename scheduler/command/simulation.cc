@@ -102,9 +102,9 @@ struct Verdict {
   std::string message;
   std::vector<SimulationResult::Reason> reasons;
 };
-using Verdicts = absl::flat_hash_map<std::string, Verdict>;
+using LastVerdicts = absl::flat_hash_map<std::string, Verdict>;
 
-void Note(const Decision& decision, Verdicts& verdicts) {
+void Note(const Decision& decision, LastVerdicts& verdicts) {
   for (const Decision::Member& member : decision.pods) {
     std::string key = absl::StrCat(std::string(member.ns), "/", std::string(member.name));
     if (decision.result == Decision::Result::kBound) {
@@ -121,7 +121,7 @@ void Note(const Decision& decision, Verdicts& verdicts) {
   }
 }
 
-void Explain(const Pod& pod, const Verdicts& verdicts, const Configuration& config, SimulationResult::Pod& out) {
+void Explain(const Pod& pod, const LastVerdicts& verdicts, const Configuration& config, SimulationResult::Pod& out) {
   if (const auto verdict = verdicts.find(pod.Key()); verdict != verdicts.end()) {
     out.message = verdict->second.message;
     out.reasons = verdict->second.reasons;
@@ -153,7 +153,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
   Scenario scenario(loop, server, kubelet);
   UseMeter meter(loop, server);
   DecisionLog log;
-  Verdicts verdicts;
+  LastVerdicts verdicts;
   if (options.observer) log.AddObserver(options.observer);
   log.AddObserver([&verdicts](const Decision& decision) { Note(decision, verdicts); });
   SchedulerOptions scheduler_options;
