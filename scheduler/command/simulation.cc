@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "scheduler/engine/scheduler.h"
+#include "scheduler/sim/disruption_controller.h"
 #include "scheduler/sim/kubelet.h"
 #include "scheduler/sim/scenario.h"
 #include "scheduler/sim/sim_api_server.h"
@@ -150,6 +151,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
   SimApiServer server(loop);
   Kubelet kubelet(loop, server);
   VolumeController volumes(loop, server);
+  DisruptionController budgets(loop, server, manifests);
   Scenario scenario(loop, server, kubelet);
   UseMeter meter(loop, server);
   DecisionLog log;
@@ -174,7 +176,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
 
   SimulationResult result;
   const auto settled = [&] {
-    if (!server.Idle() || !kubelet.Idle() || !volumes.Idle() || !scenario.Idle()) return false;
+    if (!server.Idle() || !kubelet.Idle() || !volumes.Idle() || !budgets.Idle() || !scenario.Idle()) return false;
     return (scheduler.synced() && scheduler.Idle()) || loop.Now() - meter.last_change() > kNoProgress;
   };
   while (!settled()) {
