@@ -1,6 +1,8 @@
 #include "plugins/preemption/dry_run.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/nominator.h"
@@ -12,9 +14,13 @@ namespace {
 // Pods that have not started count as the last to start.
 Time StartOf(const Pod& pod) { return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started; }
 
+// Equal ones by name, the order in which a server lists them: upstream keeps that in which it saw them.
 bool MoreImportant(const PodOnNode& a, const PodOnNode& b) {
   const int32_t pa = a.info->spec->priority, pb = b.info->spec->priority;
-  return pa != pb ? pa > pb : StartOf(*a.pod) < StartOf(*b.pod);
+  if (pa != pb) return pa > pb;
+  const Time start_a = StartOf(*a.pod), start_b = StartOf(*b.pod);
+  if (start_a != start_b) return start_a < start_b;
+  return std::pair(a.pod->ns(), std::string_view(a.pod->name)) < std::pair(b.pod->ns(), std::string_view(b.pod->name));
 }
 
 }  // namespace
@@ -105,7 +111,7 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
     run.why = kinds_.Take(rejections_, n);
     run.result = DryRun::Result::kFails;
   } else {
-    std::stable_sort(potential_.begin(), potential_.end(), MoreImportant);
+    std::sort(potential_.begin(), potential_.end(), MoreImportant);
     protected_.clear();
     others_.clear();
     allowed_.clear();
@@ -114,7 +120,7 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
     for (const PodOnNode& pod : protected_) Reprieve(r, n, pod);
     const auto violations = static_cast<int32_t>(victims_.size());
     for (const PodOnNode& pod : others_) Reprieve(r, n, pod);
-    if (violations > 0) std::stable_sort(victims_.begin(), victims_.end(), MoreImportant);
+    if (violations > 0) std::sort(victims_.begin(), victims_.end(), MoreImportant);
     run = Judge(violations);
   }
   r.statement.EndTrial(mark, version);

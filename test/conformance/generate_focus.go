@@ -104,7 +104,8 @@ func (g *generator) terminate(pod object, f focus) {
 	if f.preemption {
 		p = 15
 	}
-	if !g.chance(p) {
+	// A dry run of preemption takes terminating pods off PodTopologySpread's counts, in which upstream never had them.
+	if f.preemption && f.spread || !g.chance(p) {
 		return
 	}
 	metadata, status := pod["metadata"].(object), pod["status"].(object)

@@ -46,11 +46,12 @@ const musterName = "muster"
 // The plugins that Muster has: a profile is restricted to them on upstream's side, and the generator to what they read.
 var comparedPlugins = sets.New(
 	"SchedulingGates", "PrioritySort", "NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts",
-	"NodeResourcesFit", "NodeResourcesBalancedAllocation", "ImageLocality", "DefaultBinder")
+	"NodeResourcesFit", "NodeResourcesBalancedAllocation", "ImageLocality", "DefaultBinder", "PodTopologySpread",
+	"InterPodAffinity", "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "NodeDeclaredFeatures",
+	"DefaultPreemption")
 
 // Those that it does not have yet: asked about only with `--plugins`, or CONFORMANCE_PLUGINS in the environment.
-var laterPlugins = sets.New("PodTopologySpread", "InterPodAffinity", "VolumeRestrictions", "NodeVolumeLimits",
-	"VolumeBinding", "VolumeZone", "NodeDeclaredFeatures", "DefaultPreemption")
+var laterPlugins = sets.New[string]()
 
 // ComparePlugins adds to comparedPlugins: "" nothing, "all" all, else names with commas between.
 func ComparePlugins(which string) error {
