@@ -1,8 +1,7 @@
 #include "plugins/preemption/dry_run.h"
 
 #include <algorithm>
-#include <string_view>
-#include <utility>
+#include <tuple>
 
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/nominator.h"
@@ -20,7 +19,7 @@ bool MoreImportant(const PodOnNode& a, const PodOnNode& b) {
   if (pa != pb) return pa > pb;
   const Time start_a = StartOf(*a.pod), start_b = StartOf(*b.pod);
   if (start_a != start_b) return start_a < start_b;
-  return std::pair(a.pod->ns(), std::string_view(a.pod->name)) < std::pair(b.pod->ns(), std::string_view(b.pod->name));
+  return std::tie(a.pod->ns(), a.pod->name) < std::tie(b.pod->ns(), b.pod->name);
 }
 
 }  // namespace
@@ -102,7 +101,7 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
   }
   const size_t mark = r.statement.Checkpoint();
   const uint64_t version = r.snap.cell_version();
-  // From the back, so that undoing it puts them in the same order again.
+  // From the back, where a pod is found at once.
   for (auto it = potential_.rbegin(); it != potential_.rend(); ++it) r.statement.Remove(*it, n);
   if (!r.answer.Fits(r.framework, r.info, r.snap, n, r.nominated)) {
     one_.Add(n);
@@ -116,7 +115,8 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
     others_.clear();
     allowed_.clear();
     for (const DisruptionBudget* budget : budgets_) allowed_.push_back(budget->disruptions_allowed);
-    for (const PodOnNode& pod : potential_) (!budgets_.empty() && Violates(*pod.pod) ? protected_ : others_).push_back(pod);
+    for (const PodOnNode& pod : potential_)
+      (!budgets_.empty() && Violates(*pod.pod) ? protected_ : others_).push_back(pod);
     for (const PodOnNode& pod : protected_) Reprieve(r, n, pod);
     const auto violations = static_cast<int32_t>(victims_.size());
     for (const PodOnNode& pod : others_) Reprieve(r, n, pod);

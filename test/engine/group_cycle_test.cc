@@ -56,7 +56,8 @@ TEST_F(GroupCycleTest, PlacesAGroupWholeOrNotAtAll) {
   const std::vector<Member> three(3, pod), four(4, pod);
   const GroupDecision& no = cycle.Decide(*framework_, four);
   EXPECT_FALSE(no.placed);
-  EXPECT_EQ(no.why->message, "0/3 nodes are available: 3 Insufficient cpu.");
+  EXPECT_EQ(no.why->message, "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims "
+            "found for incoming pod.");
   for (NodeIndex n = 0; n < 3; ++n) EXPECT_EQ(snap_.Free(kCpu)[n], 1000) << "a failed group leaves no trace";
   const GroupDecision& yes = cycle.Decide(*framework_, three);
   ASSERT_TRUE(yes.placed);
