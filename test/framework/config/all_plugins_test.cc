@@ -29,13 +29,14 @@ TEST(ConfigOfAllPlugins, DefaultProfileIsKubeSchedulers) {
   const Configuration config = DefaultConfiguration(registry);
   ASSERT_EQ(config.profiles.size(), 1u);
   const ProfileConfig& profile = config.profiles[0];
-  EXPECT_EQ(Text(profile.At(Point::kPreEnqueue)), "SchedulingGates");
+  EXPECT_EQ(Text(profile.At(Point::kPreEnqueue)), "SchedulingGates DefaultPreemption");
   EXPECT_EQ(Text(profile.At(Point::kQueueSort)), "PrioritySort");
   EXPECT_EQ(Text(profile.At(Point::kFilter)),
-            "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit PodTopologySpread "
-            "InterPodAffinity");
+            "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit "
+            "VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity "
+            "NodeDeclaredFeatures");
   EXPECT_EQ(Text(profile.At(Point::kScore)),
-            "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 PodTopologySpread*2 InterPodAffinity*2 "
+            "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 VolumeBinding*1 PodTopologySpread*2 InterPodAffinity*2 "
             "NodeResourcesBalancedAllocation*1 ImageLocality*1");
   EXPECT_EQ(Text(profile.At(Point::kBind)), "DefaultBinder");
   EXPECT_TRUE(Framework::Create(profile, registry).ok());
@@ -64,6 +65,37 @@ TEST(ConfigOfAllPlugins, PluginsCheckTheirArguments) {
   }
 }
 
+TEST(ConfigOfAllPlugins, VolumeBindingArgs) {
+  const struct {
+    const char* args;
+    const char* error;  // "": none
+    int64_t timeout;
+    std::vector<int> scores;  // of the shape's points
+  } kRows[] = {
+      {"{}", "", 600, {10, 0}},
+      {"{bindTimeoutSeconds: 5}", "", 5, {10, 0}},
+      {"{bindTimeoutSeconds: 0, shape: []}", "", 0, {10, 0}},
+      {"{shape: [{utilization: 0, score: 1}, {utilization: 50, score: 5}, {utilization: 100, score: 10}]}", "", 600, {1, 5, 10}},
+      {"{bindTimeoutSeconds: -1}", "bindTimeoutSeconds: invalid BindTimeoutSeconds, should not be a negative value", 0, {}},
+      {"{shape: [{utilization: 50, score: 1}, {utilization: 40, score: 1}]}", "shape[1].utilization: must be larger", 0, {}},
+      {"{shape: [{utilization: 50, score: 11}]}", "shape[0].score: 11 is not in the range 0 to 10", 0, {}},
+  };
+  for (const auto& row : kRows) {
+    const auto config = ParseConfiguration(
+        absl::StrCat(kHead, "profiles:\n- pluginConfig:\n  - {name: VolumeBinding, args: ", row.args, "}\n"), "f", AllPlugins());
+    EXPECT_EQ(config.ok(), *row.error == 0) << config.status();
+    if (!config.ok()) {
+      EXPECT_THAT(std::string(config.status().message()), HasSubstr(row.error));
+      continue;
+    }
+    const auto& args = std::get<VolumeBindingArgs>(config->profiles[0].args.at("VolumeBinding"));
+    EXPECT_EQ(args.bind_timeout_seconds, row.timeout);
+    std::vector<int> scores;
+    for (const UtilizationPoint& point : args.shape) scores.push_back(point.score);
+    EXPECT_EQ(scores, row.scores) << row.args;
+  }
+}
+
 TEST(ConfigOfAllPlugins, ArgumentsOfDisabledPluginsAreCheckedToo) {
   const auto config = ParseConfiguration(
       absl::StrCat(kHead, "profiles:\n- plugins: {multiPoint: {disabled: [{name: NodeAffinity}]}}\n",
@@ -77,8 +109,7 @@ TEST(ConfigOfAllPlugins, ArgumentsOfDisabledPluginsAreCheckedToo) {
 
 // Those of kube-scheduler that come later are not taken for misspellings.
 TEST(ConfigOfAllPlugins, MissingPluginsAreNamedAsSuch) {
-  for (const char* name : {"VolumeBinding", "DefaultPreemption",
-                           "DynamicResources", "NodeVolumeLimits", "VolumeRestrictions", "VolumeZone"}) {
+  for (const char* name : {"DynamicResources", "GangScheduling"}) {
     const auto config = ParseConfiguration(
         absl::StrCat(kHead, "profiles: [{plugins: {multiPoint: {enabled: [{name: ", name, "}]}}}]"), "f", AllPlugins());
     EXPECT_THAT(std::string(config.status().message()),
