@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/bench_cluster.h"
+#include "bench/placement/workload.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
 #include "scheduler/command/arguments.h"
@@ -36,7 +37,8 @@ double Seconds(Steady::duration duration) { return std::chrono::duration<double>
 
 struct Flags {
   uint64_t nodes = 1000, pods = 10'000, shapes = 8, rate = 0, threads = 1, seed = 1, binds = 128, timeout = 300;
-  std::string kind = "repeated", output = "table", config;
+  uint64_t scale = 1000;  // thousandths
+  std::string kind = "repeated", output = "table", config, workload;
 };
 
 // The real loop, which times each decision: from the clock being read at its start to the engine's
@@ -67,6 +69,7 @@ class Stopwatch final : public SimApiServer::Observer {
  public:
   void OnPod(const PodPtr& before, const PodPtr& after) override {
     if (after == nullptr) return;
+    if (!created_.contains(after->name)) return;
     if (before == nullptr) {
       created_[after->name] = Steady::now();
     } else if (before->node.empty() && !after->node.empty()) {
@@ -76,6 +79,7 @@ class Stopwatch final : public SimApiServer::Observer {
   }
   void OnNode(const NodePtr&, const NodePtr&) override {}
 
+  void Expect(const std::string& pod) { created_[pod] = {}; }
   Steady::time_point last_bound() const { return last_bound_; }
   std::vector<double>& latencies() { return latencies_; }
 
@@ -135,11 +139,73 @@ std::vector<Pod> MakePods(const Flags& flags) {
 }
 
 struct Report {
-  size_t bound = 0;
+  size_t bound = 0, wanted = 0;
   double seconds = 0, cpu = 0;
   int64_t peak_kib = 0;
   Quantiles create_to_bound, decision;
   size_t decisions = 0;
+};
+
+// What a run places, and in what cluster.
+class Load {
+ public:
+  static absl::StatusOr<Load> Create(const Flags& flags, SimApiServer& server) {
+    Load load;
+    if (flags.workload.empty()) {
+      for (size_t i = 0; i < flags.nodes; ++i) {
+        if (auto status = server.CreateNode(*BenchNode(i)); !status.ok()) return status;
+      }
+      load.pods = MakePods(flags);
+      return load;
+    }
+    auto workload = ReadWorkload(flags.workload, flags.scale / 1000.0);
+    if (!workload.ok()) return workload.status();
+    load.workload = *std::move(workload);
+    for (const Workload::Document& document : load.workload.documents) {
+      if (document.every > absl::ZeroDuration()) continue;
+      auto made = load.workload.Make(document, 0, document.count);
+      if (!made.ok()) return made.status();
+      if (document.measured) {
+        for (const ManifestPod& pod : made->pods) load.pods.push_back(*pod.pod);
+      } else if (auto status = Put(*made, server); !status.ok()) {
+        return status;
+      }
+    }
+    return load;
+  }
+
+  // Makes what comes and goes while pods are placed, for as long as the loop runs.
+  void Churn(EventLoop& loop, SimApiServer& server) {
+    for (const Workload::Document& document : workload.documents) {
+      if (document.every > absl::ZeroDuration()) ChurnOne(document, 0, loop, server);
+    }
+  }
+
+  std::vector<Pod> pods;
+  Workload workload;
+
+ private:
+  static absl::Status Put(const Manifests& made, SimApiServer& server) {
+    absl::Status status;
+    for (const NodePtr& node : made.nodes) status.Update(server.CreateNode(*node));
+    for (const ManifestObject& object : made.objects) server.SetObject(object.kind, *object.object);
+    for (const ManifestPod& pod : made.pods) status.Update(server.CreatePod(*pod.pod));
+    return status;
+  }
+
+  void ChurnOne(const Workload::Document& document, size_t i, EventLoop& loop, SimApiServer& server) {
+    const auto made = workload.Make(document, i, i + 1);
+    if (made.ok()) (void)Put(*made, server);
+    loop.After(document.every, [this, &document, i, &loop, &server] {
+      if (const auto old = workload.Make(document, i, i + 1); document.recreate && old.ok()) {
+        for (const NodePtr& node : old->nodes) (void)server.DeleteNode(node->name);
+        for (const ManifestPod& pod : old->pods) (void)server.DeletePodNow(pod.pod->ns(), pod.pod->name, "");
+        for (const ManifestObject& object : old->objects)
+          (void)server.RemoveObject(object.kind, object.object->ns, object.object->name);
+      }
+      ChurnOne(document, i + 1, loop, server);
+    });
+  }
 };
 
 absl::StatusOr<Report> Measure(const Flags& flags) {
@@ -155,13 +221,15 @@ absl::StatusOr<Report> Measure(const Flags& flags) {
   MeteredLoop loop;
   SimApiServer::Options server_options;
   server_options.request_latency = server_options.watch_latency = absl::ZeroDuration();
+  server_options.termination = absl::ZeroDuration();
   server_options.keep_events = false;
   SimApiServer server(loop, server_options);
-  Stopwatch stopwatch;
+  auto load = Load::Create(flags, server);
+  if (!load.ok()) return load.status();
+  std::vector<Pod>& pods = load->pods;
+  Stopwatch stopwatch;  // of the measured pods
+  for (const Pod& pod : pods) stopwatch.Expect(pod.name);
   server.AddObserver(&stopwatch);
-  for (size_t i = 0; i < flags.nodes; ++i) {
-    if (auto status = server.CreateNode(*BenchNode(i)); !status.ok()) return status;
-  }
   DecisionLog log;
   SchedulerOptions options;
   options.threads = static_cast<int>(flags.threads);
@@ -169,7 +237,6 @@ absl::StatusOr<Report> Measure(const Flags& flags) {
   auto scheduler = Scheduler::Create(config, registry, options, loop, server, log, /*metrics=*/nullptr);
   if (!scheduler.ok()) return scheduler.status();
 
-  std::vector<Pod> pods = MakePods(flags);
   size_t created = 0;
   Steady::time_point start;
   double cpu_before = 0;
@@ -193,6 +260,7 @@ absl::StatusOr<Report> Measure(const Flags& flags) {
     loop.decisions().clear();
     cpu_before = UsageNow().cpu;
     start = Steady::now();
+    load->Churn(loop, server);
     create_due(create_due);
     loop.After(absl::Milliseconds(20), [watch_end] { watch_end(watch_end); });
   };
@@ -203,6 +271,7 @@ absl::StatusOr<Report> Measure(const Flags& flags) {
   Report report;
   const Usage usage = UsageNow();
   report.bound = stopwatch.latencies().size();
+  report.wanted = created;
   report.seconds = report.bound == 0 ? 0 : Seconds(stopwatch.last_bound() - start);
   report.cpu = usage.cpu - cpu_before;
   report.peak_kib = usage.peak_kib;
@@ -218,10 +287,12 @@ void PrintTable(const Flags& flags, const Report& r) {
     std::cout << absl::StreamFormat("%-16s p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  mean %.3f %s\n", name,
                                     q.p50 * scale, q.p90 * scale, q.p99 * scale, q.p999 * scale, q.mean * scale, unit);
   };
+  const std::string what =
+      flags.workload.empty() ? absl::StrCat(flags.nodes, " nodes, ", flags.pods, " pods (", flags.kind, ")") : flags.workload;
   std::cout << absl::StreamFormat(
-      "%d nodes, %d pods (%s), %s, %d thread(s), in memory\n", flags.nodes, flags.pods, flags.kind,
+      "%s, %s, %d thread(s), in memory\n", what,
       flags.rate == 0 ? std::string("all at once") : absl::StrCat(flags.rate, " a second"), flags.threads);
-  std::cout << absl::StreamFormat("%-16s %d of %d\n", "bound", r.bound, flags.pods);
+  std::cout << absl::StreamFormat("%-16s %d of %d\n", "bound", r.bound, r.wanted);
   std::cout << absl::StreamFormat("%-16s %.0f pods/s\n", "throughput", r.seconds > 0 ? pods / r.seconds : 0);
   line("create to bound", r.create_to_bound, 1e3, "ms");
   line("decision", r.decision, 1e6, "us");
@@ -237,9 +308,9 @@ void PrintJson(const Flags& flags, const Report& r) {
   };
   const nlohmann::ordered_json json = {
       {"mode", "memory"},
+      {"workload", flags.workload.empty() ? flags.kind : flags.workload},
       {"nodes", flags.nodes},
-      {"pods", flags.pods},
-      {"kind", flags.kind},
+      {"pods", r.wanted},
       {"rate", flags.rate},
       {"threads", flags.threads},
       {"bound", r.bound},
@@ -262,6 +333,8 @@ int Run(int argc, char** argv) {
   arguments.Number("--pods", "N", "pods to place", 1, kMany, &flags.pods);
   arguments.Choice("--kind", {"repeated", "distinct", "mix"}, "whether pods share shapes", &flags.kind);
   arguments.Number("--shapes", "N", "shapes that repeated pods share", 1, kMany, &flags.shapes);
+  arguments.Text("--workload", "FILE", "objects and pods of that file, not --nodes, --pods and --kind", &flags.workload);
+  arguments.Number("--scale", "N", "thousandths of the workload's counts", 1, 100'000, &flags.scale);
   arguments.Number("--rate", "N", "pods created a second; 0: all at once", 0, kMany, &flags.rate);
   arguments.Number("--threads", "N", "threads that decide", 1, 256, &flags.threads);
   arguments.Number("--binds-in-flight", "N", "binds under way at once", 1, 10'000, &flags.binds);

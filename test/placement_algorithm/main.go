@@ -1,0 +1,119 @@
+// Command placement_algorithm times kube-scheduler's scheduling algorithm alone, in memory and in one process: its own
+// Scheduler on a fake client that holds a workload's cluster, asked for one pod after the other (what its metric
+// scheduling_algorithm_duration_seconds measures), each placed before the next. `./dev bench` runs it beside Muster's
+// harness in memory, on the same files (bench/placement/workload).
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/scheduler"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config"
+	configtesting "k8s.io/kubernetes/pkg/scheduler/apis/config/testing/defaults"
+	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/profile"
+)
+
+func main() {
+	file := flag.String("workload", "", "file of bench/placement/workload")
+	scale := flag.Int("scale", 1000, "thousandths of its counts")
+	most := flag.Int("pods", 1000, "time so many of the measured pods")
+	flag.Parse()
+	klog.SetLogger(logr.Discard())
+	if err := run(*file, *scale, *most); err != nil {
+		fmt.Fprintln(os.Stderr, "placement_algorithm:", err)
+		os.Exit(1)
+	}
+}
+
+func run(file string, scale, most int) error {
+	load, err := readWorkload(file, scale)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
+	defer cancel()
+	snapshot := cache.NewEmptySnapshot()
+	sched, err := newScheduler(ctx, load, snapshot)
+	if err != nil {
+		return err
+	}
+	times, err := place(ctx, sched, snapshot, load, most)
+	if err != nil {
+		return err
+	}
+	slices.Sort(times)
+	sum := time.Duration(0)
+	for _, t := range times {
+		sum += t
+	}
+	mean := sum.Seconds() / float64(len(times))
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{
+		"workload": file, "pods": len(times), "meanSeconds": mean, "podsPerSecond": 1 / mean,
+		"p50Seconds": times[len(times)/2].Seconds(), "p99Seconds": times[len(times)*99/100].Seconds()})
+}
+
+func newScheduler(ctx context.Context, load *workload, snapshot *cache.Snapshot) (*scheduler.Scheduler, error) {
+	client := fake.NewClientset()
+	for _, object := range load.before {
+		if err := client.Tracker().Add(object); err != nil {
+			return nil, err
+		}
+	}
+	factory := scheduler.NewInformerFactory(client, 0, nil)
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	sched, err := scheduler.New(ctx, client, factory, nil, profile.NewRecorderFactory(broadcaster),
+		scheduler.WithNodeInfoSnapshot(snapshot),
+		scheduler.WithProfiles(config.KubeSchedulerProfile{
+			SchedulerName: schedulerName,
+			Plugins:       configtesting.PluginsV1,
+			PluginConfig:  configtesting.PluginConfigsV1,
+		}))
+	if err != nil {
+		return nil, err
+	}
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	return sched, sched.WaitForHandlersSync(ctx)
+}
+
+// place schedules and times the first of the measured pods.
+func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snapshot, load *workload,
+	most int) ([]time.Duration, error) {
+	logger := klog.FromContext(ctx)
+	fwk := sched.Profiles[schedulerName]
+	var times []time.Duration
+	for _, pod := range load.measured[:min(most, len(load.measured))] {
+		info, err := framework.NewPodInfo(pod)
+		if err != nil {
+			return nil, err
+		}
+		queued := &framework.QueuedPodInfo{PodInfo: info}
+		if err := sched.Cache.UpdateSnapshot(logger, snapshot); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		result, err := sched.SchedulePod(ctx, fwk, framework.NewCycleState(), queued)
+		times = append(times, time.Since(start))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", pod.Name, err)
+		}
+		placed := pod.DeepCopy()
+		placed.Spec.NodeName = result.SuggestedHost
+		if err := sched.Cache.AssumePod(logger, placed); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
