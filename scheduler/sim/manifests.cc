@@ -93,6 +93,7 @@ class ManifestReader {
     std::string workload_kind;  // "" for a pod
     size_t count = 1, parallelism = 1;
     int64_t first_ordinal = 0;
+    std::vector<core::PersistentVolumeClaim> claims;  // a StatefulSet's templates
   };
 
   absl::Status ReadDocument(YamlReader& yaml, const YamlNode& node) {
@@ -320,7 +321,17 @@ class ManifestReader {
   absl::Status OnStatefulSet(YamlReader& yaml, const YamlNode& node, apps::StatefulSet& object) {
     const size_t index = pending_.size();
     if (absl::Status status = OnSelecting<Kind::kStatefulSet>(yaml, node, object); !status.ok()) return status;
-    pending_[index].first_ordinal = std::max(object.spec().ordinals().start(), 0);
+    Pending& pending = pending_[index];
+    pending.first_ordinal = std::max(object.spec().ordinals().start(), 0);
+    for (const auto& claim : object.spec().volumeclaimtemplates()) {
+      // A volume of the template with that name gives way.
+      auto* volumes = pending.pod.mutable_spec()->mutable_volumes();
+      for (int i = volumes->size() - 1; i >= 0; --i) {
+        if (volumes->Get(i).name() == claim.metadata().name()) volumes->DeleteSubrange(i, 1);
+      }
+      volumes->Add()->set_name(claim.metadata().name());
+      pending.claims.push_back(claim);
+    }
     return absl::OkStatus();
   }
 
@@ -421,6 +432,43 @@ class ManifestReader {
     out_.objects.push_back({Kind::kNamespace, muster::ReadObject(object, &error)});
   }
 
+  // The claims that controllers make for a pod: of ephemeral volumes, and of a StatefulSet's templates,
+  // whose volumes get the claims' names here.
+  absl::Status AddClaims(const Pending& pending, core::Pod* pod, std::vector<ObjectPtr>* claims) {
+    for (core::Volume& volume : *pod->mutable_spec()->mutable_volumes()) {
+      core::PersistentVolumeClaim claim;
+      const auto of_set = std::find_if(pending.claims.begin(), pending.claims.end(),
+                                       [&](const auto& c) { return c.metadata().name() == volume.name(); });
+      if (of_set != pending.claims.end()) {
+        claim = *of_set;
+        claim.mutable_metadata()->set_name(absl::StrCat(volume.name(), "-", pod->metadata().name()));
+        volume.mutable_volumesource()->mutable_persistentvolumeclaim()->set_claimname(claim.metadata().name());
+      } else if (volume.volumesource().has_ephemeral()) {
+        const auto& from = volume.volumesource().ephemeral().volumeclaimtemplate();
+        *claim.mutable_metadata() = from.metadata();
+        *claim.mutable_spec() = from.spec();
+        claim.mutable_metadata()->set_name(absl::StrCat(pod->metadata().name(), "-", volume.name()));
+        auto& owner = *claim.mutable_metadata()->add_ownerreferences();
+        owner.set_kind("Pod");
+        owner.set_name(pod->metadata().name());
+        owner.set_uid(pod->metadata().uid());
+        owner.set_controller(true);
+      } else {
+        continue;
+      }
+      meta::ObjectMeta& metadata = *claim.mutable_metadata();
+      metadata.set_namespace_(pod->metadata().namespace_());
+      metadata.set_uid(MakeUid("PersistentVolumeClaim", metadata));
+      const std::string key = absl::StrCat("PersistentVolumeClaim ", metadata.namespace_(), "/", metadata.name());
+      if (!places_.emplace(key, pending.place).second) continue;  // made before
+      Complete(claim);
+      std::string error;
+      claims->push_back(muster::ReadObject(claim, &error));
+      if (!error.empty()) return absl::InvalidArgumentError(absl::StrCat(pending.place, ": ", key, ": ", error));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status AddPods(Pending& pending) {
     core::Pod& pod = pending.pod;
     meta::ObjectMeta& metadata = *pod.mutable_metadata();
@@ -443,11 +491,13 @@ class ManifestReader {
         metadata.set_uid(MakeUid("Pod", metadata));
         if (absl::Status status = File("Pod", metadata, pending.place); !status.ok()) return status;
       }
+      std::vector<ObjectPtr> claims;
+      if (absl::Status status = AddClaims(pending, &pod, &claims); !status.ok()) return status;
       PodPtr decoded = decoder_.DecodePod(pod);
       if (!decoded->invalid.empty()) {
         return absl::InvalidArgumentError(absl::StrCat(pending.place, ": ", decoded->invalid));
       }
-      out_.pods.push_back({std::move(decoded), pending.arrival, pending.run_duration, workload});
+      out_.pods.push_back({std::move(decoded), pending.arrival, pending.run_duration, workload, std::move(claims)});
     }
     return absl::OkStatus();
   }

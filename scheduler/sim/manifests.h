@@ -26,6 +26,9 @@ struct ManifestPod {
   Duration arrival;                      // annotation muster.dev/arrival, from the start; else zero
   std::optional<Duration> run_duration;  // annotation muster.dev/run-duration; none: runs for ever
   std::optional<size_t> workload;        // index into Manifests::workloads
+  // PersistentVolumeClaims that controllers make for it: of a StatefulSet's templates and of ephemeral
+  // volumes. Not those that the manifests have.
+  std::vector<ObjectPtr> claims = {};
 };
 
 // A Deployment, ReplicaSet, StatefulSet, ReplicationController or Job; its pods are pods[first_pod, first_pod +

@@ -53,6 +53,7 @@ void Scenario::Create(size_t pod) {
   if (planned.run_duration.has_value()) kubelet_.RunsFor(planned.pod->ns(), planned.pod->name, *planned.run_duration);
   // The reader refuses two pods of one name; a pod that took the place of a deleted one may stand here.
   if (!server_.CreatePod(*planned.pod).ok()) return;
+  for (const ObjectPtr& claim : planned.claims) server_.SetObject(Kind::kPersistentVolumeClaim, *claim);
   if (!planned.workload.has_value()) return;
   kubelet_.Replaces(planned.pod->ns(), planned.pod->name);
   job_of_[server_.FindPod(planned.pod->ns(), planned.pod->name)->uid] = *planned.workload;

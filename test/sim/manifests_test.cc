@@ -318,6 +318,45 @@ TEST(Manifests, WorkloadsControlTheirPods) {
   }
 }
 
+TEST(Manifests, ControllersMakeClaims) {
+  const Manifests m = MustParse(R"(
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: c}]
+      volumes:
+      - {name: data, emptyDir: {}}
+      - name: scratch
+        ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 2Gi}}}}}
+  volumeClaimTemplates:
+  - {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {storageClassName: fast}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-1}}
+)");
+  ASSERT_EQ(m.pods.size(), 2u);
+  using Claim = PersistentVolumeClaim;
+  const auto claim = [&](size_t pod, size_t i) { return dynamic_cast<const Claim&>(*m.pods[pod].claims.at(i)); };
+  ASSERT_EQ(m.pods[0].claims.size(), 2u);
+  EXPECT_EQ(claim(0, 0).Key(), "default/db-0-scratch");
+  EXPECT_EQ(claim(0, 0).controller_uid, m.pods[0].pod->uid);
+  EXPECT_EQ(claim(0, 0).request, Quantity::FromUnits(int64_t{2} << 30));
+  EXPECT_EQ(claim(0, 1).Key(), "default/data-db-0");
+  EXPECT_EQ(claim(0, 1).Class(), "fast");
+  EXPECT_EQ(claim(0, 1).controller_uid, "");
+  ASSERT_EQ(m.pods[1].claims.size(), 1u);  // the other one is written
+  EXPECT_EQ(claim(1, 0).Key(), "default/db-1-scratch");
+  using Kind = PodVolume::Kind;
+  EXPECT_THAT(m.pods[1].pod->spec->volumes,
+              ElementsAre(PodVolume{Kind::kEphemeral, "scratch", "db-1-scratch", m.pods[1].pod->uid, false, {}, ""},
+                          PodVolume{Kind::kClaim, "data", "data-db-1", "", false, {}, ""}));
+}
+
 TEST(Manifests, NamespacesOfPodsExist) {
   const Manifests m = MustParse(Pod("p") + "---\n{apiVersion: v1, kind: Namespace, metadata: {name: other}}\n---\n" +
                                 "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: other}, spec: {}}\n");
