@@ -66,15 +66,23 @@ const PluginSet = `  plugins:
       enabled:
       - {name: SchedulingGates}
       - {name: PrioritySort}
-      - {name: NodeUnschedulable}
       - {name: NodeName}
+      - {name: NodeUnschedulable}
       - {name: TaintToleration, weight: 3}
       - {name: NodeAffinity, weight: 2}
       - {name: NodePorts}
       - {name: NodeResourcesFit, weight: 1}
+      - {name: VolumeRestrictions}
+      - {name: NodeVolumeLimits}
+      - {name: VolumeBinding}
+      - {name: VolumeZone}
+      - {name: PodTopologySpread, weight: 2}
+      - {name: InterPodAffinity, weight: 2}
+      - {name: DefaultPreemption}
       - {name: NodeResourcesBalancedAllocation, weight: 1}
       - {name: ImageLocality, weight: 1}
       - {name: DefaultBinder}
+      - {name: NodeDeclaredFeatures}
 `
 
 // KubeScheduler is one kube-scheduler; Port serves its endpoints over HTTPS.
