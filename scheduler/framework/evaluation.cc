@@ -46,6 +46,11 @@ uint64_t AskedVersion(const PodInfo& pod, const Snapshot& snap) {
   return version;
 }
 
+absl::Status ScoreError(const ScorePlugin& plugin, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("running Score plugins: plugin \"", AsAbsl(plugin.Name()),
+                                                  "\" failed with: ", status.message()));
+}
+
 }  // namespace
 
 class Evaluation::Stage {
@@ -137,6 +142,7 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   work.scored += words;
   if (error_ = first.error(); error_.ok()) error_ = ScoreAcross(c);
   if (!error_.ok()) {
+    FindFirstScoreError(c);
     score.End("Error");
     return OnScoreError(c);
   }
@@ -272,7 +278,7 @@ absl::Status Evaluation::FilterRange(const Context& c, bool cross, NodeSet& aliv
 void Evaluation::FilterRest(const Context& c) {
   feasible_ = local_;
   error_ = FilterRange(c, /*cross=*/true, feasible_, {0, c.snap.words()});
-  if (error_.ok() && c.nominated != nullptr) {
+  if (error_.ok() && c.nominated != nullptr && feasible_.Any()) {
     c.nominated->ForEachRow(c.pod, c.snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
       if (feasible_.Has(n) && !FitsBesideNominated(c, n, entries)) feasible_.Remove(n);
     });
@@ -315,7 +321,7 @@ bool Evaluation::Fits(const Framework& framework, const PodInfo& pod, const Snap
   const Context c{framework, pod, snap, nullptr, nominated};
   if (!candidates_.Has(n) || !FitsNow(c, n)) return false;
   if (nominated == nullptr) return true;
-  const auto entries = nominated->nominator.by_node().find(std::string(snap.NodeName(n)));
+  const auto entries = nominated->nominator.by_node().find(snap.NodeName(n));
   return entries == nominated->nominator.by_node().end() || FitsBesideNominated(c, n, entries->second.entries);
 }
 
@@ -333,11 +339,7 @@ absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
     const bool plain = raw.scores.empty();
     int64_t* out = plain ? totals_.data() : raw.scores.data();
     absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, local_, range, out);
-    if (!status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("running Score plugins: plugin \"", AsAbsl(steps[i].score->Name()),
-                                       "\" failed with: ", status.message()));
-    }
+    if (!status.ok()) return ScoreError(*steps[i].score, status);
     if (plain) {
       const int64_t weight = steps[i].weight;
       // Rows that are not feasible hold anything: sum them as unsigned, nobody reads the result.
@@ -359,6 +361,19 @@ void Evaluation::TakeMaxima(size_t w) {
   }
 }
 
+// Plugins are asked in two turns. Upstream's error is that of the first in its order.
+void Evaluation::FindFirstScoreError(const Context& c) {
+  const auto steps = c.framework.scores();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (skip_score_[i]) continue;
+    absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, steps[i].cross == nullptr ? local_ : feasible_,
+                                                {0, c.snap.words()}, totals_.data());
+    if (status.ok()) continue;
+    error_ = ScoreError(*steps[i].score, status);
+    return;
+  }
+}
+
 // One call a plugin, because its scores depend on all feasible nodes.
 absl::Status Evaluation::ScoreAcross(const Context& c) {
   const auto steps = c.framework.scores();
@@ -366,13 +381,8 @@ absl::Status Evaluation::ScoreAcross(const Context& c) {
   for (size_t i = 0; i < steps.size(); ++i) {
     if (skip_score_[i] || steps[i].cross == nullptr) continue;
     across_.resize(totals_.size(), 0);
-    absl::Status status =
-        steps[i].score->Score(c.pod, c.snap, state_, feasible_, {0, c.snap.words()}, totals_.data());
-    if (!status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("running Score plugins: plugin \"", AsAbsl(steps[i].score->Name()),
-                                       "\" failed with: ", status.message()));
-    }
+    absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, feasible_, {0, c.snap.words()}, totals_.data());
+    if (!status.ok()) return ScoreError(*steps[i].score, status);
     for (size_t n = 0; n < across_.size(); ++n)
       across_[n] = static_cast<int64_t>(static_cast<uint64_t>(across_[n]) +
                                         static_cast<uint64_t>(steps[i].weight) * static_cast<uint64_t>(totals_[n]));
@@ -406,9 +416,8 @@ void Evaluation::SumWords(const Context& c, WordRange range) {
     if (raw.scores.empty()) continue;
     const Normalization how = steps[i].score->normalization();
     for (size_t w = range.begin; w < range.end; ++w) {
-      NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) {
-        totals_[n] += steps[i].weight * Normalise(how, raw.scores[n], raw.max);
-      });
+      NodeSet::ForEachBit(feasible_.word(w), w,
+                          [&](NodeIndex n) { totals_[n] += steps[i].weight * Normalise(how, raw.scores[n], raw.max); });
     }
   }
 }
@@ -459,11 +468,13 @@ void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, 
   }
   for (const uint32_t w : dirty_) {
     if (error_ = ScoreWords(c, {w, w + 1}); error_.ok()) continue;
+    FindFirstScoreError(c);
     score.End("Error");
     return OnScoreError(c);
   }
   const bool had_across = !across_.empty();
   if (error_ = ScoreAcross(c); !error_.ok()) {
+    FindFirstScoreError(c);
     score.End("Error");
     return OnScoreError(c);
   }
@@ -500,8 +511,8 @@ NodeIndex Evaluation::Best() const {
   return best;
 }
 
-absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap,
-                                 Rejections& out, const Nominated* nominated) {
+absl::Status Evaluation::Explain(const Framework& framework, const PodInfo& pod, const Snapshot& snap, Rejections& out,
+                                 const Nominated* nominated) {
   out.Reset(snap.size());
   return ExplainSome(framework, pod, snap, snap.all(), out, nominated);
 }
@@ -514,13 +525,14 @@ absl::Status Evaluation::ExplainSome(const Framework& framework, const PodInfo& 
     if (candidates_.Has(n)) return;
     alive.Remove(n);
     const std::string& invalid = snap.node(n).invalid;
-    const std::string text = invalid.empty() ? NarrowedText() : absl::StrCat("node(s) cannot be interpreted: ", invalid);
+    const std::string text =
+        invalid.empty() ? NarrowedText() : absl::StrCat("node(s) cannot be interpreted: ", invalid);
     out.nodes[n] = {Rejections::kNobody, Code::kUnschedulableAndUnresolvable, {out.texts.Intern(text)}};
   });
   absl::Status status;
   // Beside nominated pods first: what fails there is told as it fails there.
   if (nominated != nullptr) {
-    nominated->ForEachRow(pod, snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+    nominated->ForEachRowOf(which, pod, snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
       if (!alive.Has(n)) return;
       const size_t mark = nominated->statement.Checkpoint();
       const uint64_t version = snap.cell_version();

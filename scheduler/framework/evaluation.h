@@ -125,6 +125,7 @@ class Evaluation {
   void ResizeScores(const Context& c);
   absl::Status ScoreWords(const Context& c, WordRange range);
   absl::Status ScoreAcross(const Context& c);
+  void FindFirstScoreError(const Context& c);
   bool UpdateMaxima();
   void TakeMaxima(size_t word);
   void SumWords(const Context& c, WordRange range);

@@ -64,6 +64,9 @@ func validatePod(pod *v1.Pod) error {
 
 // validateOther looks at what the plugins read; the templates of controllers are left alone.
 func validateOther(o stored) error {
+	if o.GetName() == "" {
+		return fmt.Errorf("no name")
+	}
 	var errs field.ErrorList
 	switch o := o.(type) {
 	case *v1.Namespace:
