@@ -14,6 +14,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	v1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
@@ -23,7 +28,11 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/profile"
+
+	"muster.dev/muster/test/workload"
 )
+
+const schedulerName = "muster" // that the workloads' pods ask for
 
 func main() {
 	file := flag.String("workload", "", "file of bench/placement/workload")
@@ -38,7 +47,7 @@ func main() {
 }
 
 func run(file string, scale, most int) error {
-	load, err := readWorkload(file, scale)
+	load, err := workload.Read(file, scale)
 	if err != nil {
 		return err
 	}
@@ -64,9 +73,16 @@ func run(file string, scale, most int) error {
 		"p50Seconds": times[len(times)/2].Seconds(), "p99Seconds": times[len(times)*99/100].Seconds()})
 }
 
-func newScheduler(ctx context.Context, load *workload, snapshot *cache.Snapshot) (*scheduler.Scheduler, error) {
+func newScheduler(ctx context.Context, load *workload.Workload, snapshot *cache.Snapshot) (*scheduler.Scheduler, error) {
+	priorities := map[string]int32{}
+	for _, object := range load.Before {
+		complete(object, priorities)
+	}
+	for _, pod := range load.Measured {
+		complete(pod, priorities)
+	}
 	client := fake.NewClientset()
-	for _, object := range load.before {
+	for _, object := range load.Before {
 		if err := client.Tracker().Add(object); err != nil {
 			return nil, err
 		}
@@ -89,12 +105,12 @@ func newScheduler(ctx context.Context, load *workload, snapshot *cache.Snapshot)
 }
 
 // place schedules and times the first of the measured pods.
-func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snapshot, load *workload,
+func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snapshot, load *workload.Workload,
 	most int) ([]time.Duration, error) {
 	logger := klog.FromContext(ctx)
 	fwk := sched.Profiles[schedulerName]
 	var times []time.Duration
-	for _, pod := range load.measured[:min(most, len(load.measured))] {
+	for _, pod := range load.Measured[:min(most, len(load.Measured))] {
 		info, err := framework.NewPodInfo(pod)
 		if err != nil {
 			return nil, err
@@ -116,4 +132,23 @@ func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snap
 		}
 	}
 	return times, nil
+}
+
+// complete fills in what the server would, as far as the scheduler reads it here.
+func complete(object runtime.Object, priorities map[string]int32) {
+	meta := object.(metav1.Object)
+	meta.SetUID(types.UID(fmt.Sprintf("%T/%s/%s", object, meta.GetNamespace(), meta.GetName())))
+	switch typed := object.(type) {
+	case *v1.Node:
+		typed.Status.Capacity = typed.Status.Allocatable
+	case *v1.Namespace:
+		typed.Labels = map[string]string{"kubernetes.io/metadata.name": typed.Name}
+	case *schedulingv1.PriorityClass:
+		priorities[typed.Name] = typed.Value
+	case *v1.Pod:
+		if class := typed.Spec.PriorityClassName; class != "" {
+			value := priorities[class]
+			typed.Spec.Priority = &value
+		}
+	}
 }

@@ -166,8 +166,11 @@ func (p *poster) createPod(number int, name, node string) error {
 
 func podName(i int) string { return fmt.Sprintf("pod-%d", i) }
 
-func (p *poster) createPods(n int) error {
-	return inParallel(n, func(i int) error { return p.createPod(i, podName(i), "") })
+func (p *poster) createPods(o options) error {
+	if o.load != nil {
+		return inParallel(o.pods, func(i int) error { return p.create(o.load.Measured[i]) })
+	}
+	return inParallel(o.pods, func(i int) error { return p.createPod(i, podName(i), "") })
 }
 
 // createBoundPods spreads n pods evenly over the nodes, no scheduler needed.
@@ -176,12 +179,12 @@ func (p *poster) createBoundPods(n, nodes int) error {
 }
 
 // bindings are encoded before the clock starts: one pod each, over all nodes in turn.
-func bindings(n, nodes int) ([][]byte, error) {
-	all := make([][]byte, n)
+func bindings(o options) ([][]byte, error) {
+	all := make([][]byte, o.pods)
 	for i := range all {
 		body, err := encode(&corev1.Binding{
-			ObjectMeta: metav1.ObjectMeta{Name: podName(i), Namespace: namespace},
-			Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName(i % nodes)},
+			ObjectMeta: metav1.ObjectMeta{Name: podName(i), Namespace: o.namespaceOf(i)},
+			Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName(i % o.nodes)},
 		}, corev1.SchemeGroupVersion, "Binding")
 		if err != nil {
 			return nil, err
@@ -191,7 +194,7 @@ func bindings(n, nodes int) ([][]byte, error) {
 	return all, nil
 }
 
-func (p *poster) bind(i int, body []byte) error {
+func (p *poster) bind(namespace string, i int, body []byte) error {
 	return p.post("/api/v1/namespaces/"+namespace+"/pods/"+podName(i)+"/binding", body)
 }
 

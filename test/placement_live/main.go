@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"muster.dev/muster/test/workload"
 )
 
 type options struct {
@@ -22,7 +24,9 @@ type options struct {
 	flowControl                     bool
 	kind                            string
 	cases, musterOptions            []string
-	manifests                       string
+	manifests, workloadFile         string
+	load                            *workload.Workload // of workloadFile, or nil
+	scale                           int
 	settle, limit                   time.Duration
 }
 
@@ -43,6 +47,8 @@ func parse(args []string) (o options, output string, err error) {
 	flags.BoolVar(&o.flowControl, "flow-control", false,
 		"the server with its flow control, as it is by default: it refuses much of what kube-scheduler sends at once")
 	flags.BoolVar(&o.keep, "keep", false, "keep the clusters' folders (logs, data)")
+	flags.StringVar(&o.workloadFile, "workload", "", "objects and pods of that file, not -nodes, -pods and -kind")
+	flags.IntVar(&o.scale, "scale", 1000, "thousandths of the workload's counts")
 	cases := flags.String("cases", "limit,muster,kube-scheduler", "what to measure, in this order")
 	config := flags.String("muster-options", "", "MusterConfiguration fields, as 'bindsInFlight: 64; threads: 1'")
 	flags.StringVar(&o.manifests, "manifests", defaultManifests(), "kustomize base that installs Muster")
@@ -92,7 +98,9 @@ func parse(args []string) (o options, output string, err error) {
 	if err != nil {
 		return o, "", err
 	}
-	o.manifests, err = filepath.Abs(o.manifests)
+	if o.manifests, err = filepath.Abs(o.manifests); err == nil && o.workloadFile != "" {
+		err = o.readWorkload()
+	}
 	return o, output, err
 }
 

@@ -152,11 +152,11 @@ func measure(kind string, o options) (result run, err error) {
 		return run{}, err
 	}
 	if o.rate == 0 {
-		if err := p.createPods(o.pods); err != nil {
+		if err := p.createPods(o); err != nil {
 			return run{}, err
 		}
 	}
-	bodies, err := bindings(o.pods, o.nodes)
+	bodies, err := bindings(o)
 	if err != nil {
 		return run{}, err
 	}
@@ -181,6 +181,8 @@ func measure(kind string, o options) (result run, err error) {
 			err = fmt.Errorf("%w\n%s", err, s.LogTail(10))
 		}
 	}()
+	endChurn := p.churn(o)
+	defer endChurn()
 	since, err := drive(ctx, p, s, kind, bodies, o, start)
 	if err != nil {
 		return run{}, err
@@ -204,6 +206,9 @@ func prepare(c *controlplane.Cluster, p *poster, kind string, o options) error {
 			return err
 		}
 	}
+	if o.load != nil {
+		return p.createLoad(o.load)
+	}
 	if err := p.createNamespace(); err != nil {
 		return err
 	}
@@ -213,7 +218,7 @@ func prepare(c *controlplane.Cluster, p *poster, kind string, o options) error {
 // drive makes pods become bound, and returns from when the wait of each counts.
 func drive(ctx context.Context, p *poster, s *scheduler, kind string, bodies [][]byte, o options,
 	start time.Time) ([]time.Time, error) {
-	bind := func(i int) error { return p.bind(i, bodies[i]) }
+	bind := func(i int) error { return p.bind(o.namespaceOf(i), i, bodies[i]) }
 	if o.rate > 0 {
 		var then func(int) error
 		if kind == caseLimit {
