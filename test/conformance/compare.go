@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -267,6 +268,29 @@ func (u *Upstream) answer(manifests, configuration []byte) (string, error) {
 		return refused, nil
 	}
 	return canonicalJSON(verdict.tree()), err
+}
+
+// ---- Deliberate differences: a folder with scenario.yaml, upstream.json, muster.json and perhaps config.yaml -------
+
+// bothAnswers are upstream's and muster's, by the files that hold them.
+func (c *Comparer) bothAnswers(dir string) (map[string]string, error) {
+	manifests, configuration, err := readGolden(dir)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.upstream.answer(manifests, configuration)
+	if errors.Is(err, errCrash) {
+		answer, err = strconv.Quote(err.Error()), nil
+	}
+	return map[string]string{"upstream.json": answer, "muster.json": c.askMuster(manifests, configuration)}, err
+}
+
+func (c *Comparer) acceptDifference(dir string) error {
+	answers, err := c.bothAnswers(dir)
+	for name, answer := range answers {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(answer+"\n"), 0o644))
+	}
+	return err
 }
 
 func (u *Upstream) accept(dir string) error {

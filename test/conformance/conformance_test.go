@@ -112,3 +112,35 @@ func TestGoldenScenarios(t *testing.T) {
 		})
 	}
 }
+
+// The differences that the README lists are still the ones there are.
+func TestDeliberateDifferences(t *testing.T) {
+	comparer, err := NewComparer(t.Context(), musterBinary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := filepath.Glob("differences/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no differences: %v", err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			answers, err := comparer.bothAnswers(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answers["upstream.json"] == answers["muster.json"] {
+				t.Error("both say the same: make it a golden scenario")
+			}
+			for name, got := range answers {
+				want, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got+"\n" != string(want) {
+					t.Errorf("%s: is (>) not what is expected (<):\n%s", name, diff(string(want), got+"\n"))
+				}
+			}
+		})
+	}
+}

@@ -3,7 +3,8 @@
 //	conformance evaluate -f FILE --pod NAMESPACE/NAME [--config FILE]    upstream's answer, as JSON
 //	conformance compare --count N --seed S --muster BIN                  N generated scenarios, both sides
 //	conformance generate --seed S --out DIR                              one generated scenario, to look at
-//	conformance accept --muster BIN DIR                                  (re)write DIR/expected.json from upstream
+//	conformance accept DIR                                               (re)write DIR/expected.json from upstream
+//	conformance accept --muster BIN DIR                                  (re)write DIR/upstream.json and DIR/muster.json
 package main
 
 import (
@@ -127,13 +128,18 @@ func compareCommand(args []string) error {
 
 func acceptCommand(args []string) error {
 	flags := newFlags("accept")
+	muster := flags.String("muster", "", "the binary: write the answers of both, of a deliberate difference")
 	flags.Parse(args)
-	upstream, err := NewUpstream(context.Background())
+	comparer, err := NewComparer(context.Background(), *muster)
 	if err != nil {
 		return err
 	}
 	for _, dir := range flags.Args() {
-		if err := upstream.accept(dir); err != nil {
+		accept := comparer.upstream.accept
+		if *muster != "" {
+			accept = comparer.acceptDifference
+		}
+		if err := accept(dir); err != nil {
 			return err
 		}
 	}

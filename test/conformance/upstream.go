@@ -248,12 +248,14 @@ func (u *Upstream) evaluate(c *cluster, cfg *config.KubeSchedulerConfiguration, 
 		w.fillInformers(c)
 		verdict, err := e.schedule(ctx)
 		if crashed.Load() {
-			return Verdict{}, errors.New("kube-scheduler crashes here")
+			return Verdict{}, errCrash
 		}
 		return verdict, err
 	}
 	return Verdict{}, fmt.Errorf("no profile is named %q", w.subject.Spec.SchedulerName)
 }
+
+var errCrash = errors.New("kube-scheduler crashes here")
 
 // crashKey finds, in a context, whether a plugin crashed. It does so in goroutines of the framework.
 type crashKey struct{}
