@@ -8,12 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "scheduler/engine/scheduler.h"
-#include "scheduler/sim/disruption_controller.h"
+#include "scheduler/sim/controllers/disruption_controller.h"
+#include "scheduler/sim/controllers/volume_controller.h"
 #include "scheduler/sim/kubelet.h"
 #include "scheduler/sim/scenario.h"
 #include "scheduler/sim/sim_api_server.h"
 #include "scheduler/sim/sim_event_loop.h"
-#include "scheduler/sim/volume_controller.h"
 
 namespace muster {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "scheduler/sim/volume_controller.h"
+#include "scheduler/sim/controllers/volume_controller.h"
 #include "test/plugins/volume/make_volumes.h"
 #include "test/support/sim_cluster.h"
 
@@ -34,7 +34,8 @@ class VolumeBindingEngineTest : public ::testing::Test {
     return static_cast<const PersistentVolume&>(*c.server.FindObject(Kind::kPersistentVolume, "", name));
   }
   const PersistentVolumeClaim& Claim(const std::string& name) {
-    return static_cast<const PersistentVolumeClaim&>(*c.server.FindObject(Kind::kPersistentVolumeClaim, "default", name));
+    return static_cast<const PersistentVolumeClaim&>(
+        *c.server.FindObject(Kind::kPersistentVolumeClaim, "default", name));
   }
   std::string Message(const std::string& pod) { return c.server.FindPod("default", pod)->scheduled.message; }
   // What the scheduler takes for true.
@@ -111,7 +112,8 @@ TEST_F(VolumeBindingEngineTest, TriesAgainWhereProvisioningFailed) {
   ASSERT_EQ(Claim("c").selected_node, "n0");
   Put(MakePVC("c"));  // the provisioner takes the node away
   c.loop.RunFor(absl::Milliseconds(20));
-  EXPECT_EQ(Message("pod"), "running PreBind plugin \"VolumeBinding\": binding volumes: provisioning failed for PVC \"c\"");
+  EXPECT_EQ(Message("pod"),
+            "running PreBind plugin \"VolumeBinding\": binding volumes: provisioning failed for PVC \"c\"");
   VolumeController controller(c.loop, c.server);
   ASSERT_TRUE(c.Settle());
   EXPECT_EQ(c.NodeOf("pod"), "n0");
@@ -125,7 +127,8 @@ TEST_F(VolumeBindingEngineTest, RefusesAVolumeThatIsElsewhere) {
   Put(MakePVC("c").Selected("n0").Bound("v"));
   Put(MakePV("v").For("c", "uid-c").On({In(kHost, {"n9"})}));
   c.loop.RunFor(absl::Milliseconds(20));
-  EXPECT_THAT(Message("pod"), HasSubstr("pv \"v\" node affinity doesn't match node \"n0\": no matching NodeSelectorTerms"));
+  EXPECT_THAT(Message("pod"),
+              HasSubstr("pv \"v\" node affinity doesn't match node \"n0\": no matching NodeSelectorTerms"));
 }
 
 TEST_F(VolumeBindingEngineTest, WaitsForWhatTheWatchTellsLate) {

@@ -1,4 +1,4 @@
-#include "scheduler/sim/disruption_controller.h"
+#include "scheduler/sim/controllers/disruption_controller.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 // Stands in for the disruption controller: keeps disruptionsAllowed of PodDisruptionBudgets true while
 // pods come, run and go.
-#ifndef MUSTER_SCHEDULER_SIM_DISRUPTION_CONTROLLER_H_
-#define MUSTER_SCHEDULER_SIM_DISRUPTION_CONTROLLER_H_
+#ifndef MUSTER_SCHEDULER_SIM_CONTROLLERS_DISRUPTION_CONTROLLER_H_
+#define MUSTER_SCHEDULER_SIM_CONTROLLERS_DISRUPTION_CONTROLLER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -50,4 +50,4 @@ class DisruptionController final : public SimApiServer::Observer {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_SIM_DISRUPTION_CONTROLLER_H_
+#endif  // MUSTER_SCHEDULER_SIM_CONTROLLERS_DISRUPTION_CONTROLLER_H_

@@ -1,4 +1,4 @@
-#include "scheduler/sim/volume_controller.h"
+#include "scheduler/sim/controllers/volume_controller.h"
 
 #include <algorithm>
 #include <utility>

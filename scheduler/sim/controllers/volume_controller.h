@@ -3,8 +3,8 @@
 // that are to be provisioned.
 //
 // Owner: the thread of the event loop. It must outlive the loop's events.
-#ifndef MUSTER_SCHEDULER_SIM_VOLUME_CONTROLLER_H_
-#define MUSTER_SCHEDULER_SIM_VOLUME_CONTROLLER_H_
+#ifndef MUSTER_SCHEDULER_SIM_CONTROLLERS_VOLUME_CONTROLLER_H_
+#define MUSTER_SCHEDULER_SIM_CONTROLLERS_VOLUME_CONTROLLER_H_
 
 #include <cstddef>
 #include <string>
@@ -48,4 +48,4 @@ class VolumeController final : public SimApiServer::Observer {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_SIM_VOLUME_CONTROLLER_H_
+#endif  // MUSTER_SCHEDULER_SIM_CONTROLLERS_VOLUME_CONTROLLER_H_
