@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "plugins/volume/csi_migration.h"
 #include "plugins/volume/pod_claims.h"
@@ -112,8 +111,7 @@ struct NewVolumes {
 
 struct State final : PluginState {
   NewVolumes with_csi_node, without;
-  std::vector<const CSINode*> csi_nodes;  // by row; null where there is none
-  absl::flat_hash_map<std::string_view, std::vector<const VolumeAttachment*>> attachments;  // by node name
+  bool plain = false;  // nothing but the limits can keep the pod off a node
 };
 
 NewVolumes MakeNewVolumes(const PodSpec& pod, bool has_csi_node, const ClusterObjects& objects) {
@@ -135,21 +133,37 @@ State MakeState(const PodSpec& pod, const Snapshot& snap) {
   State out;
   out.with_csi_node = MakeNewVolumes(pod, true, objects);
   out.without = MakeNewVolumes(pod, false, objects);
-  out.csi_nodes.assign(snap.size(), nullptr);
-  NodeIndex n = 0;
-  for (const auto& [key, object] : objects.All(Kind::kCSINode)) {  // rows and objects are both in name order
-    while (n < snap.size() && snap.NodeName(n) < key.second) ++n;
-    if (n < snap.size() && snap.NodeName(n) == key.second) out.csi_nodes[n] = static_cast<const CSINode*>(object.get());
-  }
-  for (const auto& [key, object] : objects.All(Kind::kVolumeAttachment)) {
-    const auto& attachment = static_cast<const VolumeAttachment&>(*object);
-    out.attachments[attachment.node].push_back(&attachment);
-  }
+  const auto plain = [](const NewVolumes& v) {
+    return v.attached.missing.empty() && v.attached.error.ok() &&
+           std::all_of(v.drivers.begin(), v.drivers.end(), [](const Driver& d) { return d.not_there.empty(); });
+  };
+  out.plain = plain(out.with_csi_node) && plain(out.without);
   return out;
 }
 
+// Rows of a word that have room even if every volume there were of each driver, and no two the same.
+// Most nodes are far from full: their pods' claims need not be looked up.
+uint64_t SurelyRoom(const State& state, const Snapshot& snap, size_t word) {
+  if (!state.plain) return 0;
+  const size_t begin = word * kWordBits;
+  const int64_t* claims = snap.ClaimVolumes() + begin;
+  const int64_t* attached = snap.volumes().attachment_counts() + begin;
+  uint8_t room[kWordBits];
+  // Where a volume is not a claim, it may be an error.
+  for (size_t i = 0; i < kWordBits; ++i) room[i] = claims[i] < Snapshot::kUncountable;
+  for (const Driver& driver : state.with_csi_node.drivers) {
+    const int64_t* limits = snap.volumes().Limits(driver.name);
+    if (limits == nullptr) continue;
+    limits += begin;
+    for (size_t i = 0; i < kWordBits; ++i) room[i] &= claims[i] + attached[i] + driver.count <= limits[i];
+  }
+  uint64_t bits = 0;
+  for (size_t i = 0; i < kWordBits; ++i) bits |= uint64_t{room[i]} << i;
+  return bits;
+}
+
 // Volumes that the node has attached, whether or not a pod that is known uses them.
-Volumes AttachedTo(const std::vector<const VolumeAttachment*>& attachments, const ClusterObjects& objects) {
+Volumes AttachedTo(std::span<const VolumeAttachment* const> attachments, const ClusterObjects& objects) {
   Volumes out;
   for (const VolumeAttachment* a : attachments) {
     if (a->attacher.empty() || !a->volume_name) continue;
@@ -164,9 +178,9 @@ class NodeCheck {
  public:
   NodeCheck(const Snapshot& snap, const State& state) : snap_(snap), state_(state) {}
 
-  // Null where the node can take the pod's volumes; `scratch` may hold the reason's text.
+  // Null where the node can take the pod's volumes. The reason holds until the next call.
   absl::StatusOr<const Reason*> Check(NodeIndex n) {
-    const CSINode* csi = state_.csi_nodes[n];
+    const CSINode* csi = snap_.volumes().csi_node(n);
     const NewVolumes& wanted = csi != nullptr ? state_.with_csi_node : state_.without;
     if (!wanted.attached.missing.empty()) return Say(wanted.attached.missing, false);
     if (!wanted.attached.error.ok()) return wanted.attached.error;
@@ -179,7 +193,7 @@ class NodeCheck {
     for (const CSINode::Driver& d : csi->drivers) {
       if (d.count) limits_[d.name] = *d.count;
     }
-    if (limits_.empty() || SurelyEnough(n, wanted)) return nullptr;
+    if (limits_.empty()) return nullptr;
     return Count(n, wanted);
   }
 
@@ -194,29 +208,6 @@ class NodeCheck {
                                          [&](const CSINode::Driver& d) { return d.name == driver; });
   }
 
-  const std::vector<const VolumeAttachment*>* AttachmentsOf(NodeIndex n) const {
-    if (state_.attachments.empty()) return nullptr;
-    const auto it = state_.attachments.find(snap_.NodeName(n));
-    return it == state_.attachments.end() ? nullptr : &it->second;
-  }
-
-  // Whether there is room even if every volume on the node were the driver's and no two the same. Most
-  // nodes are far from full: their pods' claims need not be looked up.
-  bool SurelyEnough(NodeIndex n, const NewVolumes& wanted) const {
-    int64_t most = 0;
-    for (const PodOnNode& pod : snap_.PodsOn(n)) {
-      for (const PodVolume& v : pod.info->spec->volumes) {
-        ++most;
-        if (v.kind != PodVolume::Kind::kClaim) return false;  // may be an error
-      }
-    }
-    if (const auto* attachments = AttachmentsOf(n)) most += static_cast<int64_t>(attachments->size());
-    return std::all_of(wanted.drivers.begin(), wanted.drivers.end(), [&](const Driver& d) {
-      const auto limit = limits_.find(d.name);
-      return limit == limits_.end() || most + d.count <= limit->second;
-    });
-  }
-
   absl::StatusOr<const Reason*> Count(NodeIndex n, const NewVolumes& wanted) const {
     Attached present;
     for (const PodOnNode& pod : snap_.PodsOn(n)) {
@@ -226,8 +217,7 @@ class NodeCheck {
     }
     std::map<std::string_view, int64_t> counts;
     for (const auto& [id, driver] : present.volumes) ++counts[driver];
-    Volumes more;
-    if (const auto* attachments = AttachmentsOf(n)) more = AttachedTo(*attachments, snap_.objects());
+    const Volumes more = AttachedTo(snap_.volumes().attachments(n), snap_.objects());
     for (const auto& [id, driver] : more) counts[driver] += !present.volumes.contains(id);
     // A volume that a pod there has already is not new; one that is only attached counts twice, as upstream.
     std::map<std::string_view, int64_t> added;
@@ -286,10 +276,11 @@ absl::Status NodeVolumeLimits::Filter(const PodInfo& pod, const Snapshot& snap, 
   if (pod.spec->volumes.empty()) return absl::OkStatus();
   std::optional<State> made;  // only for a profile without this PreFilter
   if (!state.Has(slot())) made = MakeState(*pod.spec, snap);
-  NodeCheck check(snap, made ? *made : state.Get<State>(slot()));
+  const State& known = made ? *made : state.Get<State>(slot());
+  NodeCheck check(snap, known);
   absl::Status status;
   for (size_t w = nodes.range().begin; w < nodes.range().end; ++w) {
-    NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
+    NodeSet::ForEachBit(nodes.Entered(w) & ~SurelyRoom(known, snap, w), w, [&](NodeIndex n) {
       if (!status.ok()) return;
       const auto reason = check.Check(n);
       if (!reason.ok()) {

@@ -1,6 +1,7 @@
 #include "plugins/volume/volume_binding.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ constexpr Reason kVolumeGone{"node(s) unavailable due to one or more pvc(s) boun
 struct State final : PluginState {
   std::optional<VolumeMatcher> matcher;  // unset: the pod has no claims
   bool scored = false;                   // some node's score may be other than 0
+  mutable bool filtered = false;         // written by several threads at once
 };
 
 // What keeps the pod off every node, "" where nothing does.
@@ -150,7 +152,7 @@ absl::StatusOr<Outcome> VolumeBinding::PreFilter(const PodInfo& pod, const Snaps
   if (!claims.ok()) return claims.status();
   if (!claims->immediate.empty()) return Outcome::Unresolvable("pod has unbound immediate PersistentVolumeClaims");
   made.matcher.emplace(snap, *claims);
-  made.scored = !claims->delayed.empty();
+  made.scored = made.matcher->counts_space();
   return Outcome::Success();
 }
 
@@ -158,22 +160,17 @@ absl::Status VolumeBinding::Filter(const PodInfo&, const Snapshot&, const CycleS
   if (!state.Has(slot())) return absl::InternalError("not found");  // upstream's words without its PreFilter
   const std::optional<VolumeMatcher>& matcher = state.Get<State>(slot()).matcher;
   if (!matcher) return absl::OkStatus();
-  absl::Status status;
+  // A profile may leave this filter out: then nothing is known of the nodes' volumes, and nothing scored.
+  std::atomic_ref<bool>(state.Get<State>(slot()).filtered).store(true, std::memory_order_relaxed);
   for (size_t w = nodes.range().begin; w < nodes.range().end; ++w) {
-    NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
-      if (!status.ok()) return;
-      const auto volumes = matcher->On(n);
-      if (!volumes.ok()) {
-        status = volumes.status();
-        return;
-      }
-      if (volumes->bound_elsewhere) nodes.Reject(n, kBoundElsewhere);
-      if (volumes->no_match) nodes.Reject(n, kNoMatch);
-      if (volumes->no_space) nodes.Reject(n, kNoSpace);
-      if (volumes->volume_gone) nodes.Reject(n, kVolumeGone);
-    });
+    const auto verdicts = matcher->OnWord(w, nodes.Entered(w));
+    if (!verdicts.ok()) return verdicts.status();
+    nodes.Retain(w, ~verdicts->bound_elsewhere, kBoundElsewhere);
+    nodes.Retain(w, ~verdicts->no_match, kNoMatch);
+    nodes.Retain(w, ~verdicts->no_space, kNoSpace);
+    nodes.Retain(w, ~verdicts->volume_gone, kVolumeGone);
   }
-  return status;
+  return absl::OkStatus();
 }
 
 // Never skips: a pod without volumes to bind has the score 0 everywhere, as upstream.
@@ -188,7 +185,7 @@ absl::Status VolumeBinding::Score(const PodInfo&, const Snapshot&, const CycleSt
   if (!state.Has(slot())) return absl::InternalError("not found");
   const State& made = state.Get<State>(slot());
   std::fill(out + range.begin * kWordBits, out + range.end * kWordBits, 0);
-  if (!made.scored) return absl::OkStatus();
+  if (!made.scored || !made.filtered) return absl::OkStatus();
   for (size_t w = range.begin; w < range.end; ++w) {
     NodeSet::ForEachBit(feasible.word(w), w, [&](NodeIndex n) {
       if (const auto volumes = made.matcher->On(n); volumes.ok()) out[n] = ScoreOf(*volumes, scores_);

@@ -39,10 +39,8 @@ bool AllowsModes(const PersistentVolume& volume, const PersistentVolumeClaim& cl
 }
 
 // Whether the node takes volumes of the type for their CSI driver's.
-bool Migrated(const InTreeType* type, std::string_view node, const ClusterObjects& objects) {
-  if (type == nullptr || !type->on) return false;
-  const auto* csi = objects.Get<CSINode>(Kind::kCSINode, "", node);
-  if (csi == nullptr) return false;
+bool Migrated(const InTreeType* type, const CSINode* csi) {
+  if (type == nullptr || !type->on || csi == nullptr) return false;
   const std::vector<absl::string_view> names = absl::StrSplit(csi->migrated_plugins, ',');
   return std::find(names.begin(), names.end(), AsAbsl(type->name)) != names.end();
 }
@@ -103,11 +101,12 @@ VolumeMatcher::VolumeMatcher(const Snapshot& snap, const PodClaims& claims) : sn
   std::stable_sort(unselected.begin(), unselected.end(),
                    [](const auto* a, const auto* b) { return RequestOf(*a) < RequestOf(*b); });
   for (const PersistentVolumeClaim* claim : unselected) AddWanted(*claim);
+  matches_ = Matches();
 }
 
 bool VolumeReaches(const Object& object, const Node& node, const ClusterObjects& objects) {
   const auto& volume = static_cast<const PersistentVolume&>(object);
-  const bool migrated = Migrated(TypeOf(volume), node.name, objects);
+  const bool migrated = Migrated(TypeOf(volume), objects.Get<CSINode>(Kind::kCSINode, "", node.name));
   if (migrated && !CsiHandle(volume).ok()) return false;
   const auto terms = LabelTerms(migrated ? CsiAffinity(volume) : volume.affinity);
   return !terms || MatchesAny(*terms, node);
@@ -131,12 +130,29 @@ void VolumeMatcher::AddBound(const PersistentVolumeClaim& claim) {
   bound.reach = ReachOf(*bound.volume);
   const InTreeType* type = TypeOf(*bound.volume);
   if (type == nullptr || !type->on) return;
-  bound.type = type;
-  if (const auto handle = CsiHandle(*bound.volume); !handle.ok()) {
-    bound.error = absl::InternalError(absl::StrCat("could not translate pv: ", handle.status().message()));
-    return;
+  // Nodes that take it for a CSI driver's see its affinity in the driver's terms.
+  const auto handle = CsiHandle(*bound.volume);
+  const Reach translated = ReachOf(CsiAffinity(*bound.volume));
+  auto reach = std::make_shared<NodeSet>(snap_.size());
+  NodeSet migrated(snap_.size());
+  const std::string* last = nullptr;  // many nodes say the same
+  bool last_migrated = false;
+  for (NodeIndex n = 0; n < snap_.size(); ++n) {
+    const CSINode* csi = snap_.volumes().csi_node(n);
+    if (csi != nullptr && (last == nullptr || csi->migrated_plugins != *last)) {
+      last = &csi->migrated_plugins;
+      last_migrated = Migrated(type, csi);
+    }
+    if (csi != nullptr && last_migrated) migrated.Add(n);
   }
-  bound.migrated_reach = ReachOf(CsiAffinity(*bound.volume));
+  for (size_t w = 0; w < reach->words(); ++w) {
+    const uint64_t here = migrated.word(w);
+    reach->word(w) = (Word(translated, w) & here) | (Word(bound.reach, w) & ~here);
+  }
+  bound.reach = std::move(reach);
+  if (handle.ok() || !migrated.Any()) return;
+  bound.error = absl::InternalError(absl::StrCat("could not translate pv: ", handle.status().message()));
+  bound.broken = std::move(migrated);
 }
 
 void VolumeMatcher::AddWanted(const PersistentVolumeClaim& claim) {
@@ -188,9 +204,8 @@ absl::Status VolumeMatcher::CheckBound(NodeIndex n, NodeVolumes& out) const {
       out.volume_gone = true;
       break;
     }
-    const bool migrated = Migrated(bound.type, snap_.NodeName(n), snap_.objects());
-    if (migrated && !bound.error.ok()) return bound.error;
-    if (!Reaches(migrated ? bound.migrated_reach : bound.reach, n)) {
+    if (!bound.error.ok() && bound.broken.Has(n)) return bound.error;
+    if (!Reaches(bound.reach, n)) {
       out.bound_elsewhere = true;
       break;
     }
@@ -251,6 +266,70 @@ absl::StatusOr<NodeVolumes> VolumeMatcher::On(NodeIndex n) const {
     }
   }
   Provide(to_provide, n, out);
+  return out;
+}
+
+bool VolumeMatcher::Matches() const {
+  return std::any_of(wanted_.begin(), wanted_.end(),
+                     [](const Wanted& w) { return !w.prebound.empty() || !w.free.empty(); });
+}
+
+bool VolumeMatcher::counts_space() const {
+  return Matches() || std::any_of(provisioners_.begin(), provisioners_.end(),
+                                  [](const auto& entry) { return entry.second.tracked; });
+}
+
+absl::StatusOr<VolumeMatcher::Verdicts> VolumeMatcher::OnWord(size_t w, uint64_t asked) const {
+  Verdicts out;
+  if (matches_) {
+    absl::Status status;
+    NodeSet::ForEachBit(asked, w, [&](NodeIndex n) {
+      if (!status.ok()) return;
+      const auto volumes = On(n);
+      if (!volumes.ok()) {
+        status = volumes.status();
+        return;
+      }
+      const uint64_t bit = uint64_t{1} << (n % kWordBits);
+      if (volumes->bound_elsewhere) out.bound_elsewhere |= bit;
+      if (volumes->no_match) out.no_match |= bit;
+      if (volumes->no_space) out.no_space |= bit;
+      if (volumes->volume_gone) out.volume_gone |= bit;
+    });
+    if (!status.ok()) return status;
+    return out;
+  }
+  // Without volumes to choose from, each step is a set: a node's first failure among its claims counts.
+  uint64_t left = asked;
+  for (const Bound& bound : bound_) {
+    if (bound.volume == nullptr) {
+      out.volume_gone |= left;
+      break;
+    }
+    if (!bound.error.ok() && (left & bound.broken.word(w)) != 0) return bound.error;
+    out.bound_elsewhere |= left & ~Word(bound.reach, w);
+    left &= Word(bound.reach, w);
+  }
+  left = asked;
+  for (const PersistentVolumeClaim* claim : selected_) {
+    const NodeIndex node = snap_.Find(*claim->selected_node);
+    const bool here = node != kNoNode && node / kWordBits == w;
+    left &= here ? uint64_t{1} << (node % kWordBits) : 0;
+  }
+  out.no_match |= asked & ~left;
+  const auto provide = [&](const PersistentVolumeClaim* claim) {
+    const Provisioner& p = provisioners_.find(claim)->second;
+    const uint64_t able = p.able ? Word(p.reach, w) : 0;
+    out.no_match |= left & ~able;
+    left &= able;
+    if (!p.tracked) return;
+    uint64_t space = 0;
+    for (const auto& [capacity, reach] : p.capacities) space |= Word(reach, w);
+    out.no_space |= left & ~space;
+    left &= space;
+  };
+  for (const PersistentVolumeClaim* claim : selected_) provide(claim);
+  for (const Wanted& wanted : wanted_) provide(wanted.claim);
   return out;
 }
 

@@ -54,17 +54,25 @@ class VolumeMatcher {
   // Errors: a bound volume that cannot be translated to its CSI driver's terms.
   absl::StatusOr<NodeVolumes> On(NodeIndex node) const;
 
+  // Of the nodes `asked` of a word, those on which each of NodeVolumes' verdicts is true.
+  struct Verdicts {
+    uint64_t bound_elsewhere = 0, no_match = 0, no_space = 0, volume_gone = 0;
+  };
+  absl::StatusOr<Verdicts> OnWord(size_t word, uint64_t asked) const;
+  // Whether some node's volumes have a size that is known.
+  bool counts_space() const;
+
  private:
   // Nodes from which something can be reached; null: all.
   using Reach = std::shared_ptr<const NodeSet>;
   static bool Reaches(const Reach& reach, NodeIndex n) { return reach == nullptr || reach->Has(n); }
+  static uint64_t Word(const Reach& reach, size_t w) { return reach == nullptr ? ~uint64_t{0} : reach->word(w); }
 
   struct Bound {
     const PersistentVolume* volume = nullptr;  // null: it does not exist
     Reach reach;
-    const struct InTreeType* type = nullptr;  // nodes where it has migrated see it so:
-    Reach migrated_reach;
-    absl::Status error;
+    absl::Status error;  // of nodes that take it for a CSI driver's:
+    NodeSet broken;      // empty where there is no error
   };
   struct Candidate {
     const PersistentVolume* volume;
@@ -88,6 +96,7 @@ class VolumeMatcher {
   void AddWanted(const PersistentVolumeClaim& claim);
   void AddProvisioner(const PersistentVolumeClaim& claim);
   absl::Status CheckBound(NodeIndex n, NodeVolumes& out) const;
+  bool Matches() const;  // whether there is a volume that may be bound
   static const PersistentVolume* Match(const Wanted& wanted, NodeIndex n, const NodeVolumes& taken);
   void Provide(const std::vector<const PersistentVolumeClaim*>& claims, NodeIndex n, NodeVolumes& out) const;
 
@@ -95,6 +104,7 @@ class VolumeMatcher {
   std::vector<Bound> bound_;
   std::vector<const PersistentVolumeClaim*> selected_;  // claims for which a node is chosen already
   std::vector<Wanted> wanted_;                          // the others, the smallest first
+  bool matches_ = false;
   absl::btree_map<const PersistentVolumeClaim*, Provisioner> provisioners_;  // looked up only
   absl::btree_map<const PersistentVolume*, Reach> reach_of_volume_;          // likewise
 };

@@ -11,14 +11,29 @@ namespace {
 
 constexpr ColumnId kNonZeroCpuColumn = 0;
 constexpr ColumnId kNonZeroMemoryColumn = 1;
+constexpr ColumnId kClaimVolumesColumn = 2;
 constexpr size_t kMaxLog = 1 << 16;  // changed rows remembered; older readers start anew
 
 size_t Padded(size_t rows) { return (rows + kWordBits - 1) / kWordBits * kWordBits; }
 
+int64_t AttachableVolumes(const PodSpec& spec) {
+  int64_t count = 0;
+  for (const PodVolume& volume : spec.volumes) {
+    switch (volume.kind) {
+      case PodVolume::Kind::kClaim: ++count; break;
+      case PodVolume::Kind::kIscsi:
+      case PodVolume::Kind::kRbd:
+      case PodVolume::Kind::kCsi: break;
+      default: count += Snapshot::kUncountable;
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 Snapshot::Snapshot() {
-  cells_.resize(2);
+  cells_.resize(3);
   for (std::string_view name : {"pods", "cpu", "memory", "ephemeral-storage"}) InternResource(name);
 }
 
@@ -81,6 +96,7 @@ PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
     info->usage.push_back({id, a.value});
     info->cells.push_back({free_column_[id], -a.value});
   }
+  if (const int64_t volumes = AttachableVolumes(*spec); volumes != 0) info->cells.push_back({kClaimVolumesColumn, volumes});
   for (const HostPort& port : spec->host_ports) info->cells.push_back({InternPort(port), 1});
   info->spec = std::move(spec);
   AddOwnTerms(*info);
@@ -163,6 +179,7 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     name_hash_[n] = StableHash(nodes_[n]->name);
     if (from[n] == kNoNode || old[from[n]] != nodes_[n]) SetAllocatable(n, *nodes_[n]);
   }
+  volumes_.Rebuild(rows, Padded(rows), *objects_, [this](const std::string& name) { return Find(name); });
   unsettled_ = false;
   IndexStatic();
 }

@@ -22,6 +22,7 @@
 #include "scheduler/model/node_set.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/pod_terms.h"
+#include "scheduler/model/volume_columns.h"
 
 namespace muster {
 
@@ -103,6 +104,10 @@ class Snapshot {
   // Sum over the node's pods of PodAmounts::non_zero_*.
   const int64_t* NonZeroCpuUsed() const { return cells_[0].data(); }
   const int64_t* NonZeroMemoryUsed() const { return cells_[1].data(); }
+  // Volumes of the node's pods that are claims; each that is not and may still be attached by a CSI
+  // driver counts as kUncountable.
+  static constexpr int64_t kUncountable = int64_t{1} << 20;
+  const int64_t* ClaimVolumes() const { return cells_[2].data(); }
   const int64_t* Cells(ColumnId c) const { return cells_[c].data(); }
   std::span<const PortColumn> host_ports() const { return ports_; }
 
@@ -125,6 +130,7 @@ class Snapshot {
 
   // --- What is not a node or a pod -----------------------------------------------------------
   const ClusterObjects& objects() const { return *objects_; }
+  const VolumeColumns& volumes() const { return volumes_; }
   const std::vector<PodTerm>& terms() const { return terms_.terms(); }
   // Whether the term selects the pod; its namespace counts only if it exists.
   bool Selects(const PodAffinityTerm& term, const PodSpec& pod) const { return terms_.Selects(term, pod, false); }
@@ -184,6 +190,7 @@ class Snapshot {
   bool UpdateDefaultSpread(PodInfo& info);
   void CountAnew();
   void CountClaims(const PodInfo& pod, int sign);
+  void UpdateVolumes(Kind kind, const Object* before, const Object* after);
   template <typename F>
   void ForEachInfo(F&& f);
 
@@ -203,6 +210,7 @@ class Snapshot {
   absl::flat_hash_map<std::string, int> claim_users_;
   std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();
   PodTerms terms_{*objects_};
+  VolumeColumns volumes_;
   std::vector<std::weak_ptr<PodInfo>> infos_;  // all that were resolved and may still live
   std::vector<ColumnId> free_cells_;
   uint64_t selectors_version_ = 1;  // of Services and controllers

@@ -191,16 +191,31 @@ bool Snapshot::UpdateDefaultSpread(PodInfo& info) {
   return info.default_spread != before;
 }
 
+void Snapshot::UpdateVolumes(Kind kind, const Object* before, const Object* after) {
+  if (kind == Kind::kCSINode && (before != nullptr || after != nullptr)) {
+    volumes_.SetCSINode(Find((before != nullptr ? before : after)->name), static_cast<const CSINode*>(after));
+  } else if (kind == Kind::kVolumeAttachment) {
+    const auto* gone = static_cast<const VolumeAttachment*>(before);
+    const auto* added = static_cast<const VolumeAttachment*>(after);
+    if (gone != nullptr) volumes_.Detach(Find(gone->node), *gone);
+    if (added != nullptr) volumes_.Attach(Find(added->node), *added);
+  }
+}
+
 void Snapshot::SetObject(Kind kind, ObjectPtr object) {
   const bool recount = kind == Kind::kNamespace && terms_.uses_namespaces();
   const bool selects = kind == Kind::kService || kind == Kind::kReplicationController || kind == Kind::kReplicaSet ||
                        kind == Kind::kStatefulSet;
+  const ObjectPtr before = objects_->Find(kind, object->ns, object->name);
+  UpdateVolumes(kind, before.get(), object.get());
   objects_->Set(kind, std::move(object));
   if (selects) ++selectors_version_;
   if (recount) CountAnew();
 }
 
 void Snapshot::RemoveObject(Kind kind, const std::string& ns, const std::string& name) {
+  const ObjectPtr before = objects_->Find(kind, ns, name);
+  UpdateVolumes(kind, before.get(), nullptr);
   objects_->Remove(kind, ns, name);
   if (kind == Kind::kNamespace && terms_.uses_namespaces()) CountAnew();
   if (kind == Kind::kService || kind == Kind::kReplicationController || kind == Kind::kReplicaSet ||
