@@ -57,7 +57,7 @@ const std::vector<Library>& Libraries() {
       {"absl/.*", {""}},
       {"(gtest|gmock)/.*", {"test"}},
       {"benchmark/.*", {"bench"}},
-      {"yaml-cpp/.*", {"scheduler/sim", "scheduler/framework/config", "scheduler/kube/credentials", "test"}},
+      {"yaml-cpp/.*", {"scheduler/sim", "scheduler/framework/config", "scheduler/kube/credentials", "bench/placement/workload", "test"}},
       {"google/protobuf/.*|.*\\.pb\\.h", {"scheduler/wire", "scheduler/kube", "scheduler/sim", "test", "bench"}},
       {"prometheus/.*", {"scheduler/runtime/metrics"}},
       {"nlohmann/.*",

@@ -30,26 +30,12 @@ workloads() {
   if (($# > 0)); then printf "$root/bench/placement/workload/%s.yaml\n" "$@"; else ls "$root"/bench/placement/workload/*.yaml; fi
 }
 
-# Mean decisions of Muster over those of kube-scheduler, one after the other.
 algorithm() {
-  local scale=${1:-1000} file
+  local scale=${1:-1000}
   shift || true
   (cd "$root/test" && "${GO:-go}" build -o "$build/placement_algorithm" ./placement_algorithm)
-  printf '%-22s %14s %14s %8s %14s %14s %8s\n' workload 'muster mean us' 'kube mean us' ratio 'muster p50 us' 'kube p50 us' ratio
-  for file in $(workloads "$@"); do
-    local ours theirs
-    ours=$("$build/bench/placement/muster_placement" --workload "$file" --scale "$scale" -o json | tr -d '\n')
-    theirs=$("$build/placement_algorithm" -workload "$file" -scale "$scale" | tr -d '\n')
-    python3 - "$(basename "$file" .yaml)" "$ours" "$theirs" <<'PYTHON'
-import json, sys
-ours, theirs = json.loads(sys.argv[2]), json.loads(sys.argv[3])
-mean, p50 = ours["decisionSeconds"]["mean"] * 1e6, ours["decisionSeconds"]["p50"] * 1e6
-kube_mean, kube_p50 = theirs["meanSeconds"] * 1e6, theirs["p50Seconds"] * 1e6
-note = "" if ours["bound"] == ours["pods"] else "  bound %d of %d" % (ours["bound"], ours["pods"])
-print("%-22s %14.1f %14.1f %8.0f %14.1f %14.1f %8.0f%s" % (
-    sys.argv[1], mean, kube_mean, kube_mean / mean, p50, kube_p50, kube_p50 / p50, note))
-PYTHON
-  done
+  # shellcheck disable=SC2046
+  "$build/placement_algorithm" -muster "$build/bench/placement/muster_placement" -scale "$scale" $(workloads "$@")
 }
 
 live_workloads() {

@@ -26,6 +26,7 @@ ClusterEvents NodeChanges(const Node& before, const Node& after) {
   if (before.allocatable != after.allocatable) events |= kNodeAllocatable;
   if (before.labels != after.labels) events |= kNodeLabel;
   if (before.taints != after.taints || before.unschedulable != after.unschedulable) events |= kNodeTaint;
+  if (before.declared_features != after.declared_features) events |= kNodeDeclaredFeature;
   if (before.invalid != after.invalid) events |= kNodeAdded;
   return events;
 }
@@ -36,6 +37,22 @@ ClusterEvents BoundPodChanges(const Pod& before, const Pod& after) {
   if (before.spec->labels != after.spec->labels) events |= kPodLabel;
   if (AnySmaller(before.spec->amounts.usage, after.spec->amounts.usage)) events |= kPodScaledDown;
   return events;
+}
+
+ClusterEvents ObjectChanges(Kind kind, bool existed, bool gone) {
+  const auto of = [&](ClusterEvents added, ClusterEvents updated, ClusterEvents deleted = 0) {
+    return gone ? deleted : existed ? updated : added;
+  };
+  switch (kind) {
+    case Kind::kPersistentVolume: return of(kVolumeAdded, kVolumeUpdated, kVolumeDeleted);
+    case Kind::kPersistentVolumeClaim: return of(kClaimAdded, kClaimUpdated, kVolumeDeleted);
+    case Kind::kStorageClass: return of(kStorageClassAdded, kStorageClassUpdated);
+    case Kind::kCSINode: return of(kCSINodeAdded, kCSINodeUpdated);
+    case Kind::kCSIDriver: return of(kCSIDriverAdded, kCSIDriverUpdated);
+    case Kind::kCSIStorageCapacity: return of(kStorageCapacityAdded, kStorageCapacityUpdated);
+    case Kind::kVolumeAttachment: return of(0, 0, kVolumeAttachmentDeleted);
+    default: return 0;
+  }
 }
 
 ClusterEvents PendingPodChanges(const Pod& before, const Pod& after) {

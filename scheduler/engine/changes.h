@@ -4,6 +4,7 @@
 
 #include "scheduler/framework/cluster_event.h"
 #include "scheduler/model/node.h"
+#include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 
 namespace muster {
@@ -11,6 +12,8 @@ namespace muster {
 ClusterEvents NodeChanges(const Node& before, const Node& after);
 // Of a pod that takes room on a node.
 ClusterEvents BoundPodChanges(const Pod& before, const Pod& after);
+// Of an object that is neither pod nor node, and was there before or not.
+ClusterEvents ObjectChanges(Kind kind, bool existed, bool gone);
 // Of a pending pod.
 ClusterEvents PendingPodChanges(const Pod& before, const Pod& after);
 

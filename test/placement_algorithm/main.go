@@ -10,7 +10,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -35,30 +38,40 @@ import (
 const schedulerName = "muster" // that the workloads' pods ask for
 
 func main() {
-	file := flag.String("workload", "", "file of bench/placement/workload")
-	scale := flag.Int("scale", 1000, "thousandths of its counts")
-	most := flag.Int("pods", 1000, "time so many of the measured pods")
+	muster := flag.String("muster", "", "Muster's harness in memory, muster_placement; none: only kube-scheduler")
+	scale := flag.Int("scale", 1000, "thousandths of the workloads' counts")
+	most := flag.Int("pods", 500, "ask kube-scheduler for so many of the measured pods")
 	flag.Parse()
 	klog.SetLogger(logr.Discard())
-	if err := run(*file, *scale, *most); err != nil {
-		fmt.Fprintln(os.Stderr, "placement_algorithm:", err)
-		os.Exit(1)
+	fmt.Printf("%-22s %14s %14s %6s %14s %14s %6s\n", "workload", "kube mean us", "muster mean us", "ratio", "kube p50 us",
+		"muster p50 us", "ratio")
+	for _, file := range flag.Args() {
+		if err := compare(file, *muster, *scale, *most); err != nil {
+			fmt.Fprintf(os.Stderr, "placement_algorithm: %s: %v\n", file, err)
+			os.Exit(1)
+		}
 	}
 }
 
-func run(file string, scale, most int) error {
-	load, err := workload.Read(file, scale)
-	if err != nil {
-		return err
+// ours is what muster_placement -o json says.
+type ours struct {
+	Pods, Bound     int
+	DecisionSeconds struct{ Mean, P50 float64 }
+}
+
+// compare prints one workload's row: what deciding takes on both sides, one after the other.
+func compare(file, muster string, scale, most int) error {
+	var m ours
+	if muster != "" {
+		output, err := exec.Command(muster, "--workload", file, "--scale", fmt.Sprint(scale), "-o", "json").Output()
+		if err != nil {
+			return fmt.Errorf("%s: %w", muster, err)
+		}
+		if err := json.Unmarshal(output, &m); err != nil {
+			return err
+		}
 	}
-	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
-	defer cancel()
-	snapshot := cache.NewEmptySnapshot()
-	sched, err := newScheduler(ctx, load, snapshot)
-	if err != nil {
-		return err
-	}
-	times, err := place(ctx, sched, snapshot, load, most)
+	times, err := run(file, scale, most)
 	if err != nil {
 		return err
 	}
@@ -67,10 +80,31 @@ func run(file string, scale, most int) error {
 	for _, t := range times {
 		sum += t
 	}
-	mean := sum.Seconds() / float64(len(times))
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"workload": file, "pods": len(times), "meanSeconds": mean, "podsPerSecond": 1 / mean,
-		"p50Seconds": times[len(times)/2].Seconds(), "p99Seconds": times[len(times)*99/100].Seconds()})
+	us := func(seconds float64) float64 { return seconds * 1e6 }
+	mean, p50 := us(sum.Seconds())/float64(len(times)), us(times[len(times)/2].Seconds())
+	note := ""
+	if m.Bound < m.Pods {
+		note = fmt.Sprintf("  muster bound %d of %d", m.Bound, m.Pods)
+	}
+	d := m.DecisionSeconds
+	fmt.Printf("%-22s %14.1f %14.1f %6.0f %14.1f %14.1f %6.0f%s\n", strings.TrimSuffix(filepath.Base(file), ".yaml"),
+		mean, us(d.Mean), mean/us(d.Mean), p50, us(d.P50), p50/us(d.P50), note)
+	return nil
+}
+
+func run(file string, scale, most int) ([]time.Duration, error) {
+	load, err := workload.Read(file, scale)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
+	defer cancel()
+	snapshot := cache.NewEmptySnapshot()
+	sched, err := newScheduler(ctx, load, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return place(ctx, sched, snapshot, load, most)
 }
 
 func newScheduler(ctx context.Context, load *workload.Workload, snapshot *cache.Snapshot) (*scheduler.Scheduler, error) {
