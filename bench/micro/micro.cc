@@ -106,6 +106,51 @@ void EvaluateNewShape(benchmark::State& state) {
 }
 BENCHMARK(EvaluateNewShape)->Apply(Sizes);
 
+// The next of many equal pods that evict others, on 5,000 nodes of four victims each, while so many
+// before it wait for theirs to end.
+void PreemptKnownShape(benchmark::State& state) {
+  constexpr size_t kNodes = 5000;
+  Cluster cluster(0);
+  std::vector<NodePtr> nodes;
+  for (size_t i = 0; i < kNodes; ++i) nodes.push_back(BenchNode(3 * i));  // of one size
+  cluster.snap.Rebuild(std::move(nodes));
+  const Node& node = cluster.snap.node(0);
+  const auto spec = [&](int64_t share, int32_t priority) {
+    auto out = std::make_shared<PodSpec>(*BenchSpec(1));
+    out->priority = priority;
+    out->amounts.requests = out->amounts.usage = {{"cpu", node.allocatable[0].value * share / 100}};
+    return out;
+  };
+  const PodInfoPtr victim = cluster.snap.Resolve(spec(24, 0)), info = cluster.snap.Resolve(spec(75, 10));
+  const auto pod = [](const PodInfoPtr& of, size_t i) {
+    auto out = std::make_shared<Pod>();
+    out->spec = of->spec;
+    out->name = out->uid = absl::StrCat(of->spec->priority, "-", i);
+    return out;
+  };
+  std::vector<PodPtr> victims, preemptors;
+  for (size_t i = 0; i < 4 * kNodes; ++i) {
+    victims.push_back(pod(victim, i));
+    cluster.snap.AddPod({victims.back().get(), victim.get()}, static_cast<NodeIndex>(i % kNodes));
+  }
+  const auto waiting = static_cast<size_t>(state.range(0));
+  for (size_t i = 0; i <= waiting; ++i) preemptors.push_back(pod(info, i));
+  WorkerPool workers(1);
+  GroupCycle cycle(cluster.snap, workers, 1);
+  size_t next = 0;
+  const auto preempt = [&] {
+    const PodPtr& one = preemptors[next++ % preemptors.size()];
+    cycle.nominator().Remove(one->uid);
+    const Member member{one, info};
+    const GroupDecision& decision = cycle.Decide(*cluster.framework, std::span(&member, 1));
+    if (!decision.room || decision.room->victims.empty()) return state.SkipWithError("nobody to evict");
+    cycle.nominator().Set(one, info, *decision.room->nominate);
+  };
+  for (size_t i = 0; i <= 2 * waiting; ++i) preempt();
+  for (auto _ : state) preempt();
+}
+BENCHMARK(PreemptKnownShape)->Arg(1)->Arg(100)->Arg(1000)->Unit(benchmark::kMicrosecond);
+
 // The next of many equal pods: one row changed since the answer was computed.
 void DecideKnownShape(benchmark::State& state) {
   Cluster cluster(static_cast<size_t>(state.range(0)));

@@ -3,6 +3,8 @@
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_NOMINATOR_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_NOMINATOR_H_
 
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,7 +32,7 @@ class Nominator {
     mutable NodeIndex row = kNoNode;       // as of this static_version() of the snapshot
     mutable uint64_t row_version = 0;
   };
-  using ByNode = absl::btree_map<std::string, OfNode>;
+  using ByNode = absl::btree_map<std::string, OfNode, std::less<>>;
 
   // The pod waits for `node`; "": for none. Replaces what was known of it.
   void Set(const PodPtr& pod, PodInfoPtr info, const std::string& node) {
@@ -93,6 +95,21 @@ struct Nominated {
         break;
       }
     }
+  }
+  // The same for rows of `rows` only, in their order.
+  template <typename F>
+  void ForEachRowOf(const NodeSet& rows, const PodInfo& pod, const Snapshot& snap, F&& f) const {
+    if (rows.Count() >= nominator.by_node().size()) {
+      return ForEachRow(pod, snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+        if (rows.Has(n)) f(n, entries);
+      });
+    }
+    rows.ForEach([&](NodeIndex n) {
+      const auto at = nominator.by_node().find(snap.NodeName(n));
+      if (at == nominator.by_node().end()) return;
+      const std::vector<Nominator::Entry>& entries = at->second.entries;
+      if (std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return Counts(e, pod); })) f(n, entries);
+    });
   }
   bool Counts(const Nominator::Entry& e, const PodInfo& pod) const {
     return e.pod->uid != uid && e.info->spec->priority >= pod.spec->priority;
