@@ -87,16 +87,16 @@ TEST_F(GroupCycleTest, AllocatesNothingInSteadyState) {
   Nodes(1000, 64000);
   GroupCycle cycle(snap_, pool_, 1);
   std::vector<Member> shapes = {Pod(100), Pod(200), Pod(300)};
-  std::vector<NodeIndex> placed;
-  placed.reserve(3000);
-  const auto place = [&](int rounds) {  // and gone again: pods come and go
-    placed.clear();
+  std::vector<NodeIndex> placed(300, kNoNode);  // of the last pods; the oldest one leaves when a new one comes
+  const auto place = [&](int rounds) {
     for (int i = 0; i < rounds; ++i) {
-      const GroupDecision& decision = cycle.Decide(*framework_, std::span(&shapes[i % 3], 1));
+      const Member& shape = shapes[i % 3];
+      NodeIndex& oldest = placed[static_cast<size_t>(i) % placed.size()];
+      if (oldest != kNoNode) snap_.RemovePod(*shape.pod, oldest);
+      const GroupDecision& decision = cycle.Decide(*framework_, std::span(&shape, 1));
       ASSERT_TRUE(decision.placed);
-      placed.push_back(decision.placements[0].node);
+      oldest = decision.placements[0].node;
     }
-    for (int i = 0; i < rounds; ++i) snap_.RemovePod(*shapes[i % 3].pod, placed[static_cast<size_t>(i)]);
   };
   place(3000);  // buffers and the change log reach their size
   for (int i = 0; i < 20; ++i) place(3000);

@@ -36,11 +36,17 @@ TEST(RegistryTest, HasTheDefaultProfile) {
       {"NodeAffinity", 2, {"preFilter", "filter", "preScore", "score"}},
       {"NodePorts", 0, {"preFilter", "filter"}},
       {"NodeResourcesFit", 1, {"preFilter", "filter", "preScore", "score"}},
+      {"VolumeRestrictions", 0, {"preFilter", "filter"}},
+      {"NodeVolumeLimits", 0, {"preFilter", "filter"}},
+      {"VolumeBinding", 1, {"preFilter", "filter", "preScore", "score", "reserve", "preBind"}},
+      {"VolumeZone", 0, {"preFilter", "filter"}},
       {"PodTopologySpread", 2, {"preFilter", "filter", "preScore", "score"}},
       {"InterPodAffinity", 2, {"preFilter", "filter", "preScore", "score"}},
+      {"DefaultPreemption", 0, {"preEnqueue", "postFilter"}},
       {"NodeResourcesBalancedAllocation", 1, {"preScore", "score"}},
       {"ImageLocality", 1, {"score"}},
       {"DefaultBinder", 0, {"bind"}},
+      {"NodeDeclaredFeatures", 0, {"preFilter", "filter"}},
   };
   const Registry registry = AllPlugins();
   ASSERT_EQ(registry.entries().size(), cases.size());
@@ -57,8 +63,7 @@ TEST(RegistryTest, HasTheDefaultProfile) {
     EXPECT_EQ(registry.Find(entry.name), &entry);
     EXPECT_FALSE(registry.IsMissing(entry.name));
   }
-  EXPECT_EQ(registry.Find("VolumeBinding"), nullptr);
-  EXPECT_TRUE(registry.IsMissing("VolumeBinding"));
+  EXPECT_EQ(registry.Find("DynamicResources"), nullptr);
   EXPECT_TRUE(registry.IsMissing("DynamicResources"));
   EXPECT_FALSE(registry.IsMissing("Nonsense"));
 }
