@@ -24,7 +24,10 @@ constexpr size_t kNodesShown = 40;
 // Of many different reasons the most frequent are shown.
 constexpr size_t kReasonsShown = 10;
 
-std::string Result(const SimulationResult::Pod& pod) { return pod.node.empty() ? "pending" : "bound"; }
+std::string Result(const SimulationResult::Pod& pod) {
+  if (pod.preempted) return "preempted";
+  return pod.node.empty() ? "pending" : "bound";
+}
 
 std::string Percent(int64_t part, int64_t whole) {
   return whole <= 0 ? "-" : absl::StrFormat("%.0f%%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
@@ -110,7 +113,12 @@ void PrintNodes(const SimulationResult& result, const std::vector<std::string>& 
 
 size_t Count(const SimulationResult& result, bool bound) {
   return static_cast<size_t>(std::count_if(result.pods.begin(), result.pods.end(),
-                                           [&](const auto& pod) { return pod.node.empty() != bound; }));
+                                           [&](const auto& pod) { return !pod.preempted && pod.node.empty() != bound; }));
+}
+
+size_t Preempted(const SimulationResult& result) {
+  return static_cast<size_t>(
+      std::count_if(result.pods.begin(), result.pods.end(), [](const auto& pod) { return pod.preempted; }));
 }
 
 size_t Ended(const SimulationResult& result) {
@@ -194,6 +202,7 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
   }
   std::string pods =
       absl::StrCat(Count(result, true), " bound (", Ended(result), " have ended), ", Count(result, false), " pending");
+  if (const size_t gone = Preempted(result); gone != 0) absl::StrAppend(&pods, ", ", gone, " preempted");
   if (result.never_created != 0) absl::StrAppend(&pods, ", ", result.never_created, " never created");
   PrintTable({{"pods", pods},
               {"nodes", absl::StrCat(NodesUsed(result), " of ", result.nodes.size(), " used")},
@@ -227,6 +236,7 @@ void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
                   {"bound", Count(result, true)},
                   {"ended", Ended(result)},
                   {"pending", Count(result, false)},
+                  {"preempted", Preempted(result)},
                   {"never_created", result.never_created},
                   {"nodes", result.nodes.size()},
                   {"nodes_used", NodesUsed(result)},

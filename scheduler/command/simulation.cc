@@ -41,10 +41,13 @@ class UseMeter final : public SimApiServer::Observer {
     if (was != is) (is ? Take(*after, +1) : Take(*before, -1));
     if (was != is || before == nullptr || after == nullptr) last_change_ = loop_.Now();
     if (was != is) last_placed_ = loop_.Now();
+    if (after == nullptr && before->preempted) preempted_[before->Key()] = before;
   }
 
   Time last_change() const { return last_change_; }
   Time last_placed() const { return last_placed_; }
+  // Pods that are gone because others took their place, by namespace/name.
+  const absl::btree_map<std::string, PodPtr>& preempted() const { return preempted_; }
 
   void Report(SimulationResult& result) const {
     result.uses = Finish(total_);
@@ -95,6 +98,7 @@ class UseMeter final : public SimApiServer::Observer {
   SimApiServer& server_;
   Meters total_;
   absl::btree_map<std::string, NodeMeters> nodes_;
+  absl::btree_map<std::string, PodPtr> preempted_;
   Time last_change_ = loop_.Now(), last_placed_ = last_change_;
 };
 
@@ -190,16 +194,23 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
   absl::flat_hash_map<std::string, std::string> workloads;  // by namespace/name of the pod
   for (const ManifestPod& pod : manifests.pods) {
     if (pod.workload.has_value()) workloads[pod.pod->Key()] = manifests.workloads[*pod.workload].name;
-    if (server.FindPod(pod.pod->ns(), pod.pod->name) == nullptr) ++result.never_created;
+    const bool exists = server.FindPod(pod.pod->ns(), pod.pod->name) != nullptr;
+    if (!exists && !meter.preempted().contains(pod.pod->Key())) ++result.never_created;
   }
-  for (const PodPtr& pod : server.Pods()) {
+  std::vector<PodPtr> pods = server.Pods();
+  for (const auto& [key, pod] : meter.preempted()) {
+    if (server.FindPod(pod->ns(), pod->name) == nullptr) pods.push_back(pod);
+  }
+  std::sort(pods.begin(), pods.end(), [](const PodPtr& a, const PodPtr& b) { return a->Key() < b->Key(); });
+  for (const PodPtr& pod : pods) {
     SimulationResult::Pod& out = result.pods.emplace_back();
     out.ns = pod->ns();
     out.name = pod->name;
     if (const auto it = workloads.find(pod->Key()); it != workloads.end()) out.workload = it->second;
     out.node = pod->node;
     out.ended = pod->ended;
-    if (pod->node.empty()) Explain(*pod, verdicts, config, out);
+    out.preempted = server.FindPod(pod->ns(), pod->name) == nullptr;
+    if (pod->node.empty() && !out.preempted) Explain(*pod, verdicts, config, out);
   }
   meter.Report(result);
   result.makespan = std::max(meter.last_placed() - start, absl::ZeroDuration());

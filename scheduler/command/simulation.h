@@ -36,6 +36,7 @@ struct SimulationResult {
     std::string workload;  // name of the Deployment, Job, ... that it belongs to, or ""
     std::string node;      // "": pending
     bool ended = false;    // it ran and is over
+    bool preempted = false;  // it ran on `node` and had to go for another
     std::string message;   // why it is pending, in one line
     std::vector<Reason> reasons;
   };
@@ -49,7 +50,7 @@ struct SimulationResult {
     Uses uses;
   };
 
-  std::vector<Pod> pods;     // by namespace, name; without those that were deleted
+  std::vector<Pod> pods;     // by namespace, name; without those that were deleted, but for preempted ones
   std::vector<Node> nodes;   // by name
   Uses uses;                 // of the whole cluster; the peak is that of the sum
   size_t never_created = 0;  // pods whose time did not come (a Job's later ones, or after `until`)

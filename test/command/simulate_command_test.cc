@@ -118,6 +118,19 @@ TEST_F(SimulateCommandTest, DecisionLogHasALineADecision) {
   EXPECT_THAT(log, AllOf(HasSubstr("\"bound\""), HasSubstr("Insufficient cpu")));
 }
 
+TEST_F(SimulateCommandTest, PodsThatHadToGoForOthersArePreempted) {
+  const std::string text = kNodes + PodYaml("keep", "cpu: 1", "  nodeName: n2\n  priority: 10\n") +
+                           PodYaml("low", "cpu: 1", "  nodeName: n1\n") + PodYaml("new", "cpu: 2", "  priority: 9\n");
+  const Json all = Json::parse(Simulate({"-f", Write("all.yaml", text), "-o", "json"}).out);
+  std::vector<std::string> ends;
+  for (const Json& pod : all["pods"])
+    ends.push_back(pod["name"].get<std::string>() + " " + pod["result"].get<std::string>() + " " +
+                   pod["node"].get<std::string>());
+  EXPECT_THAT(ends, ElementsAre("keep bound n2", "low preempted n1", "new bound n1"));
+  EXPECT_EQ(all["summary"]["preempted"], 1);
+  EXPECT_EQ(all["summary"]["never_created"], 0);
+}
+
 TEST_F(SimulateCommandTest, TableShowsAlikePodsInOneRow) {
   std::string text = kNodes;
   for (int i = 0; i < 9; ++i) text += PodYaml("many-" + std::to_string(i), "cpu: 100m");
