@@ -324,6 +324,16 @@ TEST(VolumeBindingTest, Score) {
   }
 }
 
+// As upstream: a profile whose filters are off knows nothing of the nodes' volumes.
+TEST(VolumeBindingTest, ScoresNothingUnfiltered) {
+  Snapshot snap = MakeCluster();
+  Put(snap, MakePV("v").Size("2Gi"), MakePVC("c"));
+  RunPlugin plugin = Binding();
+  const auto pod = snap.Resolve(PodWith({ClaimVolume("c")}).Spec());
+  plugin.PreFilter(*pod, snap);
+  EXPECT_THAT(plugin.ScoreAgain(*pod, snap), ElementsAre(0, 0));
+}
+
 TEST(VolumeBindingTest, MayHelp) {
   PodVolume csi = Disk(PodVolume::Kind::kCsi, "d");
   const PodPtr pod = PodWith({ClaimVolume("c"), Ephemeral(), csi}).Ptr();
