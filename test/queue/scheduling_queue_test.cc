@@ -122,6 +122,27 @@ TEST_F(SchedulingQueueTest, WakeAsksOncePerShape) {
   EXPECT_EQ(queue_.backing_off(), 5u);
 }
 
+TEST_F(SchedulingQueueTest, AHeldPodIsNotTriedAndForgetsNoEvent) {
+  for (const bool woken : {false, true}) {
+    Add("a");
+    ASSERT_EQ(Pop(), "a");
+    Reject("a");
+    queue_.Hold(*queue_.Find("a"));
+    now_ += absl::Minutes(10);
+    Wake(woken ? kEvent : kOther);
+    EXPECT_EQ(Pop(), "-");
+    EXPECT_EQ(queue_.unschedulable(), 1u);
+    queue_.Update(*queue_.Find("a"), queue_.Find("a")->pod, queue_.Find("a")->info);
+    queue_.SetGated(*queue_.Find("a"), false, now_);
+    EXPECT_EQ(Pop(), "-");
+    queue_.Release(*queue_.Find("a"), now_);
+    EXPECT_EQ(queue_.active(), woken ? 1u : 0u);
+    Wake(kEvent);
+    EXPECT_EQ(Pop(), "a");
+    queue_.Remove("a");
+  }
+}
+
 TEST_F(SchedulingQueueTest, LeftoversAreTriedAgainAfterFiveMinutes) {
   Add("a");
   ASSERT_EQ(Pop(), "a");

@@ -34,6 +34,7 @@ TEST(Metrics, CountUnderKubeSchedulersNames) {
   m.PendingPods(Metrics::Queue::kBackoff, 7);
   m.QueuedPod(Metrics::Queue::kActive, "NodeAdd");
   m.CacheSize(5, 10, 1);
+  m.PreemptionAttempt();
   m.Preemption(3);
   m.BindStarted();
   m.BindStarted();
