@@ -41,8 +41,8 @@ absl::StatusOr<std::string> EbsVolumeId(const std::string& text) {
   while (path.starts_with('/')) path.remove_prefix(1);
   while (path.ends_with('/')) path.remove_suffix(1);
   if (!path.starts_with("vol-") || path.find('/') != std::string_view::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "failed to translate Kubernetes ID to EBS Volume ID Invalid format for AWS volume (", text, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("failed to translate Kubernetes ID to EBS Volume ID Invalid format for AWS volume (", text, ")"));
   }
   return std::string(path);
 }
@@ -64,10 +64,9 @@ absl::StatusOr<std::string> GceRegion(const std::vector<std::string>& zones) {
     regions.insert(absl::StrCat(parts[0], "-", parts[1]));
   }
   if (regions.size() == 1) return *regions.begin();
-  return absl::InvalidArgumentError(
-      absl::StrCat("failed to get region from zones: multiple or no regions gotten from zones, got: map[",
-                   absl::StrJoin(regions, " ", [](std::string* out, const std::string& r) { out->append(r + ":{}"); }),
-                   "]"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "failed to get region from zones: multiple or no regions gotten from zones, got: map[",
+      absl::StrJoin(regions, " ", [](std::string* out, const std::string& r) { out->append(r + ":{}"); }), "]"));
 }
 
 absl::StatusOr<std::string> GceHandle(const PersistentVolume& volume) {

@@ -40,9 +40,9 @@ std::optional<CsiVolume> VolumeOfClass(const PersistentVolumeClaim& claim, bool 
 
 std::optional<CsiVolume> VolumeOf(const PersistentVolumeClaim& claim, bool has_csi_node,
                                   const ClusterObjects& objects) {
-  const PersistentVolume* volume =
-      claim.volume_name.empty() ? nullptr
-                                : objects.Get<PersistentVolume>(Kind::kPersistentVolume, "", claim.volume_name);
+  const PersistentVolume* volume = claim.volume_name.empty()
+                                       ? nullptr
+                                       : objects.Get<PersistentVolume>(Kind::kPersistentVolume, "", claim.volume_name);
   if (volume == nullptr) return VolumeOfClass(claim, has_csi_node, objects);
   if (volume->source == PersistentVolume::Source::kCsi) return CsiVolume{volume->driver, volume->handle};
   const InTreeType* type = TypeOf(*volume);
@@ -242,7 +242,8 @@ bool NodeVolumeLimits::MayHelp(const Pod& pod, const ClusterEvent& event) const 
   if ((event.what & kClaimAdded) != 0) return NamesClaim(*pod.spec, event.new_object, /*ephemeral=*/true);
   if ((event.what & kPodRemoved) != 0 && event.old_pod != nullptr) {
     const std::vector<PodVolume>& gone = event.old_pod->spec->volumes;
-    return std::any_of(gone.begin(), gone.end(), [](const PodVolume& v) { return UsesClaim(v) || TypeOf(v) != nullptr; });
+    return std::any_of(gone.begin(), gone.end(),
+                       [](const PodVolume& v) { return UsesClaim(v) || TypeOf(v) != nullptr; });
   }
   if ((event.what & kVolumeAttachmentDeleted) != 0 && event.old_object != nullptr) {
     const auto& gone = static_cast<const VolumeAttachment&>(*event.old_object);

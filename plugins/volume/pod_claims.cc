@@ -13,7 +13,8 @@ std::string NotFound(std::string_view what, std::string_view name) {
 std::string NotOwned(const PodSpec& pod, const PodVolume& volume, const PersistentVolumeClaim& claim) {
   if (!claim.controller_uid.empty() && claim.controller_uid == volume.owner_uid) return {};
   // The claim is named "<pod>-<volume>".
-  const std::string name = volume.source.substr(0, volume.source.size() - std::min(volume.source.size(), volume.name.size() + 1));
+  const std::string name =
+      volume.source.substr(0, volume.source.size() - std::min(volume.source.size(), volume.name.size() + 1));
   return absl::StrCat("PVC ", claim.ns, "/", claim.name, " was not created for pod ", pod.ns, "/", name,
                       " (pod is not owner)");
 }

@@ -128,9 +128,8 @@ bool VolumeBinding::MayHelp(const Pod& pod, const ClusterEvent& event) const {
     const auto& after = static_cast<const CSIDriver&>(*event.new_object);
     const std::vector<PodVolume>& volumes = pod.spec->volumes;
     return before.storage_capacity && !after.storage_capacity &&
-           std::any_of(volumes.begin(), volumes.end(), [&](const PodVolume& v) {
-             return v.kind == PodVolume::Kind::kCsi && v.source == after.name;
-           });
+           std::any_of(volumes.begin(), volumes.end(),
+                       [&](const PodVolume& v) { return v.kind == PodVolume::Kind::kCsi && v.source == after.name; });
   }
   if ((event.what & kStorageCapacityUpdated) != 0) {
     const auto& before = static_cast<const CSIStorageCapacity&>(*event.old_object).Limit();

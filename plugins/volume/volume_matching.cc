@@ -33,9 +33,8 @@ bool Serves(const PersistentVolume& volume, const PersistentVolumeClaim& claim) 
 
 bool AllowsModes(const PersistentVolume& volume, const PersistentVolumeClaim& claim) {
   const std::vector<std::string>& has = volume.access_modes;
-  return std::all_of(claim.access_modes.begin(), claim.access_modes.end(), [&](const std::string& mode) {
-    return std::find(has.begin(), has.end(), mode) != has.end();
-  });
+  return std::all_of(claim.access_modes.begin(), claim.access_modes.end(),
+                     [&](const std::string& mode) { return std::find(has.begin(), has.end(), mode) != has.end(); });
 }
 
 // Whether the node takes volumes of the type for their CSI driver's.
@@ -84,8 +83,8 @@ absl::StatusOr<PodClaims> ClaimsOf(const PodSpec& pod, const ClusterObjects& obj
     if (storage_class != nullptr && storage_class->binding_mode.empty()) {
       return absl::InternalError(absl::StrCat("VolumeBindingMode not set for StorageClass \"", class_name, "\""));
     }
-    const bool delayed = storage_class != nullptr && storage_class->binding_mode == "WaitForFirstConsumer" &&
-                         claim.volume_name.empty();
+    const bool delayed =
+        storage_class != nullptr && storage_class->binding_mode == "WaitForFirstConsumer" && claim.volume_name.empty();
     (delayed ? out.delayed : out.immediate).push_back(&claim);
   }
   return out;
@@ -170,9 +169,8 @@ void VolumeMatcher::AddWanted(const PersistentVolumeClaim& claim) {
     if (claim.selector.present && !claim.selector.Matches(volume.labels)) continue;
     wanted.free.push_back({&volume, ReachOf(volume)});
   }
-  std::stable_sort(wanted.free.begin(), wanted.free.end(), [](const Candidate& a, const Candidate& b) {
-    return a.volume->capacity < b.volume->capacity;
-  });
+  std::stable_sort(wanted.free.begin(), wanted.free.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.volume->capacity < b.volume->capacity; });
 }
 
 void VolumeMatcher::AddProvisioner(const PersistentVolumeClaim& claim) {
@@ -236,8 +234,8 @@ void VolumeMatcher::Provide(const std::vector<const PersistentVolumeClaim*>& cla
     if (!p.able || !Reaches(p.reach, n)) {
       out.no_match = true;
     } else if (p.tracked) {
-      const auto it = std::find_if(p.capacities.begin(), p.capacities.end(),
-                                   [&](const auto& c) { return Reaches(c.second, n); });
+      const auto it =
+          std::find_if(p.capacities.begin(), p.capacities.end(), [&](const auto& c) { return Reaches(c.second, n); });
       out.no_space = it == p.capacities.end();
       if (!out.no_space) provision.capacity = it->first;
     }

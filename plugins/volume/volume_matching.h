@@ -40,7 +40,7 @@ struct NodeVolumes {
   bool bound_elsewhere = false;  // a bound volume is not reachable
   bool no_match = false;         // a claim finds no volume and cannot be provisioned
   bool no_space = false;
-  bool volume_gone = false;      // a bound volume does not exist
+  bool volume_gone = false;  // a bound volume does not exist
   bool ok() const { return !bound_elsewhere && !no_match && !no_space && !volume_gone; }
 };
 

@@ -30,7 +30,8 @@ bool IsRestricted(const PodVolume& v) {
 }
 
 bool Overlap(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  return std::any_of(a.begin(), a.end(), [&](const std::string& x) { return std::find(b.begin(), b.end(), x) != b.end(); });
+  return std::any_of(a.begin(), a.end(),
+                     [&](const std::string& x) { return std::find(b.begin(), b.end(), x) != b.end(); });
 }
 
 bool Conflict(const PodVolume& a, const PodVolume& b) {
@@ -47,8 +48,8 @@ bool Conflict(const PodVolume& a, const PodVolume& b) {
 
 bool Conflict(const PodSpec& pod, const PodSpec& other) {
   return std::any_of(pod.volumes.begin(), pod.volumes.end(), [&](const PodVolume& v) {
-    return IsRestricted(v) && std::any_of(other.volumes.begin(), other.volumes.end(),
-                                          [&](const PodVolume& o) { return Conflict(v, o); });
+    return IsRestricted(v) &&
+           std::any_of(other.volumes.begin(), other.volumes.end(), [&](const PodVolume& o) { return Conflict(v, o); });
   });
 }
 
@@ -74,9 +75,8 @@ bool VolumeRestrictions::MayHelp(const Pod& pod, const ClusterEvent& event) cons
   if (Conflict(spec, gone)) return true;
   return std::any_of(spec.volumes.begin(), spec.volumes.end(), [&](const PodVolume& v) {
     return v.kind == PodVolume::Kind::kClaim &&
-           std::any_of(gone.volumes.begin(), gone.volumes.end(), [&](const PodVolume& g) {
-             return g.kind == PodVolume::Kind::kClaim && g.source == v.source;
-           });
+           std::any_of(gone.volumes.begin(), gone.volumes.end(),
+                       [&](const PodVolume& g) { return g.kind == PodVolume::Kind::kClaim && g.source == v.source; });
   });
 }
 

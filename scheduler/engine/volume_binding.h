@@ -49,7 +49,7 @@ class VolumeBinder {
     std::vector<uint64_t> written;  // by intent: the version that its write made
     uint64_t id = 0;
     EventLoop::TimerId timer = 0;
-    bool waiting = false;  // all is written
+    bool waiting = false;             // all is written
     std::vector<std::string> awaits;  // its keys in waiting_on_
   };
   Running* Find(const std::string& uid, uint64_t id);

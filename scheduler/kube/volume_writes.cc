@@ -64,10 +64,9 @@ void KubeApiServer::BindVolume(const VolumeBindRequest& request, VersionDone don
 void KubeApiServer::SelectNode(const SelectNodeRequest& request, VersionDone done) {
   const nlohmann::json metadata = {{"resourceVersion", absl::StrCat(request.resource_version)},
                                    {"annotations", {{"volume.kubernetes.io/selected-node", request.node}}}};
-  SendVersioned(
-      PatchRequest(absl::StrCat("/api/v1/namespaces/", request.ns, "/persistentvolumeclaims/", request.claim),
-                   {{"metadata", metadata}}),
-      std::move(done));
+  SendVersioned(PatchRequest(absl::StrCat("/api/v1/namespaces/", request.ns, "/persistentvolumeclaims/", request.claim),
+                             {{"metadata", metadata}}),
+                std::move(done));
 }
 
 }  // namespace muster

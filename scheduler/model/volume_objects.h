@@ -30,9 +30,9 @@ struct PersistentVolume : Object {
   bool deleting = false;  // metadata.deletionTimestamp is set
   // metadata.annotations["volume.beta.kubernetes.io/storage-class"]: goes before spec.storageClassName.
   std::optional<std::string> class_annotation;
-  bool bound_by_controller = false;  // has the annotation pv.kubernetes.io/bound-by-controller, whatever its value
-  Quantity capacity;                 // spec.capacity["storage"]; zero where absent
-  std::vector<std::string> access_modes;    // spec.accessModes
+  bool bound_by_controller = false;       // has the annotation pv.kubernetes.io/bound-by-controller, whatever its value
+  Quantity capacity;                      // spec.capacity["storage"]; zero where absent
+  std::vector<std::string> access_modes;  // spec.accessModes
   std::string volume_mode = "Filesystem";   // spec.volumeMode; "Filesystem" where absent
   std::string storage_class;                // spec.storageClassName; "" where absent
   std::string attributes_class;             // spec.volumeAttributesClassName; "" where absent
@@ -56,8 +56,8 @@ struct PersistentVolumeClaim : Object {
   // metadata.annotations["volume.beta.kubernetes.io/storage-class"]: goes before spec.storageClassName.
   std::optional<std::string> class_annotation;
   std::optional<std::string> selected_node;  // metadata.annotations["volume.kubernetes.io/selected-node"]
-  bool bind_completed = false;  // has the annotation pv.kubernetes.io/bind-completed, whatever its value
-  std::string controller_uid;   // uid of the metadata.ownerReferences entry with controller: true; "" without
+  bool bind_completed = false;               // has the annotation pv.kubernetes.io/bind-completed, whatever its value
+  std::string controller_uid;  // uid of the metadata.ownerReferences entry with controller: true; "" without
   std::optional<std::string> storage_class;  // spec.storageClassName
   std::string volume_name;                   // spec.volumeName
   std::vector<std::string> access_modes;     // spec.accessModes

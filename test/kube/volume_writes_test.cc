@@ -58,8 +58,9 @@ TEST_F(VolumeWritesTest, LeavesTheAnnotationOfAUsersBindingAlone) {
 }
 
 TEST_F(VolumeWritesTest, SelectsANode) {
-  const auto [status, version] = Ask(200, R"({"metadata": {"resourceVersion": "8"}})",
-                                     [&](auto& api, auto done) { api.SelectNode({"ns", "c", 7, "n1"}, done); });
+  const auto [status, version] = Ask(200, R"({"metadata": {"resourceVersion": "8"}})", [&](auto& api, auto done) {
+    api.SelectNode({"ns", "c", 7, "n1"}, done);
+  });
   EXPECT_TRUE(status.ok()) << status.message;
   EXPECT_EQ(version, 8u);
   EXPECT_EQ(seen_.method + " " + seen_.target, "PATCH /api/v1/namespaces/ns/persistentvolumeclaims/c");
@@ -70,8 +71,9 @@ TEST_F(VolumeWritesTest, SelectsANode) {
 TEST_F(VolumeWritesTest, TellsAConflict) {
   const std::string body = R"({"kind": "Status", "code": 409, "reason": "Conflict", "message": "Operation cannot be )"
                            R"(fulfilled on persistentvolumes \"v\": the object has been modified"})";
-  const auto [status, version] =
-      Ask(409, body, [&](auto& api, auto done) { api.BindVolume({"v", 1, "ns", "c", "u", 1, true}, done); });
+  const auto [status, version] = Ask(409, body, [&](auto& api, auto done) {
+    api.BindVolume({"v", 1, "ns", "c", "u", 1, true}, done);
+  });
   EXPECT_EQ(status.code, ApiCode::kConflict);
   EXPECT_THAT(status.message, HasSubstr("persistentvolumes \"v\": the object has been modified"));
   EXPECT_EQ(version, 0u);

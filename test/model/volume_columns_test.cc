@@ -47,8 +47,9 @@ TEST(VolumeColumnsTest, FollowsCSINodesAndAttachments) {
 
 TEST(VolumeColumnsTest, CountsVolumesOfPods) {
   using K = PodVolume::Kind;
-  Snapshot snap = MakeSnapshot({MakeNode("a").Ptr()}, {PodWith({ClaimVolume("x"), ClaimVolume("y")}, "p").Node("a").Ptr(),
-                                                       PodWith({Disk(K::kRbd, "i")}, "q").Node("a").Ptr()});
+  Snapshot snap =
+      MakeSnapshot({MakeNode("a").Ptr()}, {PodWith({ClaimVolume("x"), ClaimVolume("y")}, "p").Node("a").Ptr(),
+                                           PodWith({Disk(K::kRbd, "i")}, "q").Node("a").Ptr()});
   EXPECT_EQ(snap.ClaimVolumes()[0], 2);
   const PodPtr inlined = PodWith({Disk(K::kGcePd, "d"), Ephemeral()}, "r").Ptr();
   const PodInfoPtr info = snap.Resolve(inlined->spec);

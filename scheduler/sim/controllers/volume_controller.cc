@@ -33,8 +33,7 @@ VolumeController::VolumeController(EventLoop& loop, SimApiServer& server, Option
     : loop_(loop), server_(server), options_(options) {
   server_.AddObserver(this);
 }
-VolumeController::VolumeController(EventLoop& loop, SimApiServer& server)
-    : VolumeController(loop, server, Options()) {}
+VolumeController::VolumeController(EventLoop& loop, SimApiServer& server) : VolumeController(loop, server, Options()) {}
 VolumeController::~VolumeController() { server_.RemoveObserver(this); }
 
 void VolumeController::OnObject(Kind kind, const ObjectPtr&, const ObjectPtr& after) {

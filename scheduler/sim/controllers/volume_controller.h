@@ -17,7 +17,7 @@ namespace muster {
 class VolumeController final : public SimApiServer::Observer {
  public:
   struct Options {
-    Duration bind = absl::Milliseconds(10);       // from a claim's change to its binding
+    Duration bind = absl::Milliseconds(10);        // from a claim's change to its binding
     Duration provision = absl::Milliseconds(500);  // from its node's selection to its volume
   };
 

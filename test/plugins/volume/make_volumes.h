@@ -109,7 +109,8 @@ inline CSIDriver MakeCSIDriver(std::string name, bool capacity, bool prevent = f
 
 inline VolumeAttachment MakeAttachment(std::string name, std::string attacher, std::string node, std::string volume) {
   VolumeAttachment a;
-  a.name = std::move(name), a.attacher = std::move(attacher), a.node = std::move(node), a.volume_name = std::move(volume);
+  a.name = std::move(name), a.attacher = std::move(attacher), a.node = std::move(node),
+  a.volume_name = std::move(volume);
   return a;
 }
 

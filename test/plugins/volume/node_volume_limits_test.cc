@@ -65,14 +65,18 @@ TEST_F(NodeVolumeLimitsTest, Counts) {
       {"of a migrated class", {ClaimVolume("gceclass")}, {}, {{"pd.csi.storage.gke.io", 0}}, false},
       {"not to be translated", {ClaimVolume("badebs")}, {}, {{"ebs.csi.aws.com", 0}}, true},
       {"inline", {Disk(K::kAwsEbs, "vol-1")}, {}, {{"ebs.csi.aws.com", 0}}, false},
-      {"inline, there already", {Disk(K::kAwsEbs, "aws://z/vol-1")}, {Disk(K::kAwsEbs, "vol-1")}, {{"ebs.csi.aws.com", 1}}, true},
+      {"inline, there already",
+       {Disk(K::kAwsEbs, "aws://z/vol-1")},
+       {Disk(K::kAwsEbs, "vol-1")},
+       {{"ebs.csi.aws.com", 1}},
+       true},
       {"inline, not migrated", {Disk(K::kVsphere, "v")}, {}, {{"csi.vsphere.vmware.com", 0}}, true},
       {"a pod there lost its claim", {a}, {ClaimVolume("gone")}, {{"csi.x", 1}}, true},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
-    Snapshot snap = MakeSnapshot({MakeNode("n0").Ptr(), MakeNode("n1").Ptr()},
-                                 {PodWith(row.there, "there").Node("n1").Ptr()});
+    Snapshot snap =
+        MakeSnapshot({MakeNode("n0").Ptr(), MakeNode("n1").Ptr()}, {PodWith(row.there, "there").Node("n1").Ptr()});
     Fill(snap);
     Put(snap, MakeCSINode("n1", row.limits));
     RunPlugin plugin{std::unique_ptr<Plugin>(new NodeVolumeLimits)};
@@ -109,10 +113,12 @@ TEST_F(NodeVolumeLimitsTest, Attachments) {
 TEST_F(NodeVolumeLimitsTest, DriverMustBeThere) {
   Snapshot snap = MakeSnapshot({MakeNode("n0").Ptr(), MakeNode("n1").Ptr(), MakeNode("n2").Ptr()});
   Fill(snap);
-  Put(snap, MakeCSIDriver("csi.x", false, true), MakeCSINode("n1", {{"csi.x", -1}}), MakeCSINode("n2", {{"csi.y", -1}}));
+  Put(snap, MakeCSIDriver("csi.x", false, true), MakeCSINode("n1", {{"csi.x", -1}}),
+      MakeCSINode("n2", {{"csi.y", -1}}));
   const std::string missing = "U: csi.x CSI driver is not installed on the node";
   RunPlugin plugin{std::unique_ptr<Plugin>(new NodeVolumeLimits)};
-  EXPECT_THAT(plugin.Filter(*snap.Resolve(PodWith({ClaimVolume("a")}).Spec()), snap), ElementsAre(missing, "", missing));
+  EXPECT_THAT(plugin.Filter(*snap.Resolve(PodWith({ClaimVolume("a")}).Spec()), snap),
+              ElementsAre(missing, "", missing));
   Put(snap, MakeCSIDriver("csi.x", false, false));
   EXPECT_THAT(plugin.Filter(*snap.Resolve(PodWith({ClaimVolume("a")}).Spec()), snap), ElementsAre("", "", ""));
 }
@@ -131,7 +137,8 @@ TEST_F(NodeVolumeLimitsTest, Errors) {
   } rows[] = {
       {{Ephemeral("eph", "x")}, {}, "PVC default/x-eph was not created for pod default/x (pod is not owner)"},
       {{ClaimVolume("a")}, {Ephemeral("eph", "x")}, "was not created for pod"},
-      {{Disk(K::kAwsEbs, "aws://z/x")}, {},
+      {{Disk(K::kAwsEbs, "aws://z/x")},
+       {},
        "converting volume(v) from inline to csi: failed to translate Kubernetes ID to EBS Volume ID Invalid format for "
        "AWS volume (aws://z/x)"},
   };
@@ -159,8 +166,10 @@ TEST_F(NodeVolumeLimitsTest, MayHelp) {
   const PodPtr claims = PodWith({ClaimVolume("c")}).Ptr(), inlined = PodWith({Disk(K::kGcePd, "d")}).Ptr();
   const PodPtr gone = PodWith({ClaimVolume("x")}).Ptr(), plain = PodWith({Disk(K::kRbd, "d")}).Ptr();
   const PersistentVolumeClaim claim = MakePVC("c").Build(), other = MakePVC("o").Build();
-  const CSINode one = MakeCSINode("n", {{"d", 1}}), two = MakeCSINode("n", {{"d", 2}}), more = MakeCSINode("n", {{"d", 1}, {"e", 1}});
-  const VolumeAttachment gce = MakeAttachment("a", "pd.csi.storage.gke.io", "n", "v"), x = MakeAttachment("a", "x", "n", "v");
+  const CSINode one = MakeCSINode("n", {{"d", 1}}), two = MakeCSINode("n", {{"d", 2}}),
+                more = MakeCSINode("n", {{"d", 1}, {"e", 1}});
+  const VolumeAttachment gce = MakeAttachment("a", "pd.csi.storage.gke.io", "n", "v"),
+                         x = MakeAttachment("a", "x", "n", "v");
   const struct {
     const char* what;
     PodPtr pod;
@@ -195,9 +204,12 @@ TEST(CsiMigrationTest, HandlesOfVolumes) {
     const char* handle;
   } rows[] = {
       {MakePV("v").From(Source::kGcePd, "d").Build(), "projects/UNSPECIFIED/zones/UNSPECIFIED/disks/d"},
-      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "us-a-b").Build(), "projects/UNSPECIFIED/zones/us-a-b/disks/d"},
-      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "x").Label(kBeta, "y").Build(), "projects/UNSPECIFIED/zones/y/disks/d"},
-      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "us-a-b__us-a-c").Build(), "projects/UNSPECIFIED/regions/us-a/disks/d"},
+      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "us-a-b").Build(),
+       "projects/UNSPECIFIED/zones/us-a-b/disks/d"},
+      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "x").Label(kBeta, "y").Build(),
+       "projects/UNSPECIFIED/zones/y/disks/d"},
+      {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "us-a-b__us-a-c").Build(),
+       "projects/UNSPECIFIED/regions/us-a/disks/d"},
       {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "a__b").Build(), ""},
       {MakePV("v").From(Source::kGcePd, "d").Label(kZone, "us-a-b__us-b-c").Build(), ""},
       {MakePV("v").From(Source::kAwsEbs, "vol-1").Build(), "vol-1"},
@@ -218,7 +230,8 @@ TEST(CsiMigrationTest, Affinity) {
   const MakePV gce = MakePV("v").From(Source::kGcePd, "d");
   constexpr char kZone[] = "topology.kubernetes.io/zone", kKey[] = "topology.gke.io/zone";
   constexpr char kBetaZone[] = "failure-domain.beta.kubernetes.io/zone";
-  constexpr char kBetaRegion[] = "failure-domain.beta.kubernetes.io/region", kRegion[] = "topology.kubernetes.io/region";
+  constexpr char kBetaRegion[] = "failure-domain.beta.kubernetes.io/region",
+                 kRegion[] = "topology.kubernetes.io/region";
   using Terms = std::vector<NodeSelectorTerm>;
   EXPECT_EQ(CsiAffinity(MakePV(gce).On({In(kZone, {"a"})}).Build()).required, (Terms{{{In(kKey, {"a"})}, {}}}));
   EXPECT_EQ(CsiAffinity(MakePV(gce).Label(kZone, "b__a").Build()).required, (Terms{{{In(kKey, {"a", "b"})}, {}}}));

@@ -63,15 +63,19 @@ TEST(VolumeBindingTest, PreFilter) {
       {{ClaimVolume("none")}, Code::kUnschedulableAndUnresolvable, kUnbound},
       {{ClaimVolume("unknown")}, Code::kUnschedulableAndUnresolvable, kUnbound},
       {{ClaimVolume("prebound")}, Code::kUnschedulableAndUnresolvable, kUnbound},
-      {{ClaimVolume("bound"), ClaimVolume("gone")}, Code::kUnschedulableAndUnresolvable,
+      {{ClaimVolume("bound"), ClaimVolume("gone")},
+       Code::kUnschedulableAndUnresolvable,
        "persistentvolumeclaim \"gone\" not found"},
-      {{ClaimVolume("lost")}, Code::kUnschedulableAndUnresolvable,
+      {{ClaimVolume("lost")},
+       Code::kUnschedulableAndUnresolvable,
        "persistentvolumeclaim \"lost\" bound to non-existent persistentvolume \"v\""},
       {{ClaimVolume("going")}, Code::kUnschedulableAndUnresolvable, "persistentvolumeclaim \"going\" is being deleted"},
       {{Ephemeral("mine")}, Code::kSuccess, ""},
-      {{Ephemeral("other")}, Code::kUnschedulableAndUnresolvable,
+      {{Ephemeral("other")},
+       Code::kUnschedulableAndUnresolvable,
        "PVC default/pod-other was not created for pod default/pod (pod is not owner)"},
-      {{Ephemeral("gone")}, Code::kUnschedulableAndUnresolvable,
+      {{Ephemeral("gone")},
+       Code::kUnschedulableAndUnresolvable,
        "waiting for ephemeral volume controller to create the persistentvolumeclaim \"pod-gone\""},
   };
   for (const auto& row : rows) {
@@ -102,7 +106,9 @@ TEST(VolumeBindingTest, BoundClaims) {
       {"a name does not count", {MakePV("v").On({}, {In("metadata.name", {"x"})})}, {"", ""}},
       {"nor beside labels", {MakePV("v").On({In("zone", {"a"})}, {In("metadata.name", {"x"})})}, {"", kElsewhere}},
       {"an empty term", {MakePV("v").On({})}, {kElsewhere, kElsewhere}},
-      {"two volumes", {MakePV("v").On({In(kHost, {"n1"})}), MakePV("w").On({In("zone", {"a"})})}, {kElsewhere, kElsewhere}},
+      {"two volumes",
+       {MakePV("v").On({In(kHost, {"n1"})}), MakePV("w").On({In("zone", {"a"})})},
+       {kElsewhere, kElsewhere}},
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
@@ -143,7 +149,11 @@ TEST(VolumeBindingTest, StaticMatching) {
   } rows[] = {
       {"none", c, {}, "", ""},
       {"one", c, {pv("v")}, "v", "v"},
-      {"the smallest that is large enough", MakePVC(c).Size("2Gi"), {pv("a").Size("1Gi"), pv("b").Size("9Gi"), pv("c").Size("3Gi")}, "c", "c"},
+      {"the smallest that is large enough",
+       MakePVC(c).Size("2Gi"),
+       {pv("a").Size("1Gi"), pv("b").Size("9Gi"), pv("c").Size("3Gi")},
+       "c",
+       "c"},
       {"of equals the first by name", c, {pv("b"), pv("a")}, "a", "a"},
       {"as small as needed", MakePVC(c).Size("1Gi"), {pv("a").Size("1073741823")}, "", ""},
       {"without a size anything fits", MakePVC(c).NoSize(), {pv("a").Size("1")}, "a", "a"},
@@ -225,7 +235,12 @@ TEST(VolumeBindingTest, Provisioning) {
       {"anywhere", c, MakeClass("fast"), untracked, {}, {"", ""}},
       {"in one zone", c, in_a, untracked, {}, {"", kNoMatch}},
       {"in no zone", c, nowhere, untracked, {}, {kNoMatch, kNoMatch}},
-      {"by nobody", c, MakeClass("fast", "WaitForFirstConsumer", "kubernetes.io/no-provisioner"), untracked, {}, {kNoMatch, kNoMatch}},
+      {"by nobody",
+       c,
+       MakeClass("fast", "WaitForFirstConsumer", "kubernetes.io/no-provisioner"),
+       untracked,
+       {},
+       {kNoMatch, kNoMatch}},
       {"a node is chosen", MakePVC(c).Selected("n1"), MakeClass("fast"), untracked, {}, {kNoMatch, ""}},
       {"no capacity known", c, MakeClass("fast"), tracked, {}, {kNoSpace, kNoSpace}},
       {"capacity in one zone", c, MakeClass("fast"), tracked, {Capacity("c", "b", "1Gi")}, {kNoSpace, ""}},
@@ -337,8 +352,8 @@ TEST(VolumeBindingTest, ScoresNothingUnfiltered) {
 TEST(VolumeBindingTest, MayHelp) {
   PodVolume csi = Disk(PodVolume::Kind::kCsi, "d");
   const PodPtr pod = PodWith({ClaimVolume("c"), Ephemeral(), csi}).Ptr();
-  const PersistentVolumeClaim claim = MakePVC("c").Build(), eph = MakePVC("pod-eph").Build(), other = MakePVC("o").Build(),
-                              foreign = MakePVC("c").Ns("x").Build();
+  const PersistentVolumeClaim claim = MakePVC("c").Build(), eph = MakePVC("pod-eph").Build(),
+                              other = MakePVC("o").Build(), foreign = MakePVC("c").Ns("x").Build();
   const PersistentVolume volume = MakePV("v").Build();
   const StorageClass plain = MakeClass("s");
   StorageClass zoned = plain, faster = plain;

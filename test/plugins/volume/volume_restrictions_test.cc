@@ -72,7 +72,10 @@ TEST(VolumeRestrictionsTest, ClaimsForOnePod) {
   } rows[] = {
       {"used", {ClaimVolume("once")}, PodWith({ClaimVolume("once")}).Node("n1").Ptr(), false, true},
       {"not used", {ClaimVolume("once")}, PodWith({ClaimVolume("shared")}).Node("n1").Ptr(), true, false},
-      {"used by name only", {ClaimVolume("once")}, MakePod("p", "x").Volume(ClaimVolume("once")).Node("n1").Ptr(), true,
+      {"used by name only",
+       {ClaimVolume("once")},
+       MakePod("p", "x").Volume(ClaimVolume("once")).Node("n1").Ptr(),
+       true,
        false},
       {"shared", {ClaimVolume("shared")}, PodWith({ClaimVolume("shared")}).Node("n1").Ptr(), true, false},
       {"an ephemeral volume's", {ClaimVolume("once")}, PodWith({Ephemeral("x", "once")}).Node("n1").Ptr(), true, false},
