@@ -84,7 +84,7 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
   std::span<const NodeIndex> rows;
   const bool few = static_version_ == snap.static_version() && asked_version_ == asked &&
                    snap.ChangedSince(cell_version_, &rows) && rows.size() <= snap.size() / 4 + kWordBits;
-  const bool broken = !error_.ok() || !score_error_.ok();
+  const bool broken = !error_.ok() || !score_error_.ok() || anew_;
   if (few) {
     rows_.assign(rows.begin(), rows.end());
     // A pod's own nomination does not count for it, but does for the next of its shape.
@@ -98,7 +98,12 @@ void Evaluation::Update(const Framework& framework, const PodInfo& pod, const Sn
     own_row_ = nominated != nullptr ? nominated->OwnRow(snap) : kNoNode;
     Compute(c, for_words, work);
   } else if (pre_filter_.ok() && !rows_.empty()) {  // rows cannot change what PreFilter said
-    RefreshRows(c, rows_, work);
+    const bool had_none = feasible_count_ == 0;
+    if (RefreshFilters(c, rows_, work)) {
+      RefreshScores(c, had_none, work);
+    } else {
+      Compute(c, for_words, work);
+    }
   }
   static_version_ = snap.static_version();
   asked_version_ = asked;
@@ -110,6 +115,7 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   ++epoch_;
   const size_t words = c.snap.words();
   error_ = score_error_ = absl::OkStatus();
+  anew_ = false;
   pre_filter_ = Outcome::Success();
   pre_filter_plugin_ = {};
   feasible_.Reset(c.snap.size());
@@ -124,9 +130,15 @@ void Evaluation::Compute(const Context& c, ForWords for_words, WorkCount& work) 
   local_ = candidates_;
   FirstError first;
   Stage filter(c, Point::kFilter);
-  for_words(words, [&](WordRange range) { first.Add(range.begin, FilterRange(c, /*cross=*/false, local_, range)); });
+  for_words(words, [&](WordRange range) { first.Add(range.begin, FilterRange(c, Which::kLocal, local_, range)); });
   work.filtered += words;
   error_ = first.error();
+  if (!error_.ok()) {
+    // Upstream asks in the profile's order: a node that an earlier filter rejects breaks no later one.
+    local_ = candidates_;
+    error_ = FilterRange(c, Which::kAll, local_, {0, words});
+    anew_ = true;
+  }
   if (error_.ok()) FilterRest(c);
   filter.End(FilterStatus());
   if (!error_.ok() || feasible_count_ == 0) return;
@@ -259,11 +271,11 @@ void Evaluation::ResizeScores(const Context& c) {
 }
 
 // Runs the filters that look at one node alone, or the others, over `alive`.
-absl::Status Evaluation::FilterRange(const Context& c, bool cross, NodeSet& alive, WordRange range) {
+absl::Status Evaluation::FilterRange(const Context& c, Which which, NodeSet& alive, WordRange range) {
   Feasible nodes(alive, range);
   const auto steps = c.framework.filters();
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (skip_filter_[i] || (steps[i].cross != nullptr) != cross) continue;
+    if (skip_filter_[i] || (which != Which::kAll && (steps[i].cross != nullptr) != (which == Which::kAcross))) continue;
     nodes.BeginPlugin(static_cast<uint16_t>(i));
     absl::Status status = steps[i].filter->Filter(c.pod, c.snap, state_, nodes);
     if (!status.ok()) {
@@ -277,7 +289,7 @@ absl::Status Evaluation::FilterRange(const Context& c, bool cross, NodeSet& aliv
 // From local_ to feasible_.
 void Evaluation::FilterRest(const Context& c) {
   feasible_ = local_;
-  error_ = FilterRange(c, /*cross=*/true, feasible_, {0, c.snap.words()});
+  error_ = FilterRange(c, Which::kAcross, feasible_, {0, c.snap.words()});
   if (error_.ok() && c.nominated != nullptr && feasible_.Any()) {
     c.nominated->ForEachRow(c.pod, c.snap, [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
       if (feasible_.Has(n) && !FitsBesideNominated(c, n, entries)) feasible_.Remove(n);
@@ -300,8 +312,8 @@ bool Evaluation::FitsNow(const Context& c, NodeIndex n) {
   const size_t w = n / kWordBits;
   trial_.Add(n);
   const WordRange word{w, w + 1};
-  const bool ok = FilterRange(c, /*cross=*/false, trial_, word).ok() && trial_.word(w) != 0 &&
-                  FilterRange(c, /*cross=*/true, trial_, word).ok() && trial_.word(w) != 0;
+  const bool ok = FilterRange(c, Which::kLocal, trial_, word).ok() && trial_.word(w) != 0 &&
+                  FilterRange(c, Which::kAcross, trial_, word).ok() && trial_.word(w) != 0;
   trial_.word(w) = 0;
   return ok;
 }
@@ -437,23 +449,30 @@ void Evaluation::PickWords(const Context& c, WordRange range) {
   }
 }
 
-void Evaluation::RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work) {
+// False where a filter broke: all is to be computed anew.
+bool Evaluation::RefreshFilters(const Context& c, std::span<const NodeIndex> rows, WorkCount& work) {
   dirty_.clear();
   for (NodeIndex row : rows) dirty_.push_back(row / kWordBits);
   std::sort(dirty_.begin(), dirty_.end());
   dirty_.erase(std::unique(dirty_.begin(), dirty_.end()), dirty_.end());
 
-  const bool had_none = feasible_count_ == 0;
   Stage filter(c, Point::kFilter);
   for (const uint32_t w : dirty_) {
     local_.word(w) = candidates_.word(w);
-    if (error_ = FilterRange(c, /*cross=*/false, local_, {w, w + 1}); !error_.ok()) return filter.End("Error");
+    if (FilterRange(c, Which::kLocal, local_, {w, w + 1}).ok()) continue;
+    filter.End("Error");
+    return false;
   }
   Recount(c, rows);
   before_ = feasible_;
   FilterRest(c);
   work.filtered += dirty_.size();
   filter.End(FilterStatus());
+  return true;
+}
+
+// Of the words in dirty_, and of those whose feasible nodes are no longer the same.
+void Evaluation::RefreshScores(const Context& c, bool had_none, WorkCount& work) {
   if (!error_.ok()) return;
   if (feasible_count_ == 0) {
     std::fill(word_best_.begin(), word_best_.end(), kNoNode);

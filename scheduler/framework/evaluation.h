@@ -117,7 +117,8 @@ class Evaluation {
   void OnScoreError(const Context& c);
   std::string_view FilterStatus() const;
   bool Recount(const Context& c, std::span<const NodeIndex> rows);
-  absl::Status FilterRange(const Context& c, bool cross, NodeSet& alive, WordRange range);
+  enum class Which : uint8_t { kLocal, kAcross, kAll };  // filters of one node alone, CrossNodePlugins, in order
+  absl::Status FilterRange(const Context& c, Which which, NodeSet& alive, WordRange range);
   void FilterRest(const Context& c);
   bool FitsNow(const Context& c, NodeIndex n);
   bool FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries);
@@ -130,7 +131,8 @@ class Evaluation {
   void TakeMaxima(size_t word);
   void SumWords(const Context& c, WordRange range);
   void PickWords(const Context& c, WordRange range);
-  void RefreshRows(const Context& c, std::span<const NodeIndex> rows, WorkCount& work);
+  bool RefreshFilters(const Context& c, std::span<const NodeIndex> rows, WorkCount& work);
+  void RefreshScores(const Context& c, bool had_none, WorkCount& work);
 
   CycleState state_;
   absl::Status error_, score_error_;
@@ -153,6 +155,7 @@ class Evaluation {
   std::vector<uint32_t> dirty_;       // scratch
   std::vector<NodeIndex> rows_;       // scratch
   uint64_t tie_seed_ = 0;
+  bool anew_ = false;  // the next Update computes all: a filter broke on a node that others reject
   uint64_t static_version_ = 0;
   uint64_t cell_version_ = 0;
   uint64_t epoch_ = 0;
