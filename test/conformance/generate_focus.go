@@ -292,6 +292,10 @@ func (g *generator) spreadConstraint(selector bool) object {
 		"whenUnsatisfiable": g.word("DoNotSchedule", "DoNotSchedule", "ScheduleAnyway")}
 	if selector {
 		g.put(constraint, 96, "labelSelector", func() any { return g.selector() })
+		// Upstream counts nominated pods and victims for an empty selector, and running pods not.
+		if empty, is := constraint["labelSelector"].(object); is && len(empty) == 0 && constraint["whenUnsatisfiable"] == "DoNotSchedule" {
+			delete(constraint, "labelSelector")
+		}
 		if constraint["labelSelector"] != nil {
 			g.labelKeys(constraint, false)
 		}
