@@ -19,7 +19,8 @@ import (
 type Comparer struct {
 	upstream *Upstream
 	muster   string
-	asFound  bool // report disagreements without shrinking them
+	pod      string // NAMESPACE/NAME that is asked about
+	asFound  bool   // report disagreements without shrinking them
 }
 
 // NewComparer: muster is the path of the binary; "": upstream is asked alone, to see what the scenarios reach.
@@ -31,7 +32,7 @@ func NewComparer(ctx context.Context, muster string) (*Comparer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Comparer{upstream: upstream, muster: muster}, nil
+	return &Comparer{upstream: upstream, muster: muster, pod: subjectKey}, nil
 }
 
 // Disagreement is one scenario, shrunk, on which the answers differ.
@@ -185,7 +186,7 @@ func (c *Comparer) askUpstream(manifests, configuration []byte) answers {
 	if err := stored.validate(); err != nil {
 		return answers{unusable: true}
 	}
-	a.verdict, err = c.upstream.Evaluate(manifests, configuration, subjectKey)
+	a.verdict, err = c.upstream.Evaluate(manifests, configuration, c.pod)
 	switch {
 	case errors.As(err, &refusal{}):
 		a.upstream = refused
@@ -203,7 +204,7 @@ func (c *Comparer) askMuster(manifests, configuration []byte) string {
 		a := c.askUpstream(manifests, configuration)
 		return a.upstream
 	}
-	args := []string{"evaluate", "--pod", subjectKey, "-o", "json", "-f", "-"}
+	args := []string{"evaluate", "--pod", c.pod, "-o", "json", "-f", "-"}
 	if configuration != nil {
 		file, err := os.CreateTemp("", "conformance-*.yaml")
 		if err != nil {

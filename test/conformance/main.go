@@ -37,9 +37,11 @@ func run(args []string) error {
 			return generateCommand(args[1:])
 		case "accept":
 			return acceptCommand(args[1:])
+		case "tables":
+			return tablesCommand(args[1:])
 		}
 	}
-	return fmt.Errorf("want evaluate, compare, generate or accept, not %q", args)
+	return fmt.Errorf("want evaluate, compare, generate, accept or tables, not %q", args)
 }
 
 func newFlags(command string) *flag.FlagSet {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -256,7 +257,7 @@ func question(plugin any, call *Call, parameters []any) *Question {
 			again = again || c.Method == call.Method && c.Node == call.Node || call.Method == "PreFilter"
 		}
 		if !again {
-			last.see(infos)
+			last.see(infos, call.Method)
 			return last
 		}
 	}
@@ -267,14 +268,18 @@ func question(plugin any, call *Call, parameters []any) *Question {
 	if node != nil {
 		l.node(node)
 	}
-	q.see(infos)
+	q.see(infos, call.Method)
 	row.Questions = append(row.Questions, q)
 	return q
 }
 
-func (q *Question) see(infos []fwk.NodeInfo) {
+// see takes what a call shows. PreScore may be shown nodes without their pods, and gets these from the snapshot.
+func (q *Question) see(infos []fwk.NodeInfo, method string) {
 	for _, info := range infos {
-		q.addNode(info)
+		known := slices.ContainsFunc(q.Nodes, func(n Node) bool { return n.name == nodeName(info) })
+		if !known || method == "Filter" {
+			q.addNode(info)
+		}
 	}
 }
 
