@@ -37,7 +37,7 @@ func TestGeneratedScenariosAgree(t *testing.T) {
 		seed  int64
 		count int
 	}{
-		{"fixed", 20260801, 300},
+		{"fixed", 1, 300}, // reaches all
 		{"fresh", time.Now().UnixNano() % 1_000_000_007, 2000},
 	} {
 		t.Run(run.name, func(t *testing.T) {

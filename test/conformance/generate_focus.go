@@ -75,6 +75,7 @@ func (g *generator) focused(f focus) Scenario {
 			add(pod)
 		}
 	}
+	var waiting []object
 	if f.preemption || g.chance(10) {
 		for i := range g.Intn(3) {
 			pod := g.focusPod(fmt.Sprintf("waiting-%d", i), f, nodes)
@@ -82,9 +83,16 @@ func (g *generator) focused(f focus) Scenario {
 			g.put(pod["spec"].(object), 6, "schedulerName", func() any { return "another" })
 			g.setClass(pod["spec"].(object), f)
 			add(pod)
+			waiting = append(waiting, pod)
 		}
 	}
-	add(g.focusSubject(f, nodes))
+	subject := g.focusSubject(f, nodes)
+	if !hasRequiredPodTerms(subject) {
+		for _, pod := range waiting {
+			dropRequiredAntiAffinity(pod)
+		}
+	}
+	add(subject)
 	if g.chance(55) {
 		s.config = g.config()
 	}
@@ -97,6 +105,25 @@ func (g *generator) namespace(name string) object {
 	g.put(labels, 60, "env", func() any { return g.of("prod", "dev") })
 	return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": name, "labels": labels}}
 }
+
+// hasRequiredPodTerms: without them upstream's InterPodAffinity may skip, and then overlooks what nominated pods repel.
+func hasRequiredPodTerms(pod object) bool {
+	affinity, _ := pod["spec"].(object)["affinity"].(object)
+	for _, kind := range []string{"podAffinity", "podAntiAffinity"} {
+		if terms, _ := affinity[kind].(object); terms[requiredTerms] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func dropRequiredAntiAffinity(pod object) {
+	affinity, _ := pod["spec"].(object)["affinity"].(object)
+	terms, _ := affinity["podAntiAffinity"].(object)
+	delete(terms, requiredTerms)
+}
+
+const requiredTerms = "requiredDuringSchedulingIgnoredDuringExecution"
 
 // terminate lets some running pods be on their way out.
 func (g *generator) terminate(pod object, f focus) {
