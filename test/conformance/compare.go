@@ -169,7 +169,11 @@ func (c *Comparer) ask(s Scenario) answers {
 	}
 	a.muster = c.askMuster(manifests, configuration)
 	for i := 0; i < 20 && a.differ(); i++ {
-		if again := c.askUpstream(manifests, configuration); again.upstream == a.muster {
+		again := c.askUpstream(manifests, configuration)
+		if again.unusable { // it crashes in one order and not in another
+			return again
+		}
+		if again.upstream == a.muster {
 			again.muster, again.varies = a.muster, true
 			return again
 		}
