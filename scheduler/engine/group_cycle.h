@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "scheduler/engine/group_request.h"
 #include "scheduler/engine/shape_cache.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/explain.h"
@@ -18,29 +19,6 @@
 #include "scheduler/runtime/worker_pool.h"
 
 namespace muster {
-
-struct Placement {
-  NodeIndex node = kNoNode;
-  int64_t score = 0;  // the node's weighted total
-};
-
-// A pod to place.
-struct Member {
-  PodPtr pod;
-  PodInfoPtr info;
-};
-
-struct GroupDecision {
-  bool placed = false;
-  std::vector<Placement> placements;  // one a pod, in the group's order; empty unless placed
-  std::vector<Intent> intents;        // what to do about it
-  const Explanation* why = nullptr;   // where not placed: valid until the next Decide
-  // Where a pod fits nowhere: what PostFilter proposes, if it was asked. Its pods live as long as they
-  // are on their nodes.
-  std::optional<PostFilterResult> room;
-  WorkCount work;
-  bool from_cache = false;  // every shape's answer was known
-};
 
 class GroupCycle {
  public:

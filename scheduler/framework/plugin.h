@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "scheduler/framework/cluster_event.h"
@@ -23,6 +24,9 @@ namespace muster {
 
 class Statement;
 struct PostFilterRequest;
+struct PlacementAnswer;
+struct PlacementCandidate;
+struct PlacementRequest;
 struct PostFilterResult;
 
 inline constexpr int64_t kMaxNodeScore = 100;
@@ -187,18 +191,18 @@ class PostBindPlugin : public virtual Plugin {
   virtual void PostBind(const PodInfo& pod, NodeIndex node) const = 0;
 };
 
-// Candidate domains of a group, and their scores: filled by the topology plugins.
+// Candidate places of a group that asks for topology.
 class PlacementGeneratePlugin : public virtual Plugin {
  public:
-  virtual absl::Status GeneratePlacements(std::span<const PodInfo* const> group, const Snapshot& snap,
-                                          std::vector<NodeSet>& domains) const = 0;
+  // Calls visit(candidate) for each place that may hold the group by its bounds (free amounts over what
+  // the pods ask for), the best first, until visit returns true: the group was placed there. A candidate
+  // is valid during the call; the snapshot is as before whenever visit returns false.
+  virtual PlacementAnswer GeneratePlacements(const PlacementRequest& request, const Snapshot& snap,
+                                             absl::FunctionRef<bool(const PlacementCandidate&)> visit) const = 0;
 };
 
-class PlacementScorePlugin : public virtual Plugin {
- public:
-  virtual int64_t ScorePlacement(std::span<const PodInfo* const> group, const Snapshot& snap,
-                                 const NodeSet& domain) const = 0;
-};
+// Upstream's scores of placements. No plugin of ours has any: the generator visits the best place first.
+class PlacementScorePlugin : public virtual Plugin {};
 
 }  // namespace muster
 

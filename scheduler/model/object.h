@@ -30,8 +30,12 @@ enum class Kind : uint8_t {
   kCSIDriver,
   kCSIStorageCapacity,
   kVolumeAttachment,
+  kPodGroup,              // scheduling.k8s.io
+  kCoschedulingPodGroup,  // scheduling.x-k8s.io
+  kTopology,              // muster.dev
+  kKueueTopology,         // kueue.x-k8s.io
 };
-inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kVolumeAttachment) + 1;
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kKueueTopology) + 1;
 
 // As in manifests: "Pod".
 std::string_view KindName(Kind kind);

@@ -145,6 +145,38 @@ struct PodCondition {
   friend bool operator==(const PodCondition&, const PodCondition&) = default;
 };
 
+// How a pod names the group that it starts with. Where a pod names several, the first in this order counts.
+struct GroupRef {
+  enum class Source : uint8_t {
+    kNone,
+    kNative,        // spec.schedulingGroup.podGroupName
+    kCoscheduling,  // label scheduling.x-k8s.io/pod-group
+    kLabels,        // labels muster.dev/gang and muster.dev/gang-size: there is no object
+  };
+  Source source = Source::kNone;
+  std::string name;
+  int32_t size = 0;  // kLabels: how many must start together
+  bool present() const { return source != Source::kNone; }
+  friend bool operator==(const GroupRef&, const GroupRef&) = default;
+};
+
+// Where the pods of a group shall be, in terms of the domains of a topology level: nodes with the same
+// value of its label (and of the labels of the levels above).
+struct TopologyRequest {
+  enum class Mode : uint8_t {
+    kNone,
+    kUnconstrained,  // anywhere; slices may still be asked for
+    kPreferred,      // in as few and as near domains of the level as possible
+    kRequired,       // in one domain of the level
+  };
+  Mode mode = Mode::kNone;
+  std::string level;        // a node label key; kPreferred and kRequired
+  std::string slice_level;  // "": no slices
+  int32_t slice_size = 0;   // each run of so many pods, by rank, in one domain of slice_level
+  bool present() const { return mode != Mode::kNone || !slice_level.empty(); }
+  friend bool operator==(const TopologyRequest&, const TopologyRequest&) = default;
+};
+
 struct Pod {
   std::string name, uid;
   uint64_t resource_version = 0;
@@ -159,6 +191,9 @@ struct Pod {
   bool preempted = false;  // the condition DisruptionTarget is True for PreemptionByScheduler
   bool ended = false;     // phase Succeeded or Failed
   PodCondition scheduled;  // the PodScheduled condition
+  GroupRef group;
+  TopologyRequest topology;  // of its group, by annotation
+  int32_t rank = -1;         // position in its group; -1: has none
   // Why this pod cannot be interpreted ("spec.containers[0].resources.requests[cpu]: ..."), or "".
   std::string invalid;
 

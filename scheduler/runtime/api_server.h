@@ -123,6 +123,19 @@ struct SelectNodeRequest {
   std::string node;
 };
 
+// A group's status, in the version that it was read in (a PodGroup's).
+struct PodGroupStatusPatch {
+  Kind kind = Kind::kPodGroup;  // or kCoschedulingPodGroup
+  std::string ns, name, uid, api_version;
+  // kPodGroup: the condition PodGroupInitiallyScheduled (v1alpha2: PodGroupScheduled).
+  PodCondition condition;
+  int64_t observed_generation = 0;
+  Time transition = absl::InfinitePast();  // likewise
+  // kCoschedulingPodGroup.
+  std::string phase;
+  int32_t scheduled = 0, running = 0, succeeded = 0, failed = 0;
+};
+
 class ApiServer {
  public:
   using Done = std::function<void(ApiStatus)>;
@@ -133,7 +146,9 @@ class ApiServer {
   // Streams a kind. resource_version 0: the whole present state first (ADDED..., then kSynced),
   // from a consistent read, whether the server does that by WatchList or by list and watch; else
   // the changes after that version. Pods come without ended ones (the server's field selector);
-  // a pod that ends is a kDeleted.
+  // a pod that ends is a kDeleted. A kind that the server does not serve (a CRD that is not installed, an
+  // API behind a gate) has no objects: kSynced, and then silence until it is served; the stream then ends
+  // normally, so that it is asked again.
   virtual std::unique_ptr<WatchStream> Watch(Kind kind, uint64_t resource_version, WatchHandler handler) = 0;
 
   virtual void Bind(const BindRequest& request, Done done) = 0;
@@ -142,6 +157,8 @@ class ApiServer {
   virtual void CreateEvent(const ApiEvent& event, Done done) = 0;
   // Sets an existing event's series (count and last time).
   virtual void PatchEventSeries(const ApiEvent& event, Done done) = 0;
+
+  virtual void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) = 0;
 
   virtual void BindVolume(const VolumeBindRequest& request, VersionDone done) = 0;
   virtual void SelectNode(const SelectNodeRequest& request, VersionDone done) = 0;
