@@ -48,6 +48,8 @@ class KubeApiServer final : public ApiServer {
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
 
+  void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
+
   // Once (volume_writes.cc).
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;

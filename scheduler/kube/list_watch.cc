@@ -64,6 +64,10 @@ std::string_view PathOf(Kind kind) {
     case Kind::kCSIDriver: return "/apis/storage.k8s.io/v1/csidrivers";
     case Kind::kCSIStorageCapacity: return "/apis/storage.k8s.io/v1/csistoragecapacities";
     case Kind::kVolumeAttachment: return "/apis/storage.k8s.io/v1/volumeattachments";
+    case Kind::kPodGroup: return "/apis/scheduling.k8s.io/v1beta1/podgroups";
+    case Kind::kCoschedulingPodGroup: return "/apis/scheduling.x-k8s.io/v1alpha1/podgroups";
+    case Kind::kTopology: return "/apis/muster.dev/v1alpha1/topologies";
+    case Kind::kKueueTopology: return "/apis/kueue.x-k8s.io/v1beta2/topologies";
   }
   return "";
 }

@@ -78,6 +78,9 @@ void FaultyApiServer::CreateEvent(const ApiEvent& event, Done done) {
 void FaultyApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
   Write([&](Done answer) { inner_.PatchEventSeries(event, std::move(answer)); }, std::move(done));
 }
+void FaultyApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) {
+  Write([&](Done answer) { inner_.PatchPodGroupStatus(patch, std::move(answer)); }, std::move(done));
+}
 // A lost answer has lost the version too.
 void FaultyApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
   const auto version = std::make_shared<uint64_t>(0);

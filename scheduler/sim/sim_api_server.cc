@@ -1,10 +1,12 @@
 #include "scheduler/sim/sim_api_server.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/model/pod_group.h"
 #include "scheduler/model/volume_objects.h"
 
 namespace muster {
@@ -43,10 +45,10 @@ ApiStatus Conflict(const std::string& resource, const std::string& name, const s
       ApiCode::kConflict, absl::StrCat("Operation cannot be fulfilled on ", resource, " \"", name, "\": ", why), {}};
 }
 
-ApiStatus UidConflict(const std::string& key, const std::string& name, const std::string& wanted,
-                      const std::string& has) {
-  return Conflict("pods", name,
-                  absl::StrCat("StorageError: invalid object, Code: 4, Key: /registry/pods/", key,
+ApiStatus UidConflict(const std::string& resource, const std::string& key, const std::string& name,
+                      const std::string& wanted, const std::string& has) {
+  return Conflict(resource, name,
+                  absl::StrCat("StorageError: invalid object, Code: 4, Key: /registry/", resource, "/", key,
                                ", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ",
                                wanted, ", UID in object meta: ", has));
 }
@@ -73,6 +75,10 @@ std::shared_ptr<Object> Copy(Kind kind, const Object& object) {
     case Kind::kCSIDriver: return CopyAs<CSIDriver>(object);
     case Kind::kCSIStorageCapacity: return CopyAs<CSIStorageCapacity>(object);
     case Kind::kVolumeAttachment: return CopyAs<VolumeAttachment>(object);
+    case Kind::kPodGroup:
+    case Kind::kCoschedulingPodGroup: return CopyAs<PodGroup>(object);
+    case Kind::kTopology:
+    case Kind::kKueueTopology: return CopyAs<Topology>(object);
   }
   return nullptr;
 }
@@ -208,7 +214,7 @@ absl::Status SimApiServer::RemoveObject(Kind kind, const std::string& ns, const 
 ApiStatus SimApiServer::BindNow(const BindRequest& request) {
   const PodPtr pod = FindPod(request.ns, request.name);
   if (pod == nullptr) return NotFound("pods", request.name);
-  if (!request.uid.empty() && request.uid != pod->uid) return UidConflict(pod->Key(), pod->name, request.uid, pod->uid);
+  if (!request.uid.empty() && request.uid != pod->uid) return UidConflict("pods", pod->Key(), pod->name, request.uid, pod->uid);
   const auto refuse = [&](const std::string& why) { return Conflict("pods/binding", pod->name, why); };
   if (pod->deleting) return refuse(absl::StrCat("pod ", pod->name, " is being deleted, cannot be assigned to a host"));
   if (!pod->node.empty())
@@ -227,7 +233,7 @@ ApiStatus SimApiServer::BindNow(const BindRequest& request) {
 ApiStatus SimApiServer::PatchPodStatusNow(const PodStatusPatch& patch) {
   const PodPtr pod = FindPod(patch.ns, patch.name);
   if (pod == nullptr) return NotFound("pods", patch.name);
-  if (!patch.uid.empty() && patch.uid != pod->uid) return UidConflict(pod->Key(), pod->name, patch.uid, pod->uid);
+  if (!patch.uid.empty() && patch.uid != pod->uid) return UidConflict("pods", pod->Key(), pod->name, patch.uid, pod->uid);
   const bool new_condition = patch.condition.present && !(patch.condition == pod->scheduled);
   const bool new_nomination = patch.set_nominated_node && patch.nominated_node != pod->nominated_node;
   const bool new_disruption = !patch.preempted_message.empty() && !pod->preempted;
@@ -241,10 +247,36 @@ ApiStatus SimApiServer::PatchPodStatusNow(const PodStatusPatch& patch) {
   return {};
 }
 
+ApiStatus SimApiServer::PatchPodGroupStatusNow(const PodGroupStatusPatch& patch) {
+  const bool native = patch.kind == Kind::kPodGroup;
+  const std::string resource = native ? "podgroups.scheduling.k8s.io" : "podgroups.scheduling.x-k8s.io";
+  const ObjectPtr object = FindObject(patch.kind, patch.ns, patch.name);
+  if (object == nullptr) return NotFound(resource, patch.name);
+  const auto& group = static_cast<const PodGroup&>(*object);
+  if (!patch.uid.empty() && patch.uid != group.uid)
+    return UidConflict(resource, Key(group.ns, group.name), group.name, patch.uid, group.uid);
+  PodGroup patched = group;
+  if (native) {
+    if (patch.condition.present) patched.scheduled = patch.condition;
+  } else {
+    patched.phase = patch.phase;
+    patched.members_scheduled = patch.scheduled;
+    patched.members_running = patch.running;
+    patched.members_succeeded = patch.succeeded;
+    patched.members_failed = patch.failed;
+  }
+  const auto status = [](const PodGroup& g) {
+    return std::tie(g.scheduled, g.phase, g.members_scheduled, g.members_running, g.members_succeeded,
+                    g.members_failed);
+  };
+  if (status(patched) != status(group)) SetObject(patch.kind, patched);
+  return {};
+}
+
 ApiStatus SimApiServer::DeletePodNow(const std::string& ns, const std::string& name, const std::string& uid) {
   const PodPtr pod = FindPod(ns, name);
   if (pod == nullptr) return NotFound("pods", name);
-  if (!uid.empty() && uid != pod->uid) return UidConflict(pod->Key(), name, uid, pod->uid);
+  if (!uid.empty() && uid != pod->uid) return UidConflict("pods", pod->Key(), name, uid, pod->uid);
   if (pod->node.empty() || pod->ended) {
     RemovePod(pod);
     return {};
@@ -268,6 +300,10 @@ void SimApiServer::Bind(const BindRequest& request, Done done) {
 
 void SimApiServer::PatchPodStatus(const PodStatusPatch& patch, Done done) {
   Request([this, patch] { return PatchPodStatusNow(patch); }, std::move(done));
+}
+
+void SimApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) {
+  Request([this, patch] { return PatchPodGroupStatusNow(patch); }, std::move(done));
 }
 
 void SimApiServer::DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) {

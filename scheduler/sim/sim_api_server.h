@@ -60,6 +60,7 @@ class SimApiServer final : public ApiServer {
   void DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) override;
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
+  void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
@@ -86,6 +87,7 @@ class SimApiServer final : public ApiServer {
   // What the requests of the port do, for other actors and for tests. uid "" is no precondition.
   ApiStatus BindNow(const BindRequest& request);
   ApiStatus PatchPodStatusNow(const PodStatusPatch& patch);
+  ApiStatus PatchPodGroupStatusNow(const PodGroupStatusPatch& patch);
   // A bound pod that has not ended gets its deletion time and goes after Options::termination.
   ApiStatus DeletePodNow(const std::string& ns, const std::string& name, const std::string& uid);
 

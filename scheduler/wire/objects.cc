@@ -125,6 +125,10 @@ ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object) {
     case Kind::kCSIDriver: return Decode<storage::CSIDriver>(object);
     case Kind::kCSIStorageCapacity: return Decode<storage::CSIStorageCapacity>(object);
     case Kind::kVolumeAttachment: return Decode<storage::VolumeAttachment>(object);
+    case Kind::kPodGroup:
+    case Kind::kCoschedulingPodGroup:
+    case Kind::kTopology:
+    case Kind::kKueueTopology: return nullptr;
   }
   return nullptr;
 }

@@ -48,6 +48,7 @@ class FakeApiServer final : public ApiServer {
   void DeletePod(const std::string&, const std::string&, const std::string&, Done) override {}
   void CreateEvent(const ApiEvent&, Done) override {}
   void PatchEventSeries(const ApiEvent&, Done) override {}
+  void PatchPodGroupStatus(const PodGroupStatusPatch&, Done) override {}
   void BindVolume(const VolumeBindRequest&, VersionDone) override {}
   void SelectNode(const SelectNodeRequest&, VersionDone) override {}
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {
