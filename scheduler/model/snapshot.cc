@@ -172,6 +172,12 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     for (const PodOnNode& pod : gone) CountClaims(*pod.info, -1);
   }
   pods_ = std::move(pods);
+  group_members_.Clear();
+  for (NodeIndex n = 0; n < rows; ++n) {
+    for (const PodOnNode& pod : pods_[n]) {
+      if (pod.pod->group.present()) group_members_.Add({pod.pod, pod.info, n});
+    }
+  }
   all_.Reset(rows);
   name_hash_.resize(rows);
   for (NodeIndex n = 0; n < rows; ++n) {

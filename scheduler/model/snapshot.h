@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduler/model/cluster_objects.h"
+#include "scheduler/model/group_members.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/interner.h"
 #include "scheduler/model/node.h"
@@ -125,6 +126,10 @@ class Snapshot {
 
   // The pods on a row, in no promised order.
   std::span<const PodOnNode> PodsOn(NodeIndex n) const { return pods_[n]; }
+  // The group's pods on rows, in no promised order. Valid until pods change.
+  std::span<const PlacedMember> MembersOf(std::string_view ns, const GroupRef& group) const {
+    return group_members_.Of(ns, group);
+  }
   // How many pods of the cluster use a claim ("namespace/name").
   int ClaimUsers(std::string_view claim) const;
 
@@ -207,6 +212,7 @@ class Snapshot {
   NodeSet unschedulable_;
   absl::flat_hash_map<std::string, Image> images_;
   std::vector<std::vector<PodOnNode>> pods_;  // by row
+  GroupMembers group_members_;
   absl::flat_hash_map<std::string, int> claim_users_;
   std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();
   PodTerms terms_{*objects_};

@@ -29,6 +29,7 @@ void Snapshot::CountClaims(const PodInfo& pod, int sign) {
 
 void Snapshot::AddPod(const PodOnNode& pod, NodeIndex n) {
   pods_[n].push_back(pod);
+  if (pod.pod->group.present()) group_members_.Add({pod.pod, pod.info, n});
   if (!pod.info->spec->volumes.empty()) CountClaims(*pod.info, +1);
   Apply(*pod.info, n, +1);
 }
@@ -41,6 +42,7 @@ void Snapshot::RemovePod(const Pod& pod, NodeIndex n) {
   const PodInfo& info = *it->info;
   *it = pods.back();
   pods.pop_back();
+  if (pod.group.present()) group_members_.Remove(pod);
   if (!info.spec->volumes.empty()) CountClaims(info, -1);
   Apply(info, n, -1);
 }
@@ -49,6 +51,8 @@ void Snapshot::RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n) 
   for (auto it = pods_[n].rbegin(); it != pods_[n].rend(); ++it) {
     if (it->pod != &before) continue;
     *it = after;
+    if (before.group.present()) group_members_.Renew(before, *after.pod);
+    if (!before.group.present() && after.pod->group.present()) group_members_.Add({after.pod, after.info, n});
     if (before.started != after.pod->started) LogRow(n);  // which preemption reads
     return;
   }

@@ -76,6 +76,10 @@ class MakePod {
   MakePod& Priority(int32_t priority) { return spec_.priority = priority, *this; }
   MakePod& Gate(std::string gate) { return pod_.scheduling_gates.push_back(std::move(gate)), *this; }
   MakePod& Label(std::string key, std::string value) { return spec_.labels[key] = std::move(value), *this; }
+  MakePod& Group(std::string name, GroupRef::Source source = GroupRef::Source::kNative, int32_t size = 0) {
+    return pod_.group = {source, std::move(name), size}, *this;
+  }
+  MakePod& Rank(int32_t rank) { return pod_.rank = rank, *this; }
   MakePod& NodeSelector(std::string key, std::string value) {
     return spec_.node_selector[key] = std::move(value), *this;
   }
