@@ -60,6 +60,7 @@ absl::StatusOr<std::unique_ptr<Framework>> Framework::Create(const ProfileConfig
   status.Update(fw->Fill(profile, Point::kPreBind, fw->pre_binds_));
   status.Update(fw->Fill(profile, Point::kBind, fw->binds_));
   status.Update(fw->Fill(profile, Point::kPostBind, fw->post_binds_));
+  status.Update(fw->Fill(profile, Point::kPlacementGenerate, fw->placement_generators_));
   if (!status.ok()) return status;
   if (sorts.size() != 1 || fw->binds_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("profile \"", profile.scheduler_name,

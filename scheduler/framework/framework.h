@@ -48,6 +48,8 @@ class Framework {
   std::span<const PreBindPlugin* const> pre_binds() const { return pre_binds_; }
   std::span<const BindPlugin* const> binds() const { return binds_; }
   std::span<const PostBindPlugin* const> post_binds() const { return post_binds_; }
+  // At most one.
+  std::span<const PlacementGeneratePlugin* const> placement_generators() const { return placement_generators_; }
   // By name, or null.
   const Plugin* Find(std::string_view name) const;
   size_t slots() const { return plugins_.size(); }
@@ -72,6 +74,7 @@ class Framework {
   std::vector<const PreBindPlugin*> pre_binds_;
   std::vector<const BindPlugin*> binds_;
   std::vector<const PostBindPlugin*> post_binds_;
+  std::vector<const PlacementGeneratePlugin*> placement_generators_;
 };
 
 }  // namespace muster
