@@ -25,7 +25,11 @@ type Options struct {
 	Detached      bool     // the processes outlive this program
 	Audit         bool     // write Dir/audit.log: metadata of the requests of the two schedulers
 	APIServerArgs []string // further flags of kube-apiserver
+	Groups        bool     // all that Kubernetes 1.37 has for groups of pods is switched on, in every program
 }
+
+// groupGates are of the server, the schedulers and the controllers.
+const groupGates = "--feature-gates=GenericWorkload=true,TopologyAwareWorkloadScheduling=true,WorkloadWithJob=true"
 
 // Cluster is a running control plane.
 type Cluster struct {
@@ -87,6 +91,10 @@ func (c *Cluster) start() error {
 	if c.options.Audit {
 		c.apiServerArgs = append(c.apiServerArgs,
 			"--audit-policy-file="+file("audit-policy.yaml"), "--audit-log-path="+file("audit.log"))
+	}
+	if c.options.Groups {
+		c.apiServerArgs = append(c.apiServerArgs, groupGates,
+			"--runtime-config=scheduling.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha3=true")
 	}
 	c.apiServerArgs = append(c.apiServerArgs, c.options.APIServerArgs...)
 	if err := c.StartAPIServer(); err != nil {
@@ -242,6 +250,12 @@ func (c *Cluster) AdminConfig() *rest.Config {
 // Client is a typed client with AdminConfig.
 func (c *Cluster) Client() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(c.AdminConfig())
+}
+
+// ServerCertificate names the files of a certificate that the cluster's clients trust, for a server on loopback, and of
+// its key.
+func (c *Cluster) ServerCertificate() (certificate, key string) {
+	return filepath.Join(c.Dir, "server.crt"), filepath.Join(c.Dir, "server.key")
 }
 
 // CA is the certificate authority that signed the server's certificate, in PEM.

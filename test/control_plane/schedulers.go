@@ -22,16 +22,23 @@ const (
 // InstallMuster applies the kustomize base in manifests and writes Dir/muster.kubeconfig, which speaks with the
 // token of Muster's own ServiceAccount.
 func (c *Cluster) InstallMuster(manifests string) error {
+	if err := c.Kubectl("apply", "--server-side", "-k", manifests); err != nil {
+		return err
+	}
+	return c.WriteTokenKubeconfig("muster.kubeconfig", MusterNamespace, "muster")
+}
+
+// Kubectl runs kubectl as the cluster's admin.
+func (c *Cluster) Kubectl(args ...string) error {
 	kubectl, err := program("kubectl")
 	if err != nil {
 		return err
 	}
-	apply := exec.Command(kubectl, "--kubeconfig", filepath.Join(c.Dir, "kubeconfig"),
-		"apply", "--server-side", "-k", manifests)
-	if output, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl apply -k %s: %w\n%s", manifests, err, output)
+	args = append([]string{"--kubeconfig", filepath.Join(c.Dir, "kubeconfig")}, args...)
+	if output, err := exec.Command(kubectl, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl %q: %w\n%s", args, err, output)
 	}
-	return c.WriteTokenKubeconfig("muster.kubeconfig", MusterNamespace, "muster")
+	return nil
 }
 
 // WriteTokenKubeconfig writes Dir/name with a fresh token of a ServiceAccount.
@@ -85,6 +92,12 @@ const PluginSet = `  plugins:
       - {name: NodeDeclaredFeatures}
 `
 
+// GroupPluginSet is PluginSet and what kube-scheduler has for groups of pods (Options.Groups).
+const GroupPluginSet = PluginSet + `      - {name: GangScheduling}
+      - {name: TopologyPlacementGenerator}
+      - {name: PodGroupPodsCount, weight: 1}
+`
+
 // KubeScheduler is one kube-scheduler; Port serves its endpoints over HTTPS.
 type KubeScheduler struct {
 	*Process
@@ -123,8 +136,12 @@ profiles:
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.run(name, path, "--config="+config, "--bind-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", port), "--authorization-always-allow-paths=/*")
+	args := []string{"--config=" + config, "--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", port), "--authorization-always-allow-paths=/*"}
+	if c.options.Groups {
+		args = append(args, groupGates)
+	}
+	p, err := c.run(name, path, args...)
 	return &KubeScheduler{Process: p, Port: port}, err
 }
 
@@ -134,10 +151,14 @@ func (c *Cluster) StartControllerManager(controllers string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.run("kube-controller-manager", path, "--kubeconfig="+filepath.Join(c.Dir, "kubeconfig"),
+	args := []string{"--kubeconfig=" + filepath.Join(c.Dir, "kubeconfig"),
 		"--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0",
-		"--service-account-private-key-file="+filepath.Join(c.Dir, "service-account.key"),
-		"--controllers="+controllers)
+		"--service-account-private-key-file=" + filepath.Join(c.Dir, "service-account.key"),
+		"--controllers=" + controllers}
+	if c.options.Groups {
+		args = append(args, groupGates)
+	}
+	return c.run("kube-controller-manager", path, args...)
 }
 
 // Muster says how one daemon is run.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	controlplane "muster.dev/muster/test/control_plane"
 )
 
 // request is one line of the API server's audit log: what one of the two schedulers asked for.
@@ -23,9 +25,9 @@ type request struct {
 	Annotations map[string]string
 }
 
-func auditLog(t *testing.T) []request {
+func auditLog(t *testing.T, c *controlplane.Cluster) []request {
 	t.Helper()
-	file, err := os.Open(filepath.Join(cluster.Dir, "audit.log"))
+	file, err := os.Open(filepath.Join(c.Dir, "audit.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func auditLog(t *testing.T) []request {
 func (s *scene) checkBindings() (binder map[string]string, codes map[int]int) {
 	s.t.Helper()
 	binder, codes = map[string]string{}, map[int]int{}
-	for _, r := range auditLog(s.t) {
+	for _, r := range auditLog(s.t, cluster) {
 		if r.ObjectRef.Subresource != "binding" || r.ObjectRef.Namespace != s.namespace {
 			continue
 		}

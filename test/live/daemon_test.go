@@ -56,7 +56,7 @@ func launch(t *testing.T, m controlplane.Muster) *daemon {
 
 func start(m controlplane.Muster) (*daemon, error) {
 	if standIn {
-		k, err := cluster.StartKubeScheduler(schedulerName, controlplane.PluginSet)
+		k, err := cluster.StartKubeScheduler(schedulerName, plugins)
 		if err != nil {
 			return nil, err
 		}

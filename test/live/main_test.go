@@ -1,6 +1,7 @@
 // Package live runs the daemon against a real API server, with its own ServiceAccount and RBAC on.
 //
 // One cluster is shared by all tests; each makes its own nodes and pods, starts its own daemon, and removes both.
+// The tests of groups use another, on which the server knows groups of pods (see groups_test.go).
 // With MUSTER_STAND_IN=1 kube-scheduler plays Muster, which proves the tests themselves.
 package live
 
@@ -18,9 +19,13 @@ import (
 const schedulerName = "muster"
 
 var (
+	// Where the running test is, and the plugins of a kube-scheduler there.
 	cluster *controlplane.Cluster
 	client  *kubernetes.Clientset
-	standIn = os.Getenv("MUSTER_STAND_IN") != ""
+	plugins = controlplane.PluginSet
+
+	clusters []*controlplane.Cluster // all that were started
+	standIn  = os.Getenv("MUSTER_STAND_IN") != ""
 )
 
 func TestMain(m *testing.M) {
@@ -37,10 +42,6 @@ func TestMain(m *testing.M) {
 }
 
 func runWithCluster(m *testing.M) (int, error) {
-	manifests, err := filepath.Abs("../../manifests")
-	if err != nil {
-		return 0, err
-	}
 	if os.Getenv("MUSTER_BIN") == "" {
 		bin, err := filepath.Abs("../../build/release/muster")
 		if err != nil {
@@ -52,14 +53,12 @@ func runWithCluster(m *testing.M) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if cluster, err = controlplane.Start(controlplane.Options{Dir: dir, Audit: true}); err != nil {
-		return 0, err
-	}
-	defer cluster.Stop()
-	if client, err = cluster.Client(); err != nil {
-		return 0, err
-	}
-	if err := cluster.InstallMuster(manifests); err != nil {
+	defer func() {
+		for _, c := range clusters {
+			c.Stop()
+		}
+	}()
+	if err := startCluster(controlplane.Options{Dir: dir, Audit: true}); err != nil {
 		return 0, err
 	}
 	if version, err := client.Discovery().ServerVersion(); err == nil {
@@ -70,4 +69,23 @@ func runWithCluster(m *testing.M) (int, error) {
 		defer os.RemoveAll(dir) // kept after a failure: it holds the logs
 	}
 	return code, nil
+}
+
+// startCluster starts one with Muster's rules installed and makes it the current one.
+func startCluster(options controlplane.Options) error {
+	manifests, err := filepath.Abs("../../manifests")
+	if err != nil {
+		return err
+	}
+	started, err := controlplane.Start(options)
+	if err != nil {
+		return err
+	}
+	clusters = append(clusters, started)
+	if err := started.InstallMuster(manifests); err != nil {
+		return err
+	}
+	cluster = started
+	client, err = cluster.Client()
+	return err
 }

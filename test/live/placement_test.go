@@ -19,7 +19,7 @@ const peerName = "peer" // the scheduler name that kube-scheduler answers to bes
 
 func startPeer(t *testing.T) {
 	t.Helper()
-	peer, err := cluster.StartKubeScheduler(peerName, controlplane.PluginSet)
+	peer, err := cluster.StartKubeScheduler(peerName, plugins)
 	if err != nil {
 		t.Fatal(err)
 	}
