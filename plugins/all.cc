@@ -18,6 +18,7 @@
 #include "plugins/resources/node_resources_fit.h"
 #include "plugins/spread/inter_pod_affinity.h"
 #include "plugins/spread/pod_topology_spread.h"
+#include "plugins/topology/topology_placement_generator.h"
 #include "plugins/volume/node_volume_limits.h"
 #include "plugins/volume/volume_binding.h"
 #include "plugins/volume/volume_restrictions.h"
@@ -57,10 +58,9 @@ Registry AllPlugins() {
   AddPlain<ImageLocality>(registry, 1);
   AddPlain<DefaultBinder>(registry);
   AddPlain<NodeDeclaredFeatures>(registry);
-  for (const char* name : {"DynamicResources", "GangScheduling", "TopologyPlacementGenerator", "PodGroupPodsCount",
-                           "DeferredPodScheduling"}) {
+  AddPlain<TopologyPlacementGenerator>(registry);
+  for (const char* name : {"DynamicResources", "GangScheduling", "PodGroupPodsCount", "DeferredPodScheduling"})
     registry.AddMissing(name);
-  }
   return registry;
 }
 

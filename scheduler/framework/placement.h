@@ -44,10 +44,12 @@ struct PlacementCandidate {
   std::string_view domain;          // for people: "rack r7"; "" is the whole cluster
   std::span<const NodeIndex> nodes; // where members may go, near ones beside each other
   // How the members are best spread inside: neighbours in rank share the lowest domain. Covers members
-  // from the first on, perhaps not all. Advice, but where slices are asked for.
+  // from the first on, perhaps not all. Advice; but where slices are asked for, a run's members may go only
+  // to the slice domain that its nodes are in, and members in no run nowhere.
   std::span<const PlacementRun> runs;
-  // By `nodes`: the domain of the slice level, where slices are asked for; else empty. Members
-  // [k * slice_size, (k + 1) * slice_size) must share it.
+  // By `nodes`: the domain of the slice level, where slices are asked for; else empty. Of a group none of
+  // which is placed, members [k * slice_size, (k + 1) * slice_size) must share it; else slices whose other
+  // pods are placed go to where those are (see `runs`).
   std::span<const uint32_t> slice_domain;
 };
 

@@ -47,6 +47,7 @@ TEST(RegistryTest, HasTheDefaultProfile) {
       {"ImageLocality", 1, {"score"}},
       {"DefaultBinder", 0, {"bind"}},
       {"NodeDeclaredFeatures", 0, {"preFilter", "filter"}},
+      {"TopologyPlacementGenerator", 0, {"placementGenerate"}},
   };
   const Registry registry = AllPlugins();
   ASSERT_EQ(registry.entries().size(), cases.size());

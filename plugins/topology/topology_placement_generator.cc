@@ -1,0 +1,183 @@
+#include "plugins/topology/topology_placement_generator.h"
+
+#include <algorithm>
+#include <functional>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+
+namespace muster {
+
+using Mode = TopologyRequest::Mode;
+
+struct TopologyPlacementGenerator::Shape : PluginState {
+  SlotRule rule;
+  SlotCounts counts;
+};
+
+PlacementAnswer TopologyPlacementGenerator::GeneratePlacements(const PlacementRequest& request, const Snapshot& snap,
+                                                               Visit visit) const {
+  PlacementAnswer answer;
+  if (request.members.empty()) return answer;
+  const TopologyRequest& asked = request.topology;
+  const DomainTree* tree = trees_.Find(snap, asked, &answer.impossible);
+  if (tree == nullptr) return answer;
+  UpdateCounts(request, snap, *tree);
+  GroupOnTree group{request, snap, *tree, counts_, request.shapes.size() > 1 ? mixed_counts_ : *counts_[0]};
+  if (asked.mode == Mode::kRequired || asked.mode == Mode::kPreferred) group.level = *tree->LevelOf(asked.level);
+  if (!asked.slice_level.empty()) {
+    group.slice_level = *tree->LevelOf(asked.slice_level);
+    if (group.slice_level < group.level) {
+      answer.impossible = absl::StrCat("the slices' level ", asked.slice_level, " is above the level ", asked.level);
+      return answer;
+    }
+  }
+  answer.impossible = room_.Reset(group);
+  if (!answer.impossible.empty()) return answer;
+  DomainId pinned = kNoDomain;
+  if (MarkUsed(group, &pinned, &answer.impossible)) {
+    layout_.Reset(group, room_, used_);
+    VisitAll(group, pinned, visit, answer);
+  }
+  UnmarkUsed(group);
+  return answer;
+}
+
+void TopologyPlacementGenerator::UpdateCounts(const PlacementRequest& request, const Snapshot& snap,
+                                              const DomainTree& tree) const {
+  counts_.clear();
+  infos_.clear();
+  const bool mixed = request.shapes.size() > 1;
+  if (mixed) open_.Reset(snap.size());
+  for (const PlacementShape& shape : request.shapes) {
+    const bool known = shape.memo->Has(slot());
+    Shape& kept = shape.memo->Ensure<Shape>(slot());
+    if (!known) kept.rule = SlotRule(*shape.info, snap);
+    const NodeSet& open = kept.rule.may_widen() ? snap.usable() : *shape.feasible;
+    kept.counts.Update(tree, snap, kept.rule, open);
+    counts_.push_back(&kept.counts);
+    infos_.push_back(shape.info);
+    for (size_t w = 0; mixed && w < open.words(); ++w) open_.word(w) |= open.word(w);
+  }
+  if (mixed) mixed_counts_.Update(tree, snap, SlotRule(infos_, snap), open_);
+}
+
+// Marks the domains with placed pods of the group, and says which one they pin. False: it is impossible.
+bool TopologyPlacementGenerator::MarkUsed(const GroupOnTree& group, DomainId* pinned, std::string* impossible) const {
+  const DomainTree& tree = group.tree;
+  const TopologyRequest& asked = group.request.topology;
+  used_.resize(std::max(used_.size(), tree.size()), 0);
+  for (const NodeIndex n : group.request.placed) {
+    const DomainId leaf = tree.LeafOf(n);
+    for (DomainId id = leaf; id != kNoDomain; id = tree.Parent(id)) ++used_[id];
+    if (asked.mode != Mode::kRequired || !impossible->empty()) continue;
+    if (leaf == kNoDomain) {
+      *impossible = absl::StrCat("its pod on node ", AsAbsl(group.snap.NodeName(n)), " is outside every domain of ",
+                                 asked.level);
+      continue;
+    }
+    const DomainId domain = tree.Around(leaf, group.level);
+    if (*pinned != kNoDomain && *pinned != domain) {
+      *impossible = absl::StrCat("its pods are in several domains of ", asked.level, " already: ",
+                                 tree.Name(*pinned, group.snap), " and ", tree.Name(domain, group.snap));
+      continue;
+    }
+    *pinned = domain;
+  }
+  return impossible->empty();
+}
+
+void TopologyPlacementGenerator::UnmarkUsed(const GroupOnTree& group) const {
+  for (const NodeIndex n : group.request.placed) {
+    for (DomainId id = group.tree.LeafOf(n); id != kNoDomain; id = group.tree.Parent(id)) used_[id] = 0;
+  }
+}
+
+void TopologyPlacementGenerator::VisitAll(const GroupOnTree& group, DomainId pinned, Visit visit,
+                                          PlacementAnswer& answer) const {
+  const DomainTree& tree = group.tree;
+  const uint64_t size = group.size();
+  const bool preferred = group.request.topology.mode == Mode::kPreferred;
+  most_ = kNoDomain;
+  bool placed = false;
+  for (const bool all : {true, false}) {
+    if (!all && group.request.min == size) break;
+    for (size_t level = group.level; !placed; --level) {
+      const DomainTree::Range domains = pinned == kNoDomain ? tree.OfLevel(level) : DomainTree::Range{pinned, pinned + 1};
+      placed = VisitLevel(group, domains, all, visit, answer);
+      if (!preferred || level == 0) break;
+    }
+    // Nodes outside the tree are the last resort; they have no slices.
+    if (placed || !preferred || group.sliced() || tree.Outside().empty()) continue;
+    const uint64_t held = room_.Held(kNoDomain, group.request.min);
+    if (held > answer.most) answer.most = held, most_ = kNoDomain;
+    if (all ? held == size : held < size && held >= std::max<uint64_t>(group.request.min, 1))
+      placed = VisitOne(group, kNoDomain, held, visit);
+  }
+  if (!placed && most_ != kNoDomain) answer.most_domain = tree.Name(most_, group.snap);
+}
+
+// Visits those of `domains` (all of one level) that hold all members, or (not `all`) at least the
+// minimum but not all. True: the group was placed.
+bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree::Range domains, bool all,
+                                            Visit visit, PlacementAnswer& answer) const {
+  const uint64_t size = group.size();
+  const uint64_t need = std::max<uint64_t>(group.request.min, 1);
+  options_.clear();
+  for (DomainId id = domains.begin; id < domains.end; ++id) {
+    const uint64_t held = room_.Held(id, need);
+    if (held > answer.most) answer.most = held, most_ = id;
+    if (held < need || all != (held == size)) continue;
+    const uint64_t left = room_.Left(id);
+    options_.push_back({Distance(group, id), all ? DomainsNeeded(group, id) : size - held, all ? left : ~left, id, held});
+  }
+  // A heap: mostly the first will do.
+  const auto later = [](const Option& a, const Option& b) {
+    return std::tie(a.far, a.second, a.third, a.domain) > std::tie(b.far, b.second, b.third, b.domain);
+  };
+  std::make_heap(options_.begin(), options_.end(), later);
+  while (!options_.empty()) {
+    std::pop_heap(options_.begin(), options_.end(), later);
+    const Option best = options_.back();
+    options_.pop_back();
+    if (VisitOne(group, best.domain, best.held, visit)) return true;
+  }
+  return false;
+}
+
+bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId domain, uint64_t held,
+                                          Visit visit) const {
+  const DomainTree& tree = group.tree;
+  PlacementCandidate candidate;
+  name_ = domain == kNoDomain ? "" : tree.Name(domain, group.snap);
+  candidate.domain = name_;
+  candidate.nodes = domain == kNoDomain ? tree.AllNodes() : tree.Nodes(domain);
+  candidate.runs = layout_.Lay(domain, held);
+  if (group.sliced()) {
+    slice_domains_.clear();
+    for (const NodeIndex n : candidate.nodes) slice_domains_.push_back(tree.Around(tree.LeafOf(n), group.slice_level));
+    candidate.slice_domain = slice_domains_;
+  }
+  return visit(candidate);
+}
+
+// How many domains of the asked level the group needs, inside one of that level or above.
+uint64_t TopologyPlacementGenerator::DomainsNeeded(const GroupOnTree& group, DomainId domain) const {
+  if (group.tree.LevelOf(domain) == group.level) return 1;
+  const DomainTree::Range inside = group.tree.Inside(domain, group.level);
+  shares_.clear();
+  for (DomainId id = inside.begin; id < inside.end; ++id) shares_.push_back(room_.Share(id));
+  std::sort(shares_.begin(), shares_.end(), std::greater<>());
+  uint64_t held = 0, needed = 0;
+  for (; needed < shares_.size() && held < group.size(); ++needed) held += shares_[needed];
+  return needed;
+}
+
+uint32_t TopologyPlacementGenerator::Distance(const GroupOnTree& group, DomainId domain) const {
+  if (group.request.placed.empty()) return 0;
+  uint32_t steps = 0;
+  for (; domain != kNoDomain && used_[domain] == 0; domain = group.tree.Parent(domain)) ++steps;
+  return steps;
+}
+
+}  // namespace muster
