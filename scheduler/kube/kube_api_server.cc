@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "scheduler/kube/optional_watch.h"
 #include "scheduler/runtime/log.h"
 #include "scheduler/wire/encode.h"
 
@@ -108,7 +109,7 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
   told.on_events = [&broken, kind, call = std::move(handler.on_events)](std::vector<WatchEvent> events) {
     if (!broken.ok()) {
       broken = {};
-      LogInfo(absl::StrCat("the watch of ", AsAbsl(PathOf(kind)), " works again"));
+      LogInfo(absl::StrCat("the watch of ", ResourcesOf(kind)[0].Path(), " works again"));
     }
     call(std::move(events));
   };
@@ -123,8 +124,14 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
   ListWatchOptions options = options_.watch;
   if (resource_version == 0 && std::exchange(started_[static_cast<size_t>(kind)], true))
     options.initial = options.again;
-  return std::make_unique<Stream>(
-      http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource_version, timeout, options, std::move(told)));
+  auto open = [this, kind, resource_version, timeout, options](const Resource& resource, WatchHandler to) {
+    return std::make_unique<Stream>(http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource,
+                                                                       resource_version, timeout, options,
+                                                                       std::move(to)));
+  };
+  if (!MayBeAbsent(kind)) return open(ResourcesOf(kind)[0], std::move(told));
+  return std::make_unique<OptionalWatch>(loop_, http_, kind, resource_version, options_.look_again, std::move(told),
+                                         std::move(open));
 }
 
 void KubeApiServer::Send(HttpRequest request, Done done) {

@@ -24,6 +24,7 @@ struct KubeOptions {
   uint64_t seed = 1;  // of watch timeouts only
   // Events yield to binds; beyond so many waiting, new ones are dropped, counted and logged.
   size_t max_waiting_events = 20'000;
+  Duration look_again = absl::Seconds(30);  // for a kind that the server lacks
   Duration lease_timeout = absl::Seconds(5);
 };
 

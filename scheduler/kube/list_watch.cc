@@ -10,6 +10,7 @@
 namespace muster {
 namespace {
 
+constexpr char kJson[] = "application/json";
 // Ended pods hold nothing: one that ends is told as deleted.
 constexpr char kPodSelector[] = "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&";
 
@@ -47,31 +48,6 @@ std::pair<std::string, std::string> ReasonAndMessage(const std::string& body) {
 
 }  // namespace
 
-std::string_view PathOf(Kind kind) {
-  switch (kind) {
-    case Kind::kPod: return "/api/v1/pods";
-    case Kind::kNode: return "/api/v1/nodes";
-    case Kind::kNamespace: return "/api/v1/namespaces";
-    case Kind::kService: return "/api/v1/services";
-    case Kind::kReplicationController: return "/api/v1/replicationcontrollers";
-    case Kind::kReplicaSet: return "/apis/apps/v1/replicasets";
-    case Kind::kStatefulSet: return "/apis/apps/v1/statefulsets";
-    case Kind::kPodDisruptionBudget: return "/apis/policy/v1/poddisruptionbudgets";
-    case Kind::kPersistentVolume: return "/api/v1/persistentvolumes";
-    case Kind::kPersistentVolumeClaim: return "/api/v1/persistentvolumeclaims";
-    case Kind::kStorageClass: return "/apis/storage.k8s.io/v1/storageclasses";
-    case Kind::kCSINode: return "/apis/storage.k8s.io/v1/csinodes";
-    case Kind::kCSIDriver: return "/apis/storage.k8s.io/v1/csidrivers";
-    case Kind::kCSIStorageCapacity: return "/apis/storage.k8s.io/v1/csistoragecapacities";
-    case Kind::kVolumeAttachment: return "/apis/storage.k8s.io/v1/volumeattachments";
-    case Kind::kPodGroup: return "/apis/scheduling.k8s.io/v1beta1/podgroups";
-    case Kind::kCoschedulingPodGroup: return "/apis/scheduling.x-k8s.io/v1alpha1/podgroups";
-    case Kind::kTopology: return "/apis/muster.dev/v1alpha1/topologies";
-    case Kind::kKueueTopology: return "/apis/kueue.x-k8s.io/v1beta2/topologies";
-  }
-  return "";
-}
-
 ApiStatus ToApiStatus(const StatusView& status, std::string_view request) {
   if (status.success) return {};
   return {CodeOf(status.code, status.reason, status.message), Message(request, status.message),
@@ -96,11 +72,14 @@ ApiStatus ToApiStatus(const HttpResponse& response, std::string_view request) {
   return result;
 }
 
-ListWatch::ListWatch(HttpClient& http, Decoder& decoder, Kind kind, uint64_t resource_version, Duration watch_timeout,
-                     const ListWatchOptions& options, WatchHandler handler)
+ListWatch::ListWatch(HttpClient& http, Decoder& decoder, Kind kind, const Resource& resource,
+                     uint64_t resource_version, Duration watch_timeout, const ListWatchOptions& options,
+                     WatchHandler handler)
     : http_(http),
       decoder_(decoder),
       kind_(kind),
+      resource_(resource),
+      path_(resource.Path()),
       watch_timeout_(watch_timeout),
       options_(options),
       handler_(std::make_shared<Handler>(Handler{std::move(handler), false})),
@@ -115,7 +94,8 @@ HttpRequest ListWatch::Request(Phase phase) {
   phase_ = phase;
   list_.reset();
   frames_.reset();
-  path_ = PathOf(kind_);
+  json_list_.reset();
+  json_frames_.reset();
   HttpRequest request;
   request.lane = HttpRequest::Lane::kUnlimited;
   request.timeout = absl::ZeroDuration();
@@ -123,11 +103,21 @@ HttpRequest ListWatch::Request(Phase phase) {
   request.path = absl::StrCat(path_, "?", kind_ == Kind::kPod ? kPodSelector : "");
   if (phase == Phase::kList) {
     // No version asked for: what is there now, and never older than what we knew before.
-    list_.emplace([this](std::string_view item) { OnItem(item); });
+    if (resource_.json) {
+      request.accept = kJson;
+      json_list_.emplace();
+    } else {
+      list_.emplace([this](std::string_view item) { OnItem(item); });
+    }
     return request;
   }
-  frames_.emplace([this](std::string_view frame) { OnFrame(frame); });
-  request.accept = "application/vnd.kubernetes.protobuf;stream=watch,application/vnd.kubernetes.protobuf";
+  if (resource_.json) {
+    request.accept = kJson;
+    json_frames_.emplace([this](std::string_view object) { OnJsonFrame(object); });
+  } else {
+    request.accept = "application/vnd.kubernetes.protobuf;stream=watch,application/vnd.kubernetes.protobuf";
+    frames_.emplace([this](std::string_view frame) { OnFrame(frame); });
+  }
   absl::StrAppend(&request.path,
                   "watch=true&allowWatchBookmarks=true&timeoutSeconds=", absl::ToInt64Seconds(watch_timeout_));
   absl::StrAppend(&request.path, phase == Phase::kWatchList
@@ -148,7 +138,7 @@ bool ListWatch::Decode(std::string_view object, WatchEvent& event) {
     event.resource_version = node->resource_version;
     event.object = std::move(node);
   } else {
-    ObjectPtr other = decoder_.DecodeObject(kind_, object);
+    ObjectPtr other = decoder_.DecodeObject(kind_, object, resource_.ApiVersion());
     if (other == nullptr) return false;
     event.resource_version = other->resource_version;
     event.object = std::move(other);
@@ -156,59 +146,121 @@ bool ListWatch::Decode(std::string_view object, WatchEvent& event) {
   return true;
 }
 
-void ListWatch::OnItem(std::string_view item) {
-  WatchEvent event;
-  if (Decode(item, event)) {
+bool ListWatch::DecodeJson(const nlohmann::json& object, WatchEvent& event) {
+  ObjectPtr read = ReadJsonObject(kind_, object, resource_.ApiVersion());
+  if (read == nullptr) return false;
+  event.resource_version = read->resource_version;
+  event.object = std::move(read);
+  return true;
+}
+
+void ListWatch::OnListed(bool readable, WatchEvent event) {
+  if (readable) {
     events_.push_back(std::move(event));
   } else if (!failed_.has_value()) {
     failed_ = {ApiCode::kServerError, Message(path_, "an item of the list cannot be read"), {}};
   }
 }
 
+void ListWatch::OnItem(std::string_view item) {
+  WatchEvent event;
+  const bool readable = Decode(item, event);
+  OnListed(readable, std::move(event));
+}
+
 void ListWatch::OnFrame(std::string_view bytes) {
   if (failed_.has_value()) return;
   const std::optional<WatchFrame> frame = ReadWatchFrame(bytes);
-  WatchEvent event;
-  bool good = frame.has_value();
-  if (good) {
-    switch (frame->type) {
-      case WatchFrame::Type::kAdded:
-        event.type = WatchEvent::Type::kAdded;
-        good = Decode(frame->object, event);
-        break;
-      case WatchFrame::Type::kModified:
-        event.type = WatchEvent::Type::kModified;
-        good = Decode(frame->object, event);
-        break;
-      case WatchFrame::Type::kDeleted:
-        event.type = WatchEvent::Type::kDeleted;
-        good = Decode(frame->object, event);
-        break;
-      case WatchFrame::Type::kBookmark: {
-        const std::optional<ObjectMetaView> meta = ReadObjectMeta(frame->object);
-        good = meta.has_value();
-        if (!good) break;
-        event.resource_version = meta->resource_version;
-        event.type = meta->initial_events_end && phase_ == Phase::kWatchList ? WatchEvent::Type::kSynced
-                                                                             : WatchEvent::Type::kBookmark;
-        if (event.type == WatchEvent::Type::kSynced) phase_ = Phase::kWatch;
-        break;
-      }
-      case WatchFrame::Type::kError: {
-        const std::optional<StatusView> status = ReadStatus(frame->object);
-        failed_ = status.has_value()
-                      ? ToApiStatus(*status, path_)
-                      : ApiStatus{ApiCode::kServerError, Message(path_, "an error without a status"), {}};
-        return;
-      }
-      case WatchFrame::Type::kUnknown: good = false; break;
+  if (!frame.has_value()) return OnUnreadable();
+  switch (frame->type) {
+    case WatchFrame::Type::kBookmark: {
+      const std::optional<ObjectMetaView> meta = ReadObjectMeta(frame->object);
+      if (!meta.has_value()) return OnUnreadable();
+      return OnBookmark(meta->resource_version, meta->initial_events_end);
+    }
+    case WatchFrame::Type::kError: {
+      const std::optional<StatusView> status = ReadStatus(frame->object);
+      failed_ = status.has_value() ? ToApiStatus(*status, path_)
+                                   : ApiStatus{ApiCode::kServerError, Message(path_, "an error without a status"), {}};
+      return;
+    }
+    default: {
+      WatchEvent event;
+      const bool readable = Decode(frame->object, event);
+      OnChange(frame->type, readable, std::move(event));
     }
   }
-  if (good) {
-    events_.push_back(std::move(event));
-  } else {
-    failed_ = {ApiCode::kServerError, Message(path_, "a watch event cannot be read"), {}};
+}
+
+void ListWatch::OnJsonFrame(std::string_view text) {
+  if (failed_.has_value()) return;
+  const std::optional<JsonFrame> frame = ReadJsonFrame(text);
+  if (!frame.has_value()) return OnUnreadable();
+  switch (frame->type) {
+    case WatchFrame::Type::kBookmark: {
+      const JsonMeta meta = ReadJsonMeta(*frame->object);
+      return OnBookmark(meta.resource_version, meta.initial_events_end);
+    }
+    case WatchFrame::Type::kError: {
+      const JsonStatus s = ReadJsonStatus(*frame->object);
+      failed_ = ToApiStatus(StatusView{false, s.code, s.reason, s.message, s.retry_after_seconds}, path_);
+      return;
+    }
+    default: {
+      WatchEvent event;
+      const bool readable = DecodeJson(*frame->object, event);
+      OnChange(frame->type, readable, std::move(event));
+    }
   }
+}
+
+void ListWatch::OnChange(WatchFrame::Type type, bool readable, WatchEvent event) {
+  switch (type) {
+    case WatchFrame::Type::kAdded: event.type = WatchEvent::Type::kAdded; break;
+    case WatchFrame::Type::kModified: event.type = WatchEvent::Type::kModified; break;
+    case WatchFrame::Type::kDeleted: event.type = WatchEvent::Type::kDeleted; break;
+    default: readable = false;
+  }
+  if (!readable) return OnUnreadable();
+  events_.push_back(std::move(event));
+}
+
+void ListWatch::OnBookmark(uint64_t resource_version, bool initial_events_end) {
+  WatchEvent event;
+  event.resource_version = resource_version;
+  event.type = WatchEvent::Type::kBookmark;
+  if (initial_events_end && phase_ == Phase::kWatchList) {
+    event.type = WatchEvent::Type::kSynced;
+    phase_ = Phase::kWatch;
+  }
+  events_.push_back(std::move(event));
+}
+
+void ListWatch::OnUnreadable() {
+  failed_ = {ApiCode::kServerError, Message(path_, "a watch event cannot be read"), {}};
+}
+
+absl::Status ListWatch::Feed(std::string_view bytes) {
+  if (list_.has_value()) return list_->Feed(bytes);
+  if (json_list_.has_value()) return json_list_->Feed(bytes);
+  return frames_.has_value() ? frames_->Feed(bytes) : json_frames_->Feed(bytes);
+}
+
+absl::Status ListWatch::FinishList() {
+  absl::Status whole;
+  if (list_.has_value()) {
+    whole = list_->Finish();
+    resource_version_ = list_->resource_version();
+  } else {
+    whole = json_list_->Finish([this](const nlohmann::json& item) {
+      WatchEvent event;
+      const bool readable = DecodeJson(item, event);
+      OnListed(readable, std::move(event));
+    });
+    resource_version_ = json_list_->resource_version();
+  }
+  if (whole.ok() && resource_version_ == 0) return absl::InternalError("a list without a version");
+  return whole;
 }
 
 bool ListWatch::OnData(std::string_view bytes) {
@@ -216,7 +268,7 @@ bool ListWatch::OnData(std::string_view bytes) {
     accepted_ = true;
     return true;
   }
-  const absl::Status fed = list_.has_value() ? list_->Feed(bytes) : frames_->Feed(bytes);
+  const absl::Status fed = Feed(bytes);
   if (!fed.ok() && !failed_.has_value()) {
     failed_ = {ApiCode::kServerError, Message(path_, std::string(fed.message())), {}};
   }
@@ -242,9 +294,8 @@ std::optional<HttpRequest> ListWatch::OnDone(HttpResponse response) {
   }
   ApiStatus status = failed_.has_value() ? *failed_ : ToApiStatus(response, absl::StrCat("GET ", path_));
   if (status.ok() && phase_ == Phase::kList) {
-    const absl::Status whole = list_->Finish();
-    if (whole.ok() && list_->resource_version() != 0) {
-      resource_version_ = list_->resource_version();
+    const absl::Status whole = FinishList();
+    if (whole.ok() && !failed_.has_value()) {
       WatchEvent synced;
       synced.type = WatchEvent::Type::kSynced;
       synced.resource_version = resource_version_;
@@ -252,9 +303,9 @@ std::optional<HttpRequest> ListWatch::OnDone(HttpResponse response) {
       OnPause();
       return Request(Phase::kWatch);
     }
-    status = {ApiCode::kServerError,
-              Message(path_, whole.ok() ? "a list without a version" : std::string(whole.message())),
-              {}};
+    status = failed_.has_value()
+                 ? *failed_
+                 : ApiStatus{ApiCode::kServerError, Message(path_, std::string(whole.message())), {}};
   }
   if (status.ok() && phase_ == Phase::kWatchList) {
     status = {ApiCode::kServerError, Message(path_, "the stream ended before the initial state did"), {}};

@@ -9,9 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "nlohmann/json_fwd.hpp"
 #include "scheduler/kube/http_client.h"
+#include "scheduler/kube/resources.h"
 #include "scheduler/runtime/api_server.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/json_stream.h"
 
 namespace muster {
 
@@ -19,9 +22,6 @@ namespace muster {
 ApiStatus ToApiStatus(const HttpResponse& response, std::string_view request);
 // The same for a meta/v1 Status.
 ApiStatus ToApiStatus(const StatusView& status, std::string_view request);
-
-// Where the server has all objects of a kind: "/apis/apps/v1/replicasets".
-std::string_view PathOf(Kind kind);
 
 // How the initial state is read.
 enum class InitialState : uint8_t {
@@ -42,8 +42,8 @@ struct ListWatchOptions {
 class ListWatch final : public HttpReader {
  public:
   // `watch_timeout`: after so long the server shall end the stream.
-  ListWatch(HttpClient& http, Decoder& decoder, Kind kind, uint64_t resource_version, Duration watch_timeout,
-            const ListWatchOptions& options, WatchHandler handler);
+  ListWatch(HttpClient& http, Decoder& decoder, Kind kind, const Resource& resource, uint64_t resource_version,
+            Duration watch_timeout, const ListWatchOptions& options, WatchHandler handler);
 
   HttpRequest FirstRequest();
   // The handler is not called any more. The loop's thread.
@@ -61,22 +61,34 @@ class ListWatch final : public HttpReader {
   };
 
   HttpRequest Request(Phase phase);
-  void OnFrame(std::string_view frame);
+  absl::Status Feed(std::string_view bytes);
+  absl::Status FinishList();  // sets resource_version_
   void OnItem(std::string_view item);
+  void OnListed(bool readable, WatchEvent event);
+  void OnFrame(std::string_view frame);
+  void OnJsonFrame(std::string_view text);
+  void OnChange(WatchFrame::Type type, bool readable, WatchEvent event);
+  void OnBookmark(uint64_t resource_version, bool initial_events_end);
+  void OnUnreadable();
   bool Decode(std::string_view object, WatchEvent& event);
+  bool DecodeJson(const nlohmann::json& object, WatchEvent& event);
   void End(ApiStatus status);
 
   HttpClient& http_;
   Decoder& decoder_;
   const Kind kind_;
+  const Resource resource_;
+  const std::string path_;  // of the resource: for messages
   const Duration watch_timeout_;
   const ListWatchOptions options_;
   const std::shared_ptr<Handler> handler_;
   Phase phase_;
   uint64_t resource_version_;
-  std::string path_;  // of the request under way, without its query: for messages
+  // One of them, for the request under way.
   std::optional<ListSplitter> list_;
   std::optional<FrameSplitter> frames_;
+  std::optional<JsonList> json_list_;
+  std::optional<JsonSplitter> json_frames_;
   std::optional<ApiStatus> failed_;  // seen within the stream
   std::vector<WatchEvent> events_;   // not passed on yet
   bool accepted_ = false;            // likewise: that the server has

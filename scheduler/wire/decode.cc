@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/model/pod_requests.h"
 #include "scheduler/wire/field_reader.h"
+#include "scheduler/wire/group_words.h"
 #include "scheduler/wire/pod_spec.h"
 
 namespace muster {
@@ -60,9 +61,10 @@ constexpr bool Contains(uint64_t set, uint32_t number) { return number < 64 && (
 
 // Copied whole into the outline.
 constexpr uint64_t kMetadata = Fields({3, 11});  // namespace, labels
+constexpr uint32_t kLabelsField = 11, kAnnotationsField = 12;
 // nodeSelector, hostNetwork, affinity, schedulerName, tolerations, priority, preemptionPolicy,
-// overhead, topologySpreadConstraints, hostUsers, resources, schedulingGroup
-constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 33, 37, 40, 43});
+// overhead, topologySpreadConstraints, hostUsers, resources
+constexpr uint64_t kSpec = Fields({7, 11, 18, 19, 22, 25, 31, 32, 33, 37, 40});
 // name, image, ports, resources, restartPolicy, restartPolicyRules
 constexpr uint64_t kContainer = Fields({1, 2, 6, 8, 24, 25});
 constexpr uint64_t kOwner = Fields({1, 3, 5, 6});  // kind, name, apiVersion, controller
@@ -87,6 +89,9 @@ Time ReadTime(std::string_view message) {
 class PodWalk {
  public:
   PodWalk(Pod* pod, OutlineWriter* outline) : pod_(*pod), outline_(*outline) {}
+
+  // After Walk().
+  const GroupWords& words() const { return words_; }
 
   bool Walk(std::string_view message) {
     FieldReader field(message);
@@ -123,6 +128,8 @@ class PodWalk {
           if (!Owner(field)) return false;
           break;
         default:
+          if (field.number() == kLabelsField) words_.AddLabel(field.bytes());
+          if (field.number() == kAnnotationsField) words_.AddAnnotation(field.bytes());
           if (Contains(kMetadata, field.number())) outline_.Copy(field);
       }
     }
@@ -167,6 +174,14 @@ class PodWalk {
           }
           if (!gate.ok()) return false;
           pod_.scheduling_gates.emplace_back(name);
+          break;
+        }
+        case 43: {  // schedulingGroup
+          FieldReader group(field.bytes());
+          while (group.Next()) {
+            if (group.number() == 1) words_.set_pod_group(group.bytes());
+          }
+          if (!group.ok()) return false;
           break;
         }
         default:
@@ -311,6 +326,7 @@ class PodWalk {
 
   Pod& pod_;
   OutlineWriter& outline_;
+  GroupWords words_;
   bool controlled_ = false;  // the controller was seen
   bool own_claims_ = false;  // an ephemeral volume was
 };
@@ -337,7 +353,8 @@ struct Decoder::Impl {
   PodPtr DecodePod(std::string_view object, bool as_written) {
     auto pod = std::make_shared<Pod>();
     outline.Clear();
-    if (!PodWalk(pod.get(), &outline).Walk(object)) {
+    PodWalk walk(pod.get(), &outline);
+    if (!walk.Walk(object)) {
       if (pod->name.empty()) return nullptr;
       static const auto* const kEmpty = new std::shared_ptr<const PodSpec>(std::make_shared<PodSpec>());
       pod->spec = *kEmpty;
@@ -348,6 +365,7 @@ struct Decoder::Impl {
     const Shape& shape = FindShape(as_written);
     pod->spec = shape.spec;
     pod->invalid = shape.invalid;
+    walk.words().Read(pod.get());
     return pod;
   }
 

@@ -38,8 +38,9 @@ class Decoder {
   // only where the bytes are not a message with a metadata.name.
   PodPtr DecodePod(std::string_view object);
   NodePtr DecodeNode(std::string_view object);
-  // Of any other kind; nullptr as above. (objects.h has the same for messages.)
-  ObjectPtr DecodeObject(Kind kind, std::string_view object);
+  // Of any other kind that comes in protobuf; nullptr as above. (objects.h has the same for messages.)
+  // `api_version` tells a PodGroup's messages apart ("scheduling.k8s.io/v1beta1").
+  ObjectPtr DecodeObject(Kind kind, std::string_view object, std::string_view api_version = {});
   // A pod or node as a user writes it: completed as the API server does on creation.
   // Priority classes and the scheduler's name are the caller's.
   PodPtr DecodePod(const k8s::io::api::core::v1::Pod& pod);

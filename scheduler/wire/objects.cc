@@ -10,6 +10,7 @@
 #include "scheduler/model/ids.h"
 #include "scheduler/model/volume_objects.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/group_objects.h"
 #include "scheduler/wire/pod_spec.h"
 #include "scheduler/wire/selector.h"
 
@@ -108,7 +109,7 @@ ObjectPtr Decode(std::string_view bytes) {
 
 }  // namespace
 
-ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object) {
+ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object, std::string_view api_version) {
   switch (kind) {
     case Kind::kPod:
     case Kind::kNode: return nullptr;
@@ -125,8 +126,8 @@ ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object) {
     case Kind::kCSIDriver: return Decode<storage::CSIDriver>(object);
     case Kind::kCSIStorageCapacity: return Decode<storage::CSIStorageCapacity>(object);
     case Kind::kVolumeAttachment: return Decode<storage::VolumeAttachment>(object);
-    case Kind::kPodGroup:
-    case Kind::kCoschedulingPodGroup:
+    case Kind::kPodGroup: return DecodePodGroup(object, api_version);
+    case Kind::kCoschedulingPodGroup:  // JSON only
     case Kind::kTopology:
     case Kind::kKueueTopology: return nullptr;
   }

@@ -1,0 +1,50 @@
+#include "scheduler/kube/resources.h"
+
+#include <cstddef>
+
+namespace muster {
+namespace {
+
+// By Kind; of those that may be absent the best place.
+constexpr Resource kResources[kKindCount] = {
+    {"/api/v1", "pods"},
+    {"/api/v1", "nodes"},
+    {"/api/v1", "namespaces"},
+    {"/api/v1", "services"},
+    {"/api/v1", "replicationcontrollers"},
+    {"/apis/apps/v1", "replicasets"},
+    {"/apis/apps/v1", "statefulsets"},
+    {"/apis/policy/v1", "poddisruptionbudgets"},
+    {"/api/v1", "persistentvolumes"},
+    {"/api/v1", "persistentvolumeclaims"},
+    {"/apis/storage.k8s.io/v1", "storageclasses"},
+    {"/apis/storage.k8s.io/v1", "csinodes"},
+    {"/apis/storage.k8s.io/v1", "csidrivers"},
+    {"/apis/storage.k8s.io/v1", "csistoragecapacities"},
+    {"/apis/storage.k8s.io/v1", "volumeattachments"},
+    {"/apis/scheduling.k8s.io/v1beta1", "podgroups"},
+    {"/apis/scheduling.x-k8s.io/v1alpha1", "podgroups", /*json=*/true},
+    {"/apis/muster.dev/v1alpha1", "topologies", /*json=*/true},
+    {"/apis/kueue.x-k8s.io/v1beta2", "topologies", /*json=*/true},
+};
+
+constexpr Resource kPodGroups[] = {kResources[static_cast<size_t>(Kind::kPodGroup)],
+                                   {"/apis/scheduling.k8s.io/v1alpha3", "podgroups"},
+                                   {"/apis/scheduling.k8s.io/v1alpha2", "podgroups"}};
+constexpr Resource kKueueTopologies[] = {kResources[static_cast<size_t>(Kind::kKueueTopology)],
+                                         {"/apis/kueue.x-k8s.io/v1beta1", "topologies", /*json=*/true}};
+
+}  // namespace
+
+std::span<const Resource> ResourcesOf(Kind kind) {
+  if (kind == Kind::kPodGroup) return kPodGroups;
+  if (kind == Kind::kKueueTopology) return kKueueTopologies;
+  return {&kResources[static_cast<size_t>(kind)], 1};
+}
+
+bool MayBeAbsent(Kind kind) {
+  return kind == Kind::kPodGroup || kind == Kind::kCoschedulingPodGroup || kind == Kind::kTopology ||
+         kind == Kind::kKueueTopology;
+}
+
+}  // namespace muster
