@@ -2,6 +2,8 @@
 // Scheduler on a fake client that holds a workload's cluster, asked for one pod after the other (what its metric
 // scheduling_algorithm_duration_seconds measures), each placed before the next. `./dev bench` runs it beside Muster's
 // harness in memory, on the same files (bench/placement/workload).
+//
+// With -groups it times the pod group cycle, and with -day it plays days of gangs through it: groups.go and day.go.
 package main
 
 import (
@@ -41,16 +43,53 @@ func main() {
 	muster := flag.String("muster", "", "Muster's harness in memory, muster_placement; none: only kube-scheduler")
 	scale := flag.Int("scale", 1000, "thousandths of the workloads' counts")
 	most := flag.Int("pods", 500, "ask kube-scheduler for so many of the measured pods")
+	groups := flag.Bool("groups", false, "instead of files: gangs of 8 and of 512 at 5,000 nodes")
+	gangs := flag.Int("gangs", 60, "with -groups: gangs of 8 that kube-scheduler is asked for")
+	groupDay := flag.String("day", "", "instead of files: a day of gangs, as this program (muster_group_day) plays it")
+	seeds := flag.Int("seeds", 3, "with -day: so many days")
+	hours := flag.Int("hours", 24, "with -day: of a day")
 	flag.Parse()
 	klog.SetLogger(logr.Discard())
-	fmt.Printf("%-22s %14s %14s %6s %14s %14s %6s\n", "workload", "kube mean us", "muster mean us", "ratio", "kube p50 us",
+	var err error
+	switch {
+	case *groups:
+		err = compareGroups(*muster, *gangs)
+	case *groupDay != "":
+		err = compareDays(*groupDay, *seeds, *hours)
+	default:
+		err = compareFiles(flag.Args(), *muster, *scale, *most)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "placement_algorithm: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func printHeader(what string) {
+	fmt.Printf("%-36s %14s %14s %6s %14s %14s %6s\n", what, "kube mean us", "muster mean us", "ratio", "kube p50 us",
 		"muster p50 us", "ratio")
-	for _, file := range flag.Args() {
-		if err := compare(file, *muster, *scale, *most); err != nil {
-			fmt.Fprintf(os.Stderr, "placement_algorithm: %s: %v\n", file, err)
-			os.Exit(1)
+}
+
+func printRow(name string, times []time.Duration, mean, p50 float64, note string) {
+	slices.Sort(times)
+	sum := time.Duration(0)
+	for _, t := range times {
+		sum += t
+	}
+	us := func(seconds float64) float64 { return seconds * 1e6 }
+	kubeMean, kubeP50 := us(sum.Seconds())/float64(len(times)), us(times[len(times)/2].Seconds())
+	fmt.Printf("%-36s %14.1f %14.1f %6.0f %14.1f %14.1f %6.0f%s\n", name, kubeMean, us(mean), kubeMean/us(mean),
+		kubeP50, us(p50), kubeP50/us(p50), note)
+}
+
+func compareFiles(files []string, muster string, scale, most int) error {
+	printHeader("workload")
+	for _, file := range files {
+		if err := compare(file, muster, scale, most); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
+	return nil
 }
 
 // ours is what muster_placement -o json says.
@@ -75,20 +114,12 @@ func compare(file, muster string, scale, most int) error {
 	if err != nil {
 		return err
 	}
-	slices.Sort(times)
-	sum := time.Duration(0)
-	for _, t := range times {
-		sum += t
-	}
-	us := func(seconds float64) float64 { return seconds * 1e6 }
-	mean, p50 := us(sum.Seconds())/float64(len(times)), us(times[len(times)/2].Seconds())
 	note := ""
 	if m.Bound < m.Pods {
 		note = fmt.Sprintf("  muster bound %d of %d", m.Bound, m.Pods)
 	}
 	d := m.DecisionSeconds
-	fmt.Printf("%-22s %14.1f %14.1f %6.0f %14.1f %14.1f %6.0f%s\n", strings.TrimSuffix(filepath.Base(file), ".yaml"),
-		mean, us(d.Mean), mean/us(d.Mean), p50, us(d.P50), p50/us(d.P50), note)
+	printRow(strings.TrimSuffix(filepath.Base(file), ".yaml"), times, d.Mean, d.P50, note)
 	return nil
 }
 

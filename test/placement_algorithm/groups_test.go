@@ -1,0 +1,51 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+// A gang that requires a rack gets one, and one without need not.
+func TestTimeGangs(t *testing.T) {
+	var m ourGroups
+	m.Cluster.NodesARack, m.Cluster.RacksABlock = 2, 2
+	m.Cluster.Filling = [][]int{{4}, {8}, {}, {}, {4, 2, 1}, {8}, {}, {2}}
+	for _, kind := range []string{"equal", "job", "indexed"} {
+		for _, key := range []string{"", rackLabel, blockLabel} {
+			times, err := timeGangs(m, kind, 8, 2, key)
+			if err != nil {
+				t.Fatalf("%s, %q: %v", kind, key, err)
+			}
+			if len(times) != 2 || slices.Min(times) <= 0 {
+				t.Errorf("%s, %q: times %v, want two above zero", kind, key, times)
+			}
+		}
+	}
+}
+
+// Two racks of two nodes: the day's gangs start as soon as there is room, in the racks that they require.
+func TestPlayDay(t *testing.T) {
+	d := &day{Nodes: 4, NodesARack: 2, RacksABlock: 2, Hours: 1, Gangs: []dayGang{
+		{Name: "a", Arrival: 0, Duration: 100, Pods: 2, Gpus: 8, Mode: "required", Level: rackLabel},
+		{Name: "b", Arrival: 10, Duration: 50, Pods: 1, Gpus: 8, Mode: "none"},
+		{Name: "c", Arrival: 20, Duration: 10, Pods: 2, Gpus: 8, Mode: "required", Level: rackLabel}, // after b
+		{Name: "d", Arrival: 30, Duration: 10, Pods: 4, Gpus: 2, Mode: "preferred", Level: rackLabel},
+	}}
+	for _, packing := range []bool{false, true} {
+		// GPU seconds: a 1600, b 400, c 160, d 80.
+		if err := playDay(d, packing); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []float64{0, 10, 60, 30} {
+			if got := d.Gangs[i].Started; got == nil || *got != want {
+				t.Errorf("packing %v: gang %s started at %v, want %v", packing, d.Gangs[i].Name, got, want)
+			}
+		}
+		s := summarise(d)
+		want := daySummary{gangs: 4, placed: 4, waitMean: 10, waitP95: 40, used: 2240.0 / (32 * 3600), racks: 1,
+			preferred: 1, hosts: s.hosts, alone: 1, neighbours: 1}
+		if s != want {
+			t.Errorf("packing %v: got %+v, want %+v", packing, s, want)
+		}
+	}
+}
