@@ -259,12 +259,12 @@ bool Evaluation::RunPreScore(const Context& c, const PreScorePlugin& plugin) {
 void Evaluation::ResizeScores(const Context& c) {
   const auto steps = c.framework.scores();
   const size_t rows = c.snap.words() * kWordBits;
-  plain_.assign(rows, 0);
-  totals_.assign(rows, 0);
+  plain_.resize(rows);
+  totals_.resize(rows);
   raw_.resize(steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     const bool keeps = !skip_score_[i] && steps[i].score->normalization() != Normalization::kNone;
-    raw_[i].scores.assign(keeps ? rows : 0, 0);
+    raw_[i].scores.resize(keeps ? rows : 0);
     raw_[i].word_max.assign(keeps ? c.snap.words() : 0, 0);
     raw_[i].max = 0;
   }
@@ -309,7 +309,7 @@ bool Evaluation::Recount(const Context& c, std::span<const NodeIndex> rows) {
 absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
   const auto steps = c.framework.scores();
   const size_t begin = range.begin * kWordBits, end = range.end * kWordBits;
-  std::fill(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end), 0);
+  bool first = true;  // of those that do not normalise
   for (size_t i = 0; i < steps.size(); ++i) {
     if (skip_score_[i] || steps[i].cross != nullptr) continue;
     Raw& raw = raw_[i];
@@ -317,14 +317,19 @@ absl::Status Evaluation::ScoreWords(const Context& c, WordRange range) {
     int64_t* out = plain ? totals_.data() : raw.scores.data();
     absl::Status status = steps[i].score->Score(c.pod, c.snap, state_, local_, range, out);
     if (!status.ok()) return ScoreError(*steps[i].score, status);
-    if (plain) {
-      const int64_t weight = steps[i].weight;
-      // Rows that are not feasible hold anything: sum them as unsigned, nobody reads the result.
+    if (!plain) continue;
+    const auto weight = static_cast<uint64_t>(steps[i].weight);
+    int64_t* sum = plain_.data();
+    // Rows that are not feasible hold anything: sum them as unsigned, nobody reads the result.
+    if (first) {
+      for (size_t n = begin; n < end; ++n) sum[n] = static_cast<int64_t>(weight * static_cast<uint64_t>(out[n]));
+    } else {
       for (size_t n = begin; n < end; ++n)
-        plain_[n] = static_cast<int64_t>(static_cast<uint64_t>(plain_[n]) +
-                                         static_cast<uint64_t>(weight) * static_cast<uint64_t>(out[n]));
+        sum[n] = static_cast<int64_t>(static_cast<uint64_t>(sum[n]) + weight * static_cast<uint64_t>(out[n]));
     }
+    first = false;
   }
+  if (first) std::fill(plain_.begin() + static_cast<ptrdiff_t>(begin), plain_.begin() + static_cast<ptrdiff_t>(end), 0);
   for (size_t w = range.begin; w < range.end; ++w) TakeMaxima(w);
   return absl::OkStatus();
 }
@@ -401,16 +406,24 @@ void Evaluation::SumWords(const Context& c, WordRange range) {
 
 void Evaluation::PickWords(const Context& c, WordRange range) {
   for (size_t w = range.begin; w < range.end; ++w) {
-    NodeIndex best = kNoNode;
-    uint64_t best_tie = 0;
-    NodeSet::ForEachBit(feasible_.word(w), w, [&](NodeIndex n) {
-      if (best != kNoNode && totals_[n] < totals_[best]) return;
-      const uint64_t tie = Mix(tie_seed_, c.snap.NodeNameHash(n));
-      if (best != kNoNode && totals_[n] == totals_[best] && tie >= best_tie) return;
-      best = n, best_tie = tie;
+    const int64_t* const totals = totals_.data() + w * kWordBits;
+    uint64_t best = 0;  // the rows with the highest total
+    int64_t most = INT64_MIN;
+    NodeSet::ForEachBit(feasible_.word(w), 0, [&](NodeIndex i) {
+      if (totals[i] < most) return;
+      best = totals[i] > most ? uint64_t{1} << i : best | uint64_t{1} << i;
+      most = totals[i];
     });
-    word_best_[w] = best;
-    word_tie_[w] = best_tie;
+    NodeIndex chosen = kNoNode;
+    uint64_t least = UINT64_MAX;
+    const uint64_t seed = tie_seed_;
+    NodeSet::ForEachBit(best, w, [&](NodeIndex n) {
+      const uint64_t tie = Mix(seed ^ c.snap.NodeTie(n));
+      if (chosen != kNoNode && tie >= least) return;
+      chosen = n, least = tie;
+    });
+    word_best_[w] = chosen;
+    word_tie_[w] = chosen == kNoNode ? 0 : least;
   }
 }
 

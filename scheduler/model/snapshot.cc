@@ -179,10 +179,10 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     }
   }
   all_.Reset(rows);
-  name_hash_.resize(rows);
+  tie_.resize(rows);
   for (NodeIndex n = 0; n < rows; ++n) {
     all_.Add(n);
-    name_hash_[n] = StableHash(nodes_[n]->name);
+    tie_[n] = Mix(StableHash(nodes_[n]->name));
     if (from[n] == kNoNode || old[from[n]] != nodes_[n]) SetAllocatable(n, *nodes_[n]);
   }
   volumes_.Rebuild(rows, Padded(rows), *objects_, [this](const std::string& name) { return Find(name); });

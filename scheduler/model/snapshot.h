@@ -94,7 +94,8 @@ class Snapshot {
   const Node& node(NodeIndex n) const { return *nodes_[n]; }
   const NodePtr& node_ptr(NodeIndex n) const { return nodes_[n]; }
   std::string_view NodeName(NodeIndex n) const { return nodes_[n]->name; }
-  uint64_t NodeNameHash(NodeIndex n) const { return name_hash_[n]; }  // stable across processes
+  // Mix of the hash of the node's name: what ties are decided by. The same in every process.
+  uint64_t NodeTie(NodeIndex n) const { return tie_[n]; }
   NodeIndex Find(std::string_view name) const;     // kNoNode if absent
 
   // --- Columns: int64 per row, padded with zeros to words() * 64 -----------------------------
@@ -200,7 +201,7 @@ class Snapshot {
   void ForEachInfo(F&& f);
 
   std::vector<NodePtr> nodes_;
-  std::vector<uint64_t> name_hash_;
+  std::vector<uint64_t> tie_;
   NodeSet all_, usable_;
   Interner resources_;
   std::vector<std::vector<int64_t>> allocatable_;  // by ResourceId
