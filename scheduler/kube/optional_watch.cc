@@ -59,7 +59,7 @@ void OptionalWatch::OnAnswer(size_t candidate, const HttpResponse& response) {
   } else if (!response.ok() && response.status != 404) {
     // No answer to the question. One who waits for the kind to come need not know.
     if (absent_) return OnAbsent();
-    handler_->on_end(ToApiStatus(response, absl::StrCat("GET ", AsAbsl(asked.version_path))));
+    std::shared_ptr(handler_)->on_end(ToApiStatus(response, absl::StrCat("GET ", AsAbsl(asked.version_path))));
   } else if (candidate + 1 < candidates.size()) {
     Ask(candidate + 1);
   } else {
@@ -68,7 +68,7 @@ void OptionalWatch::OnAnswer(size_t candidate, const HttpResponse& response) {
 }
 
 void OptionalWatch::OnFound(const Resource& resource) {
-  if (absent_) return handler_->on_end({});
+  if (absent_) return std::shared_ptr(handler_)->on_end({});  // which may destroy this
   stream_ = open_(resource, {.on_events = [handler = handler_](auto events) { handler->on_events(std::move(events)); },
                              .on_end =
                                  [handler = handler_](ApiStatus status) {
@@ -80,7 +80,8 @@ void OptionalWatch::OnFound(const Resource& resource) {
 
 void OptionalWatch::OnAbsent() {
   if (!absent_ && resource_version_ != 0) {
-    handler_->on_end({ApiCode::kGone, absl::StrCat(ResourcesOf(kind_)[0].Path(), ": is not served any more"), {}});
+    std::shared_ptr(handler_)->on_end(
+        {ApiCode::kGone, absl::StrCat(ResourcesOf(kind_)[0].Path(), ": is not served any more"), {}});
     return;
   }
   timer_ = loop_.After(look_again_, [this] { Ask(0); });

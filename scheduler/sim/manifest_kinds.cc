@@ -26,6 +26,13 @@ constexpr Read kRead[] = {
     {"storage.k8s.io/v1", "CSIDriver", ManifestKind::kCSIDriver},
     {"storage.k8s.io/v1", "CSIStorageCapacity", ManifestKind::kCSIStorageCapacity},
     {"storage.k8s.io/v1", "VolumeAttachment", ManifestKind::kVolumeAttachment},
+    {"scheduling.k8s.io/v1beta1", "PodGroup", ManifestKind::kPodGroup},
+    {"scheduling.k8s.io/v1alpha3", "PodGroup", ManifestKind::kPodGroup},
+    {"scheduling.k8s.io/v1alpha2", "PodGroup", ManifestKind::kPodGroupV1Alpha2},
+    {"scheduling.x-k8s.io/v1alpha1", "PodGroup", ManifestKind::kCoschedulingPodGroup},
+    {"muster.dev/v1alpha1", "Topology", ManifestKind::kTopology},
+    {"kueue.x-k8s.io/v1beta1", "Topology", ManifestKind::kKueueTopology},
+    {"kueue.x-k8s.io/v1beta2", "Topology", ManifestKind::kKueueTopology},
 };
 
 // Kinds that exist beside them, by group, in any version; words between blanks.
@@ -41,7 +48,7 @@ constexpr Group kIgnored[] = {
     {"policy", " Eviction "},
     {"autoscaling", " HorizontalPodAutoscaler Scale "},
     {"extensions", " "},
-    {"scheduling.k8s.io", " PodGroup CompositePodGroup Workload "},
+    {"scheduling.k8s.io", " CompositePodGroup Workload "},
     {"resource.k8s.io",
      " ResourceClaim ResourceClaimTemplate ResourceSlice DeviceClass DeviceTaintRule "
      "ResourcePoolStatusRequest "},
@@ -98,7 +105,9 @@ bool IsNamespaced(ManifestKind kind) {
     case ManifestKind::kStorageClass:
     case ManifestKind::kCSINode:
     case ManifestKind::kCSIDriver:
-    case ManifestKind::kVolumeAttachment: return false;
+    case ManifestKind::kVolumeAttachment:
+    case ManifestKind::kTopology:
+    case ManifestKind::kKueueTopology: return false;
     default: return true;
   }
 }

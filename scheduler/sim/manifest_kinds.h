@@ -26,6 +26,11 @@ enum class ManifestKind : uint8_t {
   kCSIDriver,
   kCSIStorageCapacity,
   kVolumeAttachment,
+  kPodGroup,          // scheduling.k8s.io
+  kPodGroupV1Alpha2,  // likewise, as of 1.36
+  kCoschedulingPodGroup,
+  kTopology,  // muster.dev
+  kKueueTopology,
   kIgnored,  // exists, but is not read: also kinds of groups that are not Kubernetes' own
   kUnknown,  // Kubernetes has no such kind, or not in this version
 };

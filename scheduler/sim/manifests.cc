@@ -1,10 +1,6 @@
 #include "scheduler/sim/manifests.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <set>
 #include <utility>
 
@@ -12,9 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "scheduler/model/stable_hash.h"
+#include "scheduler/sim/manifest_files.h"
 #include "scheduler/sim/manifest_kinds.h"
 #include "scheduler/sim/yaml_message.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/group_objects.h"
 #include "scheduler/wire/objects.h"
 #include "scheduler/wire/proto/apps_v1.pb.h"
 #include "scheduler/wire/proto/batch_v1.pb.h"
@@ -28,12 +26,15 @@ namespace {
 
 namespace apps = k8s::io::api::apps::v1;
 namespace core = k8s::io::api::core::v1;
+namespace scheduling = k8s::io::api::scheduling;
 namespace policy = k8s::io::api::policy::v1;
 namespace storage = k8s::io::api::storage::v1;
 namespace meta = k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr char kArrival[] = "muster.dev/arrival";
 constexpr char kRunDuration[] = "muster.dev/run-duration";
+constexpr char kJobIndex[] = "batch.kubernetes.io/job-completion-index";
+constexpr char kPodIndex[] = "apps.kubernetes.io/pod-index";
 constexpr size_t kMaxPods = 2'000'000;
 constexpr int32_t kMaxUserPriority = 1'000'000'000;
 
@@ -74,6 +75,9 @@ class ManifestReader {
 
   // After all files: what needs to know the whole.
   absl::StatusOr<Manifests> Finish() {
+    for (const PendingGroup& pending : pending_groups_) {
+      if (absl::Status status = AddGroup(pending); !status.ok()) return status;
+    }
     for (Pending& pending : pending_) {
       if (absl::Status status = AddPods(pending); !status.ok()) return status;
     }
@@ -93,7 +97,14 @@ class ManifestReader {
     std::string workload_kind;  // "" for a pod
     size_t count = 1, parallelism = 1;
     int64_t first_ordinal = 0;
+    const char* index = nullptr;                      // the label that gets a pod's ordinal
     std::vector<core::PersistentVolumeClaim> claims;  // a StatefulSet's templates
+  };
+
+  // So do groups.
+  struct PendingGroup {
+    std::shared_ptr<PodGroup> group;
+    std::string priority_class, place;
   };
 
   absl::Status ReadDocument(YamlReader& yaml, const YamlNode& node) {
@@ -124,12 +135,12 @@ class ManifestReader {
   absl::Status ReadKind(YamlReader& yaml, const YamlNode& node, const std::string& api_version,
                         const std::string& kind) {
     const ManifestKind known = FindManifestKind(api_version, kind);
+    api_version_ = api_version;
     switch (known) {
       case ManifestKind::kPod: return Read<core::Pod>(yaml, node, known, kind, &ManifestReader::OnPod);
       case ManifestKind::kNode: return Read<core::Node>(yaml, node, known, kind, &ManifestReader::OnNode);
       case ManifestKind::kPriorityClass:
-        return Read<k8s::io::api::scheduling::v1::PriorityClass>(yaml, node, known, kind,
-                                                                 &ManifestReader::OnPriorityClass);
+        return Read<scheduling::v1::PriorityClass>(yaml, node, known, kind, &ManifestReader::OnPriorityClass);
       case ManifestKind::kDeployment:
         return Read<apps::Deployment>(yaml, node, known, kind, &ManifestReader::OnDeployment);
       case ManifestKind::kReplicaSet:
@@ -159,6 +170,18 @@ class ManifestReader {
         return ReadObject<Kind::kCSIStorageCapacity, storage::CSIStorageCapacity>(yaml, node, known);
       case ManifestKind::kVolumeAttachment:
         return ReadObject<Kind::kVolumeAttachment, storage::VolumeAttachment>(yaml, node, known);
+      case ManifestKind::kPodGroup:
+        return Read<scheduling::v1beta1::PodGroup>(yaml, node, known, kind, &ManifestReader::OnPodGroup);
+      case ManifestKind::kPodGroupV1Alpha2:
+        return Read<scheduling::v1alpha2::PodGroup>(yaml, node, known, kind, &ManifestReader::OnPodGroup);
+      case ManifestKind::kCoschedulingPodGroup:
+        return Read<custom::CoschedulingPodGroup>(yaml, node, known, "PodGroup.scheduling.x-k8s.io",
+                                                  &ManifestReader::OnCoschedulingPodGroup);
+      case ManifestKind::kTopology:
+        return Read<custom::Topology>(yaml, node, known, kind, &ManifestReader::OnTopology<Kind::kTopology>);
+      case ManifestKind::kKueueTopology:
+        return Read<custom::Topology>(yaml, node, known, "Topology.kueue.x-k8s.io",
+                                      &ManifestReader::OnTopology<Kind::kKueueTopology>);
       case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
       case ManifestKind::kUnknown: break;
     }
@@ -244,7 +267,7 @@ class ManifestReader {
   }
 
   absl::Status OnPriorityClass(YamlReader& yaml, const YamlNode& node,
-                               k8s::io::api::scheduling::v1::PriorityClass& object) {
+                               scheduling::v1::PriorityClass& object) {
     ManifestPriorityClass made{object.metadata().name(), object.value(), object.globaldefault(),
                                object.preemptionpolicy()};
     auto& classes = out_.priority_classes;
@@ -265,6 +288,38 @@ class ManifestReader {
       }
     }
     classes.push_back(std::move(made));
+    return absl::OkStatus();
+  }
+
+  template <typename T>
+  absl::Status OnPodGroup(YamlReader& yaml, const YamlNode& node, T& object) {
+    const YamlNode& named = At(node, {"spec", "priorityClassName"});
+    pending_groups_.push_back({CompleteGroup(object), object.spec().priorityclassname(),
+                               absl::StrCat(yaml.Place(named), ": spec.priorityClassName")});
+    const std::string& invalid = pending_groups_.back().group->invalid;
+    return invalid.empty() ? absl::OkStatus() : yaml.Error(At(node, {"spec"}), "", invalid);
+  }
+
+  absl::Status OnCoschedulingPodGroup(YamlReader& yaml, const YamlNode& node, custom::CoschedulingPodGroup& object) {
+    auto group = CompleteGroup(object);
+    if (!group->invalid.empty()) return yaml.Error(At(node, {"spec"}), "", group->invalid);
+    out_.objects.push_back({Kind::kCoschedulingPodGroup, std::move(group)});
+    return absl::OkStatus();
+  }
+
+  template <typename T>
+  std::shared_ptr<PodGroup> CompleteGroup(T& object) const {
+    if (!object.metadata().has_creationtimestamp())
+      object.mutable_metadata()->mutable_creationtimestamp()->set_seconds(absl::ToUnixSeconds(options_.start));
+    return ReadPodGroup(object, api_version_);
+  }
+
+  template <Kind kKind>
+  absl::Status OnTopology(YamlReader& yaml, const YamlNode& node, custom::Topology& object) {
+    auto topology = ReadTopology(object);
+    const std::string why = CheckLevels(*topology);
+    if (!why.empty()) return yaml.Error(At(node, {"spec", "levels"}), "", why);
+    out_.objects.push_back({kKind, std::move(topology)});
     return absl::OkStatus();
   }
 
@@ -323,6 +378,7 @@ class ManifestReader {
     if (absl::Status status = OnSelecting<Kind::kStatefulSet>(yaml, node, object); !status.ok()) return status;
     Pending& pending = pending_[index];
     pending.first_ordinal = std::max(object.spec().ordinals().start(), 0);
+    pending.index = kPodIndex;
     for (const auto& claim : object.spec().volumeclaimtemplates()) {
       // A volume of the template with that name gives way.
       auto* volumes = pending.pod.mutable_spec()->mutable_volumes();
@@ -338,6 +394,7 @@ class ManifestReader {
   absl::Status OnJob(YamlReader& yaml, const YamlNode& node, k8s::io::api::batch::v1::Job& object) {
     Pending pending;
     pending.workload_kind = "Job";
+    if (object.spec().completionmode() == "Indexed") pending.index = kJobIndex;
     const auto& spec = object.spec();
     absl::Status status =
         ReadCount(yaml, node, "parallelism", spec.has_parallelism(), spec.parallelism(), &pending.parallelism);
@@ -402,14 +459,34 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  // The priority that admission gives: of the class, else of the default class. One that is written
-  // in the pod stands (as in a pod that a server stored).
-  absl::Status ResolvePriority(const Pending& pending, core::PodSpec* spec) const {
-    const std::string& wanted = spec->priorityclassname();
+  // The class of that name, or where none is given the default one; null if there is none.
+  const ManifestPriorityClass* FindClass(const std::string& wanted) const {
     const ManifestPriorityClass* found = nullptr;
     for (const ManifestPriorityClass& c : out_.priority_classes) {
       if (wanted.empty() ? c.global_default : c.name == wanted) found = &c;
     }
+    return found;
+  }
+
+  // A group's priority is admission's too, and always there.
+  absl::Status AddGroup(const PendingGroup& pending) {
+    const ManifestPriorityClass* found = FindClass(pending.priority_class);
+    if (!pending.group->priority.has_value()) {
+      if (found == nullptr && !pending.priority_class.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(pending.place, ": no PriorityClass with name ", pending.priority_class, " was found"));
+      }
+      pending.group->priority = found == nullptr ? 0 : found->value;
+    }
+    out_.objects.push_back({Kind::kPodGroup, pending.group});
+    return absl::OkStatus();
+  }
+
+  // The priority that admission gives: of the class, else of the default class. One that is written
+  // in the pod stands (as in a pod that a server stored).
+  absl::Status ResolvePriority(const Pending& pending, core::PodSpec* spec) const {
+    const std::string& wanted = spec->priorityclassname();
+    const ManifestPriorityClass* found = FindClass(wanted);
     if (found == nullptr && !wanted.empty() && !spec->has_priority()) {
       return absl::InvalidArgumentError(
           absl::StrCat(pending.priority_place, ": no PriorityClass with name ", wanted, " was found"));
@@ -487,8 +564,11 @@ class ManifestReader {
     const std::string stem = metadata.name();
     for (size_t i = 0; i < pending.count; ++i) {
       if (!alone) {
-        metadata.set_name(absl::StrCat(stem, "-", pending.first_ordinal + static_cast<int64_t>(i)));
+        const int64_t ordinal = pending.first_ordinal + static_cast<int64_t>(i);
+        metadata.set_name(absl::StrCat(stem, "-", ordinal));
         metadata.set_uid(MakeUid("Pod", metadata));
+        if (pending.index != nullptr) (*metadata.mutable_labels())[pending.index] = absl::StrCat(ordinal);
+        if (pending.index == kJobIndex) (*metadata.mutable_annotations())[kJobIndex] = absl::StrCat(ordinal);
         if (absl::Status status = File("Pod", metadata, pending.place); !status.ok()) return status;
       }
       std::vector<ObjectPtr> claims;
@@ -505,34 +585,13 @@ class ManifestReader {
   const ManifestOptions& options_;
   Manifests out_;
   Decoder decoder_;
+  std::string api_version_;  // of the object that is being read
+  std::vector<PendingGroup> pending_groups_;
   std::vector<Pending> pending_;
   absl::flat_hash_map<std::string, std::string> places_;  // "Pod default/a" -> FILE:LINE
   std::map<std::string, size_t> ignored_;                 // kind -> how many
   size_t total_pods_ = 0;
 };
-
-absl::StatusOr<std::string> ReadAll(const std::string& path) {
-  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  return text;
-}
-
-absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
-  std::error_code error;
-  if (path == "-" || !std::filesystem::is_directory(path, error)) return std::vector<std::string>{path};
-  std::vector<std::string> files;
-  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    const std::string extension = it->path().extension();
-    const bool known = extension == ".yaml" || extension == ".yml" || extension == ".json";
-    if (known && it->is_regular_file(error)) files.push_back(it->path());
-  }
-  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
-  if (files.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": has no .yaml, .yml or .json file"));
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 }  // namespace
 
@@ -547,10 +606,10 @@ absl::StatusOr<Manifests> ParseManifests(std::span<const ManifestSource> sources
 absl::StatusOr<Manifests> ReadManifests(std::span<const std::string> paths, const ManifestOptions& options) {
   ManifestReader reader(options);
   for (const std::string& path : paths) {
-    const auto files = FilesOf(path);
+    const auto files = ManifestFiles(path);
     if (!files.ok()) return files.status();
     for (const std::string& file : *files) {
-      auto text = ReadAll(file);
+      auto text = ReadManifestFile(file);
       if (!text.ok()) return text.status();
       if (absl::Status status = reader.ReadFile({file, *std::move(text)}); !status.ok()) return status;
     }
