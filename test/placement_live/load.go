@@ -33,11 +33,12 @@ type poster struct {
 	client   *http.Client
 	base     string
 	distinct bool // no two pods ask for the same
+	gangs    gangs
 }
 
 func newPoster(c *controlplane.Cluster, o options) (*poster, error) {
 	client, err := plainClient(c, writers)
-	return &poster{client, c.URL, o.kind == "distinct"}, err
+	return &poster{client, c.URL, o.kind == "distinct", o.gangsOf()}, err
 }
 
 func encode(object runtime.Object, version schema.GroupVersion, kind string) ([]byte, error) {
@@ -143,7 +144,9 @@ func (p *poster) createNamespace() error {
 
 func (p *poster) createNodes(n int) error {
 	return inParallel(n, func(i int) error {
-		body, err := encode(makeNode(i), corev1.SchemeGroupVersion, "Node")
+		node := makeNode(i)
+		p.gangs.equip(node, i)
+		body, err := encode(node, corev1.SchemeGroupVersion, "Node")
 		if err != nil {
 			return err
 		}
@@ -157,6 +160,7 @@ func (p *poster) createPod(number int, name, node string) error {
 		extra = number
 	}
 	pod := makePod(name, node, extra)
+	p.gangs.join(pod, number)
 	body, err := encode(pod, corev1.SchemeGroupVersion, "Pod")
 	if err != nil {
 		return err

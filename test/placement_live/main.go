@@ -27,6 +27,8 @@ type options struct {
 	manifests, workloadFile         string
 	load                            *workload.Workload // of workloadFile, or nil
 	scale                           int
+	gangs, gangSize                 int  // none: lone pods
+	oneRack                         bool // each gang in one
 	settle, limit                   time.Duration
 }
 
@@ -49,6 +51,9 @@ func parse(args []string) (o options, output string, err error) {
 	flags.BoolVar(&o.keep, "keep", false, "keep the clusters' folders (logs, data)")
 	flags.StringVar(&o.workloadFile, "workload", "", "objects and pods of that file, not -nodes, -pods and -kind")
 	flags.IntVar(&o.scale, "scale", 1000, "thousandths of the workload's counts")
+	flags.IntVar(&o.gangs, "gangs", 0, "PodGroups to place, of pods that ask for a GPU (of a node's eight), not -pods")
+	flags.IntVar(&o.gangSize, "gang-size", 8, "pods of each, all of which start together")
+	flags.BoolVar(&o.oneRack, "one-rack", true, "each gang must be in one of the racks, of 40 nodes each")
 	cases := flags.String("cases", "limit,muster,kube-scheduler", "what to measure, in this order")
 	config := flags.String("muster-options", "", "MusterConfiguration fields, as 'bindsInFlight: 64; threads: 1'")
 	flags.StringVar(&o.manifests, "manifests", defaultManifests(), "kustomize base that installs Muster")
@@ -66,6 +71,9 @@ func parse(args []string) (o options, output string, err error) {
 				_ = flags.Set(name, value)
 			}
 		}
+	}
+	if o.gangs > 0 {
+		o.pods, o.kind = o.gangs*o.gangSize, "gang"
 	}
 	if o.repeats == 0 {
 		o.repeats = 1
@@ -88,8 +96,12 @@ func parse(args []string) (o options, output string, err error) {
 	switch {
 	case output != "table" && output != "json":
 		err = fmt.Errorf("-o: want table or json, not %q", output)
-	case o.kind != "repeated" && o.kind != "distinct":
+	case o.kind != "repeated" && o.kind != "distinct" && o.gangs == 0:
 		err = fmt.Errorf("-kind: want repeated or distinct, not %q", o.kind)
+	case o.gangs < 0 || o.gangSize < 1:
+		err = fmt.Errorf("-gangs, -gang-size: want no negative number, and at least one pod a gang")
+	case o.gangs > 0 && (o.coldStart || o.workloadFile != "" || given["pods"] || given["kind"]):
+		err = fmt.Errorf("-gangs: its pods are its own: no -cold-start, -workload, -pods or -kind")
 	case o.nodes < 1 || o.pods < 2 || o.boundPods < 0 || o.repeats < 1 || o.rate < 0:
 		err = fmt.Errorf("want at least one node, two pods, one repeat and no negative number")
 	case flags.NArg() > 0:
@@ -107,7 +119,7 @@ func parse(args []string) (o options, output string, err error) {
 // burst measures every case as often as asked, in turns.
 func burst(o options) (report, error) {
 	result := report{Nodes: o.nodes, Pods: o.pods, Kind: o.kind, Rate: o.rate, DefaultPlugins: o.defaultPlugins,
-		FlowControl: o.flowControl}
+		FlowControl: o.flowControl, Gangs: o.gangs, GangSize: o.gangSize, OneRack: o.oneRack}
 	for range o.repeats {
 		for _, kind := range o.cases {
 			one, err := measure(kind, o)

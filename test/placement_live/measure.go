@@ -43,6 +43,7 @@ type run struct {
 	PeakMB   float64      `json:"peak_rss_mb"`
 	// The measuring watch had to be opened anew so often; what came meanwhile is dated late.
 	Restarts int `json:"watch_restarts"`
+	Split    int `json:"gangs_split"` // gangs in more than one rack, which is a fault where one was asked for
 	// Shares of the machine from the start to the last bind.
 	Server float64 `json:"server_share"` // kube-apiserver and etcd
 	Others float64 `json:"others_share"` // processes that are none of the benchmark's: noise
@@ -58,7 +59,7 @@ func startCluster(o options) (*controlplane.Cluster, func(), error) {
 		flags = []string{"--enable-priority-and-fairness=false", "--max-requests-inflight=0",
 			"--max-mutating-requests-inflight=0"}
 	}
-	c, err := controlplane.Start(controlplane.Options{Dir: dir, APIServerArgs: flags})
+	c, err := controlplane.Start(controlplane.Options{Dir: dir, APIServerArgs: flags, Groups: o.gangs > 0})
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, nil, err
@@ -77,7 +78,7 @@ func startCluster(o options) (*controlplane.Cluster, func(), error) {
 type scheduler struct {
 	*controlplane.Process
 	baseURL  string
-	decision string // its histogram of what deciding takes
+	decision string // its histogram of what deciding takes, for a pod or a gang
 }
 
 func startScheduler(c *controlplane.Cluster, kind string, o options) (*scheduler, error) {
@@ -90,6 +91,9 @@ func startScheduler(c *controlplane.Cluster, kind string, o options) (*scheduler
 		return &scheduler{d.Process, d.BaseURL, "muster_decision_seconds"}, nil
 	case caseKubeScheduler:
 		profile := controlplane.PluginSet
+		if o.gangs > 0 {
+			profile = controlplane.GroupPluginSet
+		}
 		if o.defaultPlugins {
 			profile = ""
 		}
@@ -97,8 +101,11 @@ func startScheduler(c *controlplane.Cluster, kind string, o options) (*scheduler
 		if err != nil {
 			return nil, err
 		}
-		return &scheduler{k.Process, fmt.Sprintf("https://127.0.0.1:%d", k.Port),
-			"scheduler_scheduling_algorithm_duration_seconds"}, nil
+		decision := "scheduler_scheduling_algorithm_duration_seconds"
+		if o.gangs > 0 {
+			decision = "scheduler_podgroup_scheduling_algorithm_duration_seconds"
+		}
+		return &scheduler{k.Process, fmt.Sprintf("https://127.0.0.1:%d", k.Port), decision}, nil
 	}
 	return nil, nil
 }
@@ -197,6 +204,9 @@ func measure(kind string, o options) (result run, err error) {
 	}
 	result, err = evaluate(kind, bound, since, before, after, s)
 	result.Restarts = w.restarts
+	if err == nil && o.gangs > 0 {
+		result.Split, err = gangsSplit(ctx, c, o)
+	}
 	return result, err
 }
 
@@ -212,7 +222,10 @@ func prepare(c *controlplane.Cluster, p *poster, kind string, o options) error {
 	if err := p.createNamespace(); err != nil {
 		return err
 	}
-	return p.createNodes(o.nodes)
+	if err := p.createNodes(o.nodes); err != nil {
+		return err
+	}
+	return p.createGroups(o.gangs)
 }
 
 // drive makes pods become bound, and returns from when the wait of each counts.

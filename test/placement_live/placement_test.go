@@ -88,6 +88,8 @@ func TestParse(t *testing.T) {
 		{"", ""}, {"-small", ""}, {"-o json -cases muster", ""}, {"-rate 100 -repeats 3", ""},
 		{"-kind distinct", ""},
 		{"-o yaml", "-o"}, {"-kind odd", "-kind"}, {"-cases nobody", "-cases"}, {"-nodes 0", "at least"},
+		{"-gangs 5", ""}, {"-gangs 5 -gang-size 2 -one-rack=false", ""},
+		{"-gangs 5 -pods 10", "-gangs"}, {"-gangs 5 -cold-start", "-gangs"}, {"-gangs 5 -gang-size 0", "-gang-size"},
 		{"-rate -1", "negative"}, {"extra", "extra"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 
 type report struct {
 	Nodes          int                `json:"nodes"`
+	Gangs          int                `json:"gangs,omitempty"`
+	GangSize       int                `json:"gang_size,omitempty"`
+	OneRack        bool               `json:"one_rack,omitempty"`
 	Pods           int                `json:"pods"`
 	Kind           string             `json:"kind"`
 	Rate           float64            `json:"rate"`
@@ -68,8 +71,12 @@ func (r report) table() string {
 	for _, one := range r.Runs {
 		restarts += one.Restarts
 	}
-	head := fmt.Sprintf("%d nodes, %d %s pods, %s; the server's flow control %s; kube-scheduler with %s\n",
-		r.Nodes, r.Pods, r.Kind, how, flow, plugins)
+	what := fmt.Sprintf("%d %s pods", r.Pods, r.Kind)
+	if r.Gangs > 0 {
+		what = fmt.Sprintf("%d gangs of %d pods%s", r.Gangs, r.GangSize, map[bool]string{true: ", each in one rack"}[r.OneRack])
+	}
+	head := fmt.Sprintf("%d nodes, %s, %s; the server's flow control %s; kube-scheduler with %s\n",
+		r.Nodes, what, how, flow, plugins)
 	rows := tabulate(func(row func(string, ...any)) {
 		row("\tpods/s\tof limit\tfrom start\tp50 ms\tp90\tp99\tp99.9\tdecision p50 µs\tp99\tCPU µs/pod\tand after\tpeak MB\tserver\tothers")
 		for _, one := range r.Runs {
@@ -88,6 +95,11 @@ func (r report) table() string {
 				one.FromStart, b.P50, b.P90, b.P99, b.P999, decision, own, 100*one.Server, 100*one.Others)
 		}
 	})
+	for _, one := range r.Runs {
+		if r.OneRack && one.Case != caseLimit && one.Split > 0 {
+			rows += fmt.Sprintf("%s split %d gangs over racks, against their groups' constraint\n", one.Case, one.Split)
+		}
+	}
 	if restarts > 0 {
 		rows += fmt.Sprintf("the measuring watch was cut off %d times by a server short of CPU: some times are late\n", restarts)
 	}
