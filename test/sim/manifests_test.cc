@@ -167,7 +167,7 @@ TEST(Manifests, Workloads) {
     EXPECT_EQ(m.workloads[0].parallelism, c.parallelism) << c.spec;
     for (size_t i = 1; i < m.pods.size(); ++i) {
       EXPECT_EQ(m.pods[i].workload, 0u);
-      EXPECT_THAT(m.pods[i].pod->spec->labels, ElementsAre(Pair("a", "b")));
+      EXPECT_THAT(m.pods[i].pod->spec->labels, testing::Contains(Pair("a", "b")));
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "scheduler/model/pod_group.h"
 #include "scheduler/model/volume_objects.h"
 #include "scheduler/sim/sim_event_loop.h"
 #include "test/support/make.h"
@@ -332,6 +333,62 @@ TEST_F(SimApiServerTest, LeasesAreOptimistic) {
   EXPECT_THAT(codes,
               ElementsAre(ApiCode::kNotFound, ApiCode::kOk, ApiCode::kAlreadyExists, ApiCode::kOk, ApiCode::kConflict));
   EXPECT_EQ(got.holder, "you");
+}
+
+// Each kind's own words only; nothing is written where nothing changes.
+TEST_F(SimApiServerTest, PatchesTheStatusOfGroups) {
+  for (const Kind kind : {Kind::kPodGroup, Kind::kCoschedulingPodGroup}) {
+    PodGroup group;
+    group.ns = "team";
+    group.name = "g";
+    group.min_count = 3;
+    const ObjectPtr made = server_.SetObject(kind, group);
+    Watched watched;
+    watched.Open(server_, kind, 0);
+    PodGroupStatusPatch patch;
+    patch.kind = kind;
+    patch.ns = "team";
+    patch.name = "g";
+    patch.uid = made->uid;
+    patch.condition = {true, "False", "Unschedulable", "no room"};
+    patch.phase = "Scheduling";
+    patch.scheduled = 2;
+    std::vector<ApiCode> codes;
+    const auto done = [&](const ApiStatus& status) { codes.push_back(status.code); };
+    server_.PatchPodGroupStatus(patch, done);
+    loop_.RunFor(absl::Seconds(1));
+    const ObjectPtr written = server_.FindObject(kind, "team", "g");
+    server_.PatchPodGroupStatus(patch, done);
+    patch.uid = "another";
+    server_.PatchPodGroupStatus(patch, done);
+    patch.name = "h";
+    server_.PatchPodGroupStatus(patch, done);
+    loop_.RunFor(absl::Seconds(1));
+    EXPECT_THAT(codes, ElementsAre(ApiCode::kOk, ApiCode::kOk, ApiCode::kConflict, ApiCode::kNotFound));
+    EXPECT_THAT(watched.Take(), ElementsAre("+g", "sync", "~g"));
+    EXPECT_EQ(server_.FindObject(kind, "team", "g"), written);
+    const auto& now = dynamic_cast<const PodGroup&>(*written);
+    const bool native = kind == Kind::kPodGroup;
+    EXPECT_EQ(now.min_count, 3);
+    EXPECT_EQ(now.scheduled, native ? patch.condition : PodCondition());
+    EXPECT_EQ(now.phase, native ? "" : "Scheduling");
+    EXPECT_EQ(now.members_scheduled, native ? 0 : 2);
+  }
+}
+
+TEST_F(SimApiServerTest, KeepsTopologies) {
+  for (const Kind kind : {Kind::kTopology, Kind::kKueueTopology}) {
+    Topology topology;
+    topology.name = "t";
+    topology.levels = {"rack"};
+    server_.SetObject(kind, topology);
+    Watched watched;
+    watched.Open(server_, kind, 0);
+    loop_.RunFor(absl::Seconds(1));
+    EXPECT_TRUE(server_.RemoveObject(kind, "", "t").ok());
+    loop_.RunFor(absl::Seconds(1));
+    EXPECT_THAT(watched.Take(), ElementsAre("+t", "sync", "-t"));
+  }
 }
 
 }  // namespace
