@@ -216,7 +216,9 @@ func (g *gangScheduler) try(gang *gang) (placed bool, took time.Duration, err er
 	if err != nil {
 		return false, 0, err
 	}
-	took = time.Duration((after - before) * 1e9)
+	if took = time.Duration((after - before) * 1e9); took <= 0 {
+		return false, 0, fmt.Errorf("the metric of the group cycle tells nothing")
+	}
 	g.mu.Lock()
 	failed, err := g.failed, g.err
 	g.mu.Unlock()

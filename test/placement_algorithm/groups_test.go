@@ -1,9 +1,18 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"testing"
 )
+
+// The metrics that times are read from are registered once, for the gates that are open then.
+func TestMain(m *testing.M) {
+	if err := openGates(); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // A gang that requires a rack gets one, and one without need not.
 func TestTimeGangs(t *testing.T) {
