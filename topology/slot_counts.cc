@@ -23,28 +23,23 @@ bool AvoidsItselfPerHost(const PodInfo& pod, const Snapshot& snap) {
   });
 }
 
-bool MayWiden(const PodSpec& spec) {
-  return !spec.pod_affinity.required.empty() ||
-         std::any_of(spec.spread.begin(), spec.spread.end(), [](const SpreadConstraint& c) { return c.hard; });
-}
-
 }  // namespace
 
-SlotRule::SlotRule(const PodInfo& pod, const Snapshot& snap) {
-  for (const PodInfo::Want& want : pod.requests) AddWant(want.resource, want.amount, AmountOf(pod.usage, want.resource));
-  AddWant(kPods, 1, 1);
+SlotRule::SlotRule(const PodInfo& pod, const Snapshot& snap, std::span<const uint8_t> limits) {
+  for (const PodInfo::Want& want : pod.requests)
+    AddWant(want.resource, want.amount, AmountOf(pod.usage, want.resource), limits);
+  AddWant(kPods, 1, 1, limits);
   // Extended resources have the highest ids, and are what there are fewest of.
   std::sort(wants_.begin(), wants_.end(), [](const Want& a, const Want& b) { return a.resource > b.resource; });
   one_a_node_ = !pod.spec->host_ports.empty();
   one_a_host_ = AvoidsItselfPerHost(pod, snap);
-  may_widen_ = MayWiden(*pod.spec);
 }
 
-SlotRule::SlotRule(std::span<const PodInfo* const> pods, const Snapshot& snap) {
+SlotRule::SlotRule(std::span<const PodInfo* const> pods, const Snapshot& snap, std::span<const uint8_t> limits) {
   if (pods.empty()) return;
-  *this = SlotRule(*pods[0], snap);
+  *this = SlotRule(*pods[0], snap, limits);
   for (const PodInfo* pod : pods.subspan(1)) {
-    const SlotRule other(*pod, snap);
+    const SlotRule other(*pod, snap, limits);
     std::erase_if(wants_, [&](Want& want) {
       const auto same = std::find_if(other.wants_.begin(), other.wants_.end(),
                                      [&](const Want& w) { return w.resource == want.resource; });
@@ -54,25 +49,26 @@ SlotRule::SlotRule(std::span<const PodInfo* const> pods, const Snapshot& snap) {
       return false;
     });
     one_a_node_ = one_a_host_ = false;  // pods of one shape avoid each other, not those of another
-    may_widen_ |= other.may_widen_;
   }
 }
 
-void SlotRule::AddWant(ResourceId resource, int64_t first, int64_t each) {
-  if (first <= 0) return;
+void SlotRule::AddWant(ResourceId resource, int64_t first, int64_t each, std::span<const uint8_t> limits) {
+  if (first <= 0 || (resource < limits.size() && limits[resource] == 0)) return;
   // floor(2^64 / each) for each >= 2, which is floor((2^64 - 1) / each) but where each is a power of two.
   const auto divisor = static_cast<uint64_t>(each);
   const uint64_t reciprocal = each < 2 ? 0 : UINT64_MAX / divisor + ((divisor & (divisor - 1)) == 0 ? 1 : 0);
   wants_.push_back({resource, first, each, reciprocal});
 }
 
-uint32_t SlotRule::SlotsOn(const Snapshot& snap, NodeIndex n) const {
-  uint64_t slots = kMost;
-  if (one_a_node_) slots = 1;
-  if (one_a_host_ && slots > 1) {
-    const Snapshot::LabelKey* host = snap.FindLabel(kHostnameLabel);
-    if (host != nullptr && host->column[n] != 0) slots = 1;
-  }
+const uint32_t* SlotRule::Hosts(const Snapshot& snap) const {
+  const Snapshot::LabelKey* label = one_a_host_ ? snap.FindLabel(kHostnameLabel) : nullptr;
+  return label == nullptr ? nullptr : label->column.data();
+}
+
+uint32_t SlotRule::SlotsOn(const Snapshot& snap, NodeIndex n) const { return SlotsOn(snap, Hosts(snap), n); }
+
+uint32_t SlotRule::SlotsOn(const Snapshot& snap, const uint32_t* hosts, NodeIndex n) const {
+  uint64_t slots = one_a_node_ || (hosts != nullptr && hosts[n] != 0) ? 1 : kMost;
   for (const Want& want : wants_) {
     const int64_t spare = snap.Free(want.resource)[n] - want.first;
     if (spare < 0) return 0;
@@ -92,31 +88,32 @@ uint32_t SlotRule::SlotsOn(const Snapshot& snap, NodeIndex n) const {
 
 void SlotCounts::Update(const DomainTree& tree, const Snapshot& snap, const SlotRule& rule, const NodeSet& open) {
   std::span<const NodeIndex> rows;
+  const uint32_t* hosts = rule.Hosts(snap);
   if (tree_serial_ != tree.serial() || !(rule_ == rule) || !snap.ChangedSince(cell_version_, &rows)) {
     rule_ = rule;
     tree_serial_ = tree.serial();
     open_ = open;
-    Compute(tree, snap);
+    Compute(tree, snap, hosts);
   } else {
     for (const NodeIndex n : rows) {
-      if (open_.Has(n)) Set(tree, n, Count(snap, n));
+      if (open_.Has(n)) Set(tree, n, rule_.SlotsOn(snap, hosts, n));
     }
     for (size_t w = 0; w < open.words(); ++w) {
       const uint64_t changed = open.word(w) ^ open_.word(w);
       if (changed == 0) continue;
       open_.word(w) = open.word(w);
-      NodeSet::ForEachBit(changed, w, [&](NodeIndex n) { Set(tree, n, open.Has(n) ? Count(snap, n) : 0); });
+      NodeSet::ForEachBit(changed, w, [&](NodeIndex n) { Set(tree, n, open.Has(n) ? rule_.SlotsOn(snap, hosts, n) : 0); });
     }
   }
   cell_version_ = snap.cell_version();
 }
 
-void SlotCounts::Compute(const DomainTree& tree, const Snapshot& snap) {
+void SlotCounts::Compute(const DomainTree& tree, const Snapshot& snap, const uint32_t* hosts) {
   slots_.assign(snap.size(), 0);
   sums_.assign(tree.size(), 0);
   total_ = 0;
   open_.ForEach([&](NodeIndex n) {
-    const uint32_t slots = Count(snap, n);
+    const uint32_t slots = rule_.SlotsOn(snap, hosts, n);
     slots_[n] = slots;
     total_ += slots;
     if (const DomainId leaf = tree.LeafOf(n); leaf != kNoDomain) sums_[leaf] += slots;
@@ -131,12 +128,6 @@ void SlotCounts::Set(const DomainTree& tree, NodeIndex n, uint32_t slots) {
   slots_[n] = slots;
   total_ += delta;
   for (DomainId id = tree.LeafOf(n); id != kNoDomain; id = tree.Parent(id)) sums_[id] += delta;
-}
-
-// A node takes a pod now, or may yet: where its amounts say no, this profile does not look at amounts.
-uint32_t SlotCounts::Count(const Snapshot& snap, NodeIndex n) const {
-  const uint32_t slots = rule_.SlotsOn(snap, n);
-  return slots == 0 && !rule_.may_widen() ? SlotRule::kMost : slots;
 }
 
 }  // namespace muster

@@ -21,13 +21,11 @@ class SlotRule {
   static constexpr uint32_t kMost = INT32_MAX;  // slots of a node that nothing limits
 
   SlotRule() = default;
-  SlotRule(const PodInfo& pod, const Snapshot& snap);
+  // `limits`: by ResourceId, not 0 where nodes must have free what is asked for; empty: always.
+  SlotRule(const PodInfo& pod, const Snapshot& snap, std::span<const uint8_t> limits = {});
   // Of pods of all these shapes together: what each of them takes at least.
-  SlotRule(std::span<const PodInfo* const> pods, const Snapshot& snap);
+  SlotRule(std::span<const PodInfo* const> pods, const Snapshot& snap, std::span<const uint8_t> limits = {});
 
-  // Whether a node that is not feasible now may become so when other members of the group are placed:
-  // their affinity to each other, or spreading, would have it so.
-  bool may_widen() const { return may_widen_; }
   uint32_t SlotsOn(const Snapshot& snap, NodeIndex n) const;
   friend bool operator==(const SlotRule&, const SlotRule&) = default;
 
@@ -41,18 +39,21 @@ class SlotRule {
     uint64_t reciprocal = 0;  // floor(2^64 / each); each >= 2
     friend bool operator==(const Want&, const Want&) = default;
   };
-  void AddWant(ResourceId resource, int64_t first, int64_t each);
+  void AddWant(ResourceId resource, int64_t first, int64_t each, std::span<const uint8_t> limits);
+  // Hosts' names by node, or null where it does not matter whether a node has one.
+  const uint32_t* Hosts(const Snapshot& snap) const;
+  uint32_t SlotsOn(const Snapshot& snap, const uint32_t* hosts, NodeIndex n) const;
+  friend class SlotCounts;
 
   std::vector<Want> wants_;  // the scarcest kinds first
   bool one_a_node_ = false;  // two of them cannot share a node
   bool one_a_host_ = false;  // likewise where it has a host name
-  bool may_widen_ = false;
 };
 
 // Counts of one rule, kept up to date row by row.
 class SlotCounts {
  public:
-  // Makes the counts true for the snapshot and the nodes of `open`: others have no slot. Cost where the
+  // Makes the counts true for the snapshot and the nodes of `open`; others have no slots. Cost where the
   // tree and the rule are those of the last call: the rows that changed, and a look at each word of
   // `open`. Decision thread only.
   void Update(const DomainTree& tree, const Snapshot& snap, const SlotRule& rule, const NodeSet& open);
@@ -62,9 +63,8 @@ class SlotCounts {
   uint64_t Everywhere() const { return total_; }  // also outside the tree
 
  private:
-  void Compute(const DomainTree& tree, const Snapshot& snap);
+  void Compute(const DomainTree& tree, const Snapshot& snap, const uint32_t* hosts);
   void Set(const DomainTree& tree, NodeIndex n, uint32_t slots);
-  uint32_t Count(const Snapshot& snap, NodeIndex n) const;
 
   SlotRule rule_;
   uint64_t tree_serial_ = 0;  // 0: nothing computed

@@ -130,9 +130,11 @@ void GroupLayout::LayShort(DomainId id, const GroupSlice& slice) {
   if (best != kNoDomain) LayWhole(best, slice.first, slice.count);
 }
 
-// What does not divide over the levels below may go anywhere in the domain.
+// What does not divide over the levels below may go anywhere in the domain; so may what joins pods that are
+// placed already, for only runs tell then where a member may go.
 void GroupLayout::LayWhole(DomainId id, size_t first, size_t count) {
-  if (const size_t laid = Lay(id, first, count); laid < count) Run(id, first + laid, count - laid);
+  const size_t laid = group_->request.placed.empty() ? Lay(id, first, count) : 0;
+  if (laid < count) Run(id, first + laid, count - laid);
 }
 
 uint64_t GroupLayout::Room(DomainId id) const {

@@ -13,7 +13,10 @@ std::string GroupRoom::Reset(const GroupOnTree& group) {
   resources_.clear();
   if (group.request.shapes.size() > 1) {
     for (const PlacementShape& shape : group.request.shapes) {
-      for (const PodInfo::Want& want : shape.info->usage) resources_.push_back(want.resource);
+      for (const PodInfo::Want& want : shape.info->usage) {
+        const std::span<const uint8_t> limits = group.request.limits;
+        if (want.resource >= limits.size() || limits[want.resource] != 0) resources_.push_back(want.resource);
+      }
     }
     std::sort(resources_.begin(), resources_.end());
     resources_.erase(std::unique(resources_.begin(), resources_.end()), resources_.end());
@@ -199,9 +202,7 @@ uint64_t GroupRoom::HeldTogether(DomainId id) {
     const int64_t* free = group_->snap.Free(resource);
     __int128 room = 0;
     for (const NodeIndex n : nodes) {
-      const uint32_t slots = group_->together.On(n);
-      if (slots == SlotRule::kMost) return group_->size();  // amounts do not count here
-      if (slots > 0 && free[n] > 0) room += free[n];
+      if (group_->together.On(n) > 0 && free[n] > 0) room += free[n];
     }
     uint64_t count = 0;
     for (const Step& step : steps_) {

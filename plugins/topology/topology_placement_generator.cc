@@ -52,14 +52,13 @@ void TopologyPlacementGenerator::UpdateCounts(const PlacementRequest& request, c
   for (const PlacementShape& shape : request.shapes) {
     const bool known = shape.memo->Has(slot());
     Shape& kept = shape.memo->Ensure<Shape>(slot());
-    if (!known) kept.rule = SlotRule(*shape.info, snap);
-    const NodeSet& open = kept.rule.may_widen() ? snap.usable() : *shape.feasible;
-    kept.counts.Update(tree, snap, kept.rule, open);
+    if (!known) kept.rule = SlotRule(*shape.info, snap, request.limits);
+    kept.counts.Update(tree, snap, kept.rule, *shape.feasible);
     counts_.push_back(&kept.counts);
     infos_.push_back(shape.info);
-    for (size_t w = 0; mixed && w < open.words(); ++w) open_.word(w) |= open.word(w);
+    for (size_t w = 0; mixed && w < open_.words(); ++w) open_.word(w) |= shape.feasible->word(w);
   }
-  if (mixed) mixed_counts_.Update(tree, snap, SlotRule(infos_, snap), open_);
+  if (mixed) mixed_counts_.Update(tree, snap, SlotRule(infos_, snap, request.limits), open_);
 }
 
 // Marks the domains with placed pods of the group, and says which one they pin. False: it is impossible.

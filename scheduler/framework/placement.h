@@ -19,7 +19,8 @@ namespace muster {
 // One of the group's distinct shapes.
 struct PlacementShape {
   const PodInfo* info;
-  const NodeSet* feasible;  // nodes that take at least one such pod now, by all filters
+  // Nodes that take at least one such pod now, by all filters, or may once other members are placed.
+  const NodeSet* feasible;
   CycleState* memo;         // the shape's: what a plugin keeps in its slot lives until the shape is forgotten
 };
 
@@ -32,6 +33,9 @@ struct PlacementRequest {
   size_t min = 0;                     // how many of the members must be placed, <= members.size()
   std::span<const NodeIndex> placed;  // nodes of the group's pods that are placed already: they pin a required domain
   std::span<const uint32_t> placed_ranks;  // by `placed`: the rank there, UINT32_MAX where the pod has none
+  // By ResourceId: not 0 where the profile's filters look at it (CapacityPlugin::Limits). Empty: at all.
+  // The same at every call with a shape's memo.
+  std::span<const uint8_t> limits = {};
 };
 
 // Members [first, first + count), which had best go to these nodes.
