@@ -11,7 +11,11 @@
 
 namespace muster {
 
-class NodeResourcesFit final : public PreFilterPlugin, public FilterPlugin, public PreScorePlugin, public ScorePlugin {
+class NodeResourcesFit final : public PreFilterPlugin,
+                               public FilterPlugin,
+                               public CapacityPlugin,
+                               public PreScorePlugin,
+                               public ScorePlugin {
  public:
   static absl::StatusOr<std::unique_ptr<Plugin>> Make(const PluginArgs& args);
 
@@ -24,6 +28,7 @@ class NodeResourcesFit final : public PreFilterPlugin, public FilterPlugin, publ
                                     NodeSet& candidates) const override;
   absl::Status Filter(const PodInfo& pod, const Snapshot& snap, const CycleState& state,
                       Feasible& nodes) const override;
+  bool Limits(std::string_view resource) const override { return !Ignores(resource); }
   absl::StatusOr<Outcome> PreScore(const PodInfo& pod, const Snapshot& snap, CycleState& state,
                                    const NodeSet& feasible) const override;
   absl::Status Score(const PodInfo& pod, const Snapshot& snap, const CycleState& state, const NodeSet& feasible,

@@ -1,34 +1,40 @@
 #include "scheduler/engine/group_cycle.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "scheduler/engine/group_explain.h"
 
 namespace muster {
 
-const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<const Member> group,
+const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupRequest& request,
                                         StageListener* stages) {
   // 1. Head: the queue named the group. 2. Admit: quota is charged here once queues exist.
   result_.placed = false;
   result_.placements.clear();
   result_.intents.clear();
+  result_.intent_member.clear();
   result_.why = nullptr;
   result_.room.reset();
+  result_.nominations.clear();
   result_.work = {};
   result_.from_cache = true;
+  shapes_.BeginRound();
 
-  // 3. Domains: without topology the only candidate domain is the cluster.
-  // 4. Place: pods in order, each seeing the ones before it.
+  // 3. Domains and 4. place: a lone pod may go anywhere; a group's members in the best domain that takes
+  // the whole minimum, each seeing the ones before it.
+  // 5. Make room: where nothing fits, victims are looked for, and what they would do is proved.
   const size_t start = statement_.Checkpoint();
-  bool fits = true;
-  for (const Member& member : group) {
-    if (fits = PlacePod(framework, member, stages); !fits) break;
-  }
-
-  // 5. Make room: PlacePod asked PostFilter, which proves what it proposes.
-  if (!fits || !CollectIntents(framework, group)) {
+  const bool lone = request.members.size() == 1 && request.min == 1 && !request.group.present() &&
+                    !request.topology.present();
+  const bool fits = lone ? PlacePod(framework, request.members[0], stages) : PlaceGroup(framework, request, stages);
+  if (!fits || !CollectIntents(framework, request.members)) {
     statement_.Rollback(start);
     result_.placements.clear();
     result_.intents.clear();
+    result_.intent_member.clear();
     return result_;
   }
 
@@ -37,6 +43,46 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, std::span<co
   result_.placed = true;
   return result_;
 }
+
+bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Member> members) {
+  const auto of = [&](size_t member) {
+    result_.intent_member.resize(result_.intents.size(), static_cast<uint32_t>(member));
+  };
+  for (size_t i = 0; i < members.size(); ++i) {
+    const NodeIndex node = result_.placements[i].node;
+    if (node == kNoNode) continue;
+    for (const PreBindPlugin* plugin : framework.pre_binds()) {
+      if (Outcome o = plugin->PreBind(*members[i].info, snapshot_, node, result_.intents); !o.ok())
+        return Reject(*plugin, o);
+    }
+    of(i);
+  }
+  for (size_t i = 0; i < members.size(); ++i) {
+    const NodeIndex node = result_.placements[i].node;
+    if (node == kNoNode) continue;
+    for (const BindPlugin* plugin : framework.binds()) {
+      const Outcome o = plugin->Bind(*members[i].info, node, result_.intents);
+      if (o.skip()) continue;
+      if (!o.ok()) return Reject(*plugin, o);
+      break;
+    }
+    of(i);
+  }
+  return true;
+}
+
+bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
+  rejected_ = {};
+  rejected_.message = absl::StrJoin(outcome.reasons, ", ");
+  rejected_.causes.push_back({std::string(plugin.Name()), rejected_.message, 0});
+  rejected_.rejectors = {&plugin};
+  rejected_.wake_on = plugin.RequeueOn();
+  rejected_.preemption_may_help = outcome.code == Code::kUnschedulable;
+  result_.why = &rejected_;
+  return false;
+}
+
+// --- A lone pod --------------------------------------------------------------------------------
 
 bool GroupCycle::PlacePod(const Framework& framework, const Member& member, StageListener* stages) {
   bool known = false;
@@ -80,35 +126,6 @@ bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeInd
   return true;
 }
 
-bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Member> group) {
-  for (size_t i = 0; i < group.size(); ++i) {
-    const NodeIndex node = result_.placements[i].node;
-    for (const PreBindPlugin* plugin : framework.pre_binds()) {
-      if (Outcome o = plugin->PreBind(*group[i].info, snapshot_, node, result_.intents); !o.ok()) return Reject(*plugin, o);
-    }
-  }
-  for (size_t i = 0; i < group.size(); ++i) {
-    for (const BindPlugin* plugin : framework.binds()) {
-      const Outcome o = plugin->Bind(*group[i].info, result_.placements[i].node, result_.intents);
-      if (o.skip()) continue;
-      if (!o.ok()) return Reject(*plugin, o);
-      break;
-    }
-  }
-  return true;
-}
-
-bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
-  rejected_ = {};
-  rejected_.message = absl::StrJoin(outcome.reasons, ", ");
-  rejected_.causes.push_back({std::string(plugin.Name()), rejected_.message, 0});
-  rejected_.rejectors = {&plugin};
-  rejected_.wake_on = plugin.RequeueOn();
-  rejected_.preemption_may_help = outcome.code == Code::kUnschedulable;
-  result_.why = &rejected_;
-  return false;
-}
-
 const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry,
                                       const Nominated* nominated) {
   Evaluation& answer = entry.answer;
@@ -144,6 +161,116 @@ void GroupCycle::MakeRoom(const Framework& framework, const Member& member, Shap
   rejected_ = *result_.why;
   absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
   result_.why = &rejected_;
+}
+
+// --- A group -----------------------------------------------------------------------------------
+
+// Members' own nominations are theirs to use: they keep no room from each other.
+void GroupCycle::Withdraw(std::span<const Member> members) {
+  nominated_.clear();
+  if (nominator_.by_node().empty()) return;
+  bool any = false;
+  for (const Member& member : members) {
+    nominated_.push_back(nominator_.NodeOf(member.pod->uid));
+    any |= !nominated_.back().empty();
+    nominator_.Remove(member.pod->uid);
+  }
+  if (!any) nominated_.clear();
+}
+
+void GroupCycle::Renominate(std::span<const Member> members) {
+  for (size_t i = 0; i < nominated_.size(); ++i) {
+    if (!nominated_[i].empty()) nominator_.Set(members[i].pod, members[i].info, nominated_[i]);
+  }
+}
+
+bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& request, StageListener* stages) {
+  using Verdict = GroupSearch::Verdict;
+  if (snapshot_.size() == 0) {
+    rejected_ = {};
+    rejected_.message = "no nodes available to schedule pods";
+    rejected_.wake_on = kNodeAdded;
+    result_.why = &rejected_;
+    return false;
+  }
+  Withdraw(request.members);
+  const Nominated others{nominator_, statement_, request.members[0].pod->uid};
+  const Nominated* nominated = nominator_.by_node().empty() ? nullptr : &others;
+  Verdict verdict = Verdict::kImpossible;  // while every place proves so
+  PlacementAnswer answer;
+  bool placed = false;
+  const bool sound = search_.Begin(framework, request, shapes_, nominated, stages, result_.work);
+  result_.from_cache = search_.known();
+  if (sound && !nominated_.empty()) placed = PlaceNominated(framework, request, nominated);
+  if (sound && !placed) {
+    answer = places_.Visit(framework, request, search_.need(), snapshot_, search_, [&](const PlacementCandidate& candidate) {
+      const Verdict said = search_.Place(candidate);
+      if (said == Verdict::kPlaced) TakePlacements(framework, request, candidate, nominated);
+      if (said != Verdict::kImpossible) verdict = said;
+      return said == Verdict::kPlaced || said == Verdict::kBroken;
+    });
+    placed = verdict == Verdict::kPlaced;
+    if (!answer.complete && verdict == Verdict::kImpossible) verdict = Verdict::kNotFound;
+  }
+  if (!placed) {
+    rejected_ = ExplainGroup({framework, request, snapshot_, search_, places_, nominated}, answer,
+                             verdict == Verdict::kImpossible);
+    result_.why = &rejected_;
+    if (!rejected_.is_error) placed = MakeRoomForGroup(framework, request, nominated, stages);
+  }
+  search_.Keep();
+  Renominate(request.members);
+  return placed;
+}
+
+// Tries exactly the nodes that room was made on.
+bool GroupCycle::PlaceNominated(const Framework& framework, const GroupRequest& request, const Nominated* nominated) {
+  nominated_rows_.clear();
+  size_t count = 0;
+  for (const std::string& node : nominated_) {
+    nominated_rows_.push_back(node.empty() ? kNoNode : snapshot_.Find(node));
+    count += nominated_rows_.back() != kNoNode;
+  }
+  if (count < search_.need()) return false;
+  bool placed = false;
+  places_.Visit(framework, request, search_.need(), snapshot_, search_, [&](const PlacementCandidate& candidate) {
+    placed = search_.PlaceExactly(candidate, nominated_rows_) == GroupSearch::Verdict::kPlaced;
+    if (placed) TakePlacements(framework, request, candidate, nominated);
+    return placed || search_.broken_shape() != nullptr;
+  });
+  return placed;
+}
+
+// What the search has placed in the candidate is the result.
+void GroupCycle::TakePlacements(const Framework& framework, const GroupRequest& request,
+                                const PlacementCandidate& candidate, const Nominated* nominated) {
+  result_.placements.clear();
+  for (size_t i = 0; i < request.members.size(); ++i)
+    result_.placements.push_back({search_.nodes()[i], search_.scores()[i]});
+  result_.why = nullptr;
+  if (search_.placed() == request.members.size()) return;
+  rejected_ = ExplainLeft({framework, request, snapshot_, search_, places_, nominated}, candidate);
+  result_.why = &rejected_;
+}
+
+// True: the group was placed after all, for nobody has to go.
+bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
+                                  StageListener* stages) {
+  if (framework.post_filters().empty() || request.min == 0 || !rejected_.preemption_may_help) return false;
+  if (stages != nullptr) stages->Begin(Point::kPostFilter);
+  GroupRoom room = preemption_.MakeRoom({framework, request, snapshot_, search_, places_, nominated}, nominated_);
+  if (stages != nullptr) stages->End(room.result.code ? CodeName(*room.result.code) : "Error");
+  if (room.result.code == Code::kSuccess && room.result.victims.empty()) {
+    nominated_.swap(room.nominations);
+    const bool placed = PlaceNominated(framework, request, nominated);
+    nominated_.swap(room.nominations);
+    if (placed) return true;
+    room.result.code = Code::kUnschedulable;
+  }
+  absl::StrAppend(&rejected_.message, " ", room.result.message);
+  if (room.result.code == Code::kSuccess) result_.nominations = std::move(room.nominations);
+  result_.room = std::move(room.result);
+  return false;
 }
 
 }  // namespace muster

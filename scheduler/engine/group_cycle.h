@@ -6,9 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "scheduler/engine/group_places.h"
+#include "scheduler/engine/group_preemption.h"
 #include "scheduler/engine/group_request.h"
+#include "scheduler/engine/group_search.h"
 #include "scheduler/engine/shape_cache.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/explain.h"
@@ -24,12 +28,25 @@ class GroupCycle {
  public:
   // `snapshot` and `workers` outlive the cycle.
   GroupCycle(Snapshot& snapshot, WorkerPool& workers, uint64_t seed)
-      : snapshot_(snapshot), workers_(workers), seed_(seed), statement_(snapshot), nominator_(snapshot) {}
+      : snapshot_(snapshot),
+        workers_(workers),
+        seed_(seed),
+        statement_(snapshot),
+        nominator_(snapshot),
+        search_(snapshot, workers, statement_, seed),
+        preemption_(snapshot, statement_) {}
 
   // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
-  // it is as before. The result is reused by the next call.
+  // it is as before. The result is reused by the next call. Requires: there is a member.
+  const GroupDecision& Decide(const Framework& framework, const GroupRequest& request, StageListener* stages = nullptr);
+  // All of them, as a group without name.
   const GroupDecision& Decide(const Framework& framework, std::span<const Member> group,
-                              StageListener* stages = nullptr);
+                              StageListener* stages = nullptr) {
+    GroupRequest request;
+    request.members = group;
+    request.min = group.size();
+    return Decide(framework, request, stages);
+  }
 
   // Pods that wait for a node that preemption makes room on.
   Nominator& nominator() { return nominator_; }
@@ -38,10 +55,20 @@ class GroupCycle {
   bool PlacePod(const Framework& framework, const Member& member, StageListener* stages);
   NodeIndex Choose(const Pod& pod, const Evaluation& answer) const;
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
-  bool CollectIntents(const Framework& framework, std::span<const Member> group);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
   void MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry, const Nominated* nominated,
                 StageListener* stages);
+
+  bool PlaceGroup(const Framework& framework, const GroupRequest& request, StageListener* stages);
+  bool PlaceNominated(const Framework& framework, const GroupRequest& request, const Nominated* nominated);
+  void TakePlacements(const Framework& framework, const GroupRequest& request, const PlacementCandidate& candidate,
+                      const Nominated* nominated);
+  bool MakeRoomForGroup(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
+                        StageListener* stages);
+  void Withdraw(std::span<const Member> members);
+  void Renominate(std::span<const Member> members);
+
+  bool CollectIntents(const Framework& framework, std::span<const Member> members);
   bool Reject(const Plugin& plugin, const Outcome& outcome);
 
   Snapshot& snapshot_;
@@ -51,7 +78,12 @@ class GroupCycle {
   ShapeCache shapes_;
   GroupDecision result_;
   Nominator nominator_;
-  Explanation rejected_;  // by Reserve, Permit or PreBind; or with what PostFilter said
+  GroupSearch search_;
+  GroupPlaces places_;
+  GroupPreemption preemption_;
+  Explanation rejected_;  // by Reserve, Permit or PreBind; or with what PostFilter said; or of a group
+  std::vector<std::string> nominated_;      // by member: the node that it waits for; empty where none does
+  std::vector<NodeIndex> nominated_rows_;   // likewise
 };
 
 }  // namespace muster

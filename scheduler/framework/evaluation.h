@@ -4,6 +4,7 @@
 #define MUSTER_SCHEDULER_FRAMEWORK_EVALUATION_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,8 @@ class Evaluation {
   std::string_view pre_filter_plugin() const { return pre_filter_plugin_; }
   size_t feasible_count() const { return feasible_count_; }
   const NodeSet& feasible() const { return feasible_; }
+  // What the filters that look at one node alone left. Requires: error() and pre_filter() are ok.
+  const NodeSet& local() const { return local_; }
   // Plugins whose PreFilter left nodes out, by name; and upstream's words for those nodes.
   const std::vector<std::string>& narrowed_by() const { return narrowed_by_; }
   std::string NarrowedText() const;
@@ -60,6 +63,20 @@ class Evaluation {
   // Feasible node with the highest total; of equals the one with the smallest Mix(seed, shape,
   // node name). kNoNode if none. Cost: one step a word.
   NodeIndex Best() const;
+  // The same of those in `nodes`, by Snapshot::NodeTie; `skip(n)` leaves nodes out.
+  template <typename F>
+  NodeIndex BestAmong(std::span<const NodeIndex> nodes, const Snapshot& snap, F&& skip) const {
+    NodeIndex best = kNoNode;
+    for (const NodeIndex n : nodes) {
+      if (feasible_.Has(n) && !skip(n) && (best == kNoNode || Better(n, best, snap))) best = n;
+    }
+    return best;
+  }
+  bool Better(NodeIndex a, NodeIndex b, const Snapshot& snap) const {
+    if (totals_[a] != totals_[b]) return totals_[a] > totals_[b];
+    return Tie(a, snap) < Tie(b, snap);
+  }
+  uint64_t Tie(NodeIndex n, const Snapshot& snap) const { return Mix(tie_seed_ ^ snap.NodeTie(n)); }
   int64_t Total(NodeIndex n) const { return totals_[n]; }
 
   // --- What if ---------------------------------------------------------------------------------

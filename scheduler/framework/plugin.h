@@ -83,6 +83,13 @@ class FilterPlugin : public virtual Plugin {
                               Feasible& nodes) const = 0;
 };
 
+// A filter by which a node takes pods only while it has free what they ask for.
+class CapacityPlugin : public virtual Plugin {
+ public:
+  // Whether it looks at this resource ("nvidia.com/gpu"). "pods" always.
+  virtual bool Limits(std::string_view resource) const = 0;
+};
+
 // Lifts a one-node answer to the cluster. Derived has
 //   bool Fits(const PodInfo&, const Snapshot&, const CycleState&, NodeIndex) const;
 //   static constexpr Reason kReason;

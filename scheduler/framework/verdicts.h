@@ -44,6 +44,8 @@ class Verdicts {
 
   // kSuccess where the pod fits.
   Code code(NodeIndex n) const { return n < rows_.size() ? kinds_[rows_[n]].code : Code::kSuccess; }
+  // Why it does not fit there. Requires: n is a row of the last Update.
+  const RejectionKinds::Kind& Of(NodeIndex n) const { return kinds_[rows_[n]]; }
   // Nodes rejected as Unschedulable: removing pods there may help.
   const NodeSet& resolvable() const { return resolvable_; }
   const std::string& Text(uint32_t reason) const { return rejections_.texts.Text(reason); }

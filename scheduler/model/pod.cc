@@ -1,5 +1,7 @@
 #include "scheduler/model/pod.h"
 
+#include <tuple>
+
 #include "scheduler/model/stable_hash.h"
 
 namespace muster {
@@ -67,12 +69,8 @@ void Add(StableHasher& h, const PodVolume& v) {
   for (const std::string& monitor : v.monitors) h.Add(monitor);
 }
 
-}  // namespace
-
-uint64_t StableHash(const PodSpec& spec) {
-  StableHasher h;
-  h.Add(spec.scheduler_name), h.Add(spec.ns);
-  Add(h, spec.labels);
+// All from the priority on.
+void AddRest(StableHasher& h, const PodSpec& spec) {
   h.Add(static_cast<uint64_t>(spec.priority)), h.Add(spec.preemption_policy), h.Add(spec.requested_node);
   Add(h, spec.amounts.requests), Add(h, spec.amounts.usage), Add(h, spec.amounts.scored);
   h.Add(static_cast<uint64_t>(spec.amounts.non_zero_cpu)), h.Add(static_cast<uint64_t>(spec.amounts.non_zero_memory));
@@ -96,7 +94,38 @@ uint64_t StableHash(const PodSpec& spec) {
   h.Add(spec.images.size());
   for (const std::string& image : spec.images) h.Add(image);
   h.Add(static_cast<uint64_t>(spec.image_count));
+}
+
+}  // namespace
+
+uint64_t StableHash(const PodSpec& spec) {
+  StableHasher h;
+  h.Add(spec.scheduler_name), h.Add(spec.ns);
+  Add(h, spec.labels);
+  AddRest(h, spec);
   return h.Digest();
+}
+
+uint64_t StableHashButLabels(const PodSpec& spec) {
+  StableHasher h;
+  h.Add(spec.scheduler_name), h.Add(spec.ns);
+  AddRest(h, spec);
+  return h.Digest();
+}
+
+bool EqualButLabels(const PodSpec& a, const PodSpec& b) {
+  if (&a == &b) return true;
+  // Names every field, so that a new one does not compile until it has a place here.
+  const auto fields = [](const PodSpec& spec) {
+    const auto& [scheduler_name, ns, labels, priority, preemption_policy, requested_node, amounts, node_selector,
+                 node_affinity, pod_affinity, spread, volumes, controller, deleting, required_features, tolerations,
+                 host_ports, images, image_count] = spec;
+    (void)labels;
+    return std::tie(priority, ns, amounts, host_ports, tolerations, node_selector, node_affinity, pod_affinity, spread,
+                    volumes, images, image_count, controller, scheduler_name, preemption_policy, requested_node,
+                    deleting, required_features);
+  };
+  return fields(a) == fields(b);
 }
 
 }  // namespace muster

@@ -138,6 +138,10 @@ struct PodSpec {
 
 // Content hash, the same in every process (absl's is seeded per process and may not decide ties).
 uint64_t StableHash(const PodSpec& spec);
+// The same without the labels, and whether two specs differ in nothing else: the pods of a group often
+// differ by the label of their rank alone.
+uint64_t StableHashButLabels(const PodSpec& spec);
+bool EqualButLabels(const PodSpec& a, const PodSpec& b);
 
 struct PodCondition {
   bool present = false;

@@ -86,6 +86,7 @@ ColumnId Snapshot::InternPort(const HostPort& port) {
 PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
   auto info = std::make_shared<PodInfo>();
   info->shape = StableHash(*spec);
+  info->kin = StableHashButLabels(*spec);
   const PodAmounts& amounts = spec->amounts;
   for (const Amount& a : amounts.requests) info->requests.push_back({InternResource(a.resource), a.value});
   info->cells.push_back({free_column_[kPods], -1});

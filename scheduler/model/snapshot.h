@@ -36,9 +36,11 @@ struct PodInfo {
   struct CellDelta {
     ColumnId column;
     int64_t delta;
+    friend bool operator==(const CellDelta&, const CellDelta&) = default;
   };
   std::shared_ptr<const PodSpec> spec;
   uint64_t shape = 0;           // StableHash(*spec)
+  uint64_t kin = 0;             // StableHashButLabels(*spec)
   std::vector<Want> requests;   // spec->amounts.requests, in its order
   std::vector<Want> usage;      // spec->amounts.usage, in its order
   std::vector<CellDelta> cells; // what placing the pod adds to a node's dynamic cells
@@ -111,6 +113,7 @@ class Snapshot {
   static constexpr int64_t kUncountable = int64_t{1} << 20;
   const int64_t* ClaimVolumes() const { return cells_[2].data(); }
   const int64_t* Cells(ColumnId c) const { return cells_[c].data(); }
+  size_t columns() const { return cells_.size(); }  // bound of the ColumnIds
   std::span<const PortColumn> host_ports() const { return ports_; }
 
   // A label key's values per row: 0 where the node lacks the key, else 1 + id in `values`.
@@ -164,6 +167,9 @@ class Snapshot {
   // Makes the columns of what the shape asks about other pods. Before its first evaluation, and
   // again before each, for selectors may have changed; cheap where nothing did.
   void Prepare(const PodInfo& pod);
+  // Whether the two differ in labels alone, and in none that anybody asks about: plugins answer both alike,
+  // and they count alike for others. Requires: both are prepared.
+  bool Alike(const PodInfo& a, const PodInfo& b) const;
   // Adds, replaces or (null) removes an object of any kind but Pod and Node.
   void SetObject(Kind kind, ObjectPtr object);
   void RemoveObject(Kind kind, const std::string& ns, const std::string& name);

@@ -1,6 +1,7 @@
 // The Snapshot's pods: who runs on which row, and the columns that count them for questions and
 // terms (pod_terms.h).
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -155,6 +156,17 @@ void Snapshot::Prepare(const PodInfo& pod) {
     info.selectors_version = selectors_version_;
     if (UpdateDefaultSpread(info)) ++info.questions_version;
   }
+}
+
+// Where both count alike for every question, each selects itself where the other does.
+bool Snapshot::Alike(const PodInfo& a, const PodInfo& b) const {
+  if (&a == &b) return true;
+  const auto asked = [](const PodInfo& info) {
+    return std::tie(info.default_spread, info.default_spread_selects_itself, info.spread, info.affinity,
+                    info.anti_affinity, info.preferred, info.preferred_anti, info.terms_of_others);
+  };
+  return a.kin == b.kin && EqualButLabels(*a.spec, *b.spec) && asked(a) == asked(b) &&
+         a.cells.size() == b.cells.size() && std::is_permutation(a.cells.begin(), a.cells.end(), b.cells.begin());
 }
 
 // What upstream's DefaultSelector gives: the labels by which all Services select that select the

@@ -61,8 +61,8 @@ TEST_F(GroupCycleTest, PlacesAGroupWholeOrNotAtAll) {
   const std::vector<Member> three(3, pod), four(4, pod);
   const GroupDecision& no = cycle.Decide(*framework_, four);
   EXPECT_FALSE(no.placed);
-  EXPECT_EQ(no.why->message, "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims "
-            "found for incoming pod.");
+  EXPECT_EQ(no.why->message, "3 of 4 pods of the group fit: 3 Insufficient cpu; 1 more node with 600m cpu free would "
+                             "do. preemption: No preemption victims found for incoming preemptor");
   for (NodeIndex n = 0; n < 3; ++n) EXPECT_EQ(snap_.Free(kCpu)[n], 1000) << "a failed group leaves no trace";
   const GroupDecision& yes = cycle.Decide(*framework_, three);
   ASSERT_TRUE(yes.placed);

@@ -1,0 +1,342 @@
+#include "scheduler/engine/group_preemption.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+
+namespace muster {
+namespace {
+
+constexpr size_t kShapesLookedAt = 8;  // to find out where removing pods may help
+
+bool SameGroup(const Pod& pod, const std::string& ns, const GroupRef& group) {
+  return group.present() && pod.group.source == group.source && pod.group.name == group.name && pod.ns() == ns;
+}
+
+// How many of a gang's pods must stay for it to run; 0: it is no gang.
+size_t MinimumOf(const Pod& pod, const ClusterObjects& objects) {
+  const PodGroup* group = nullptr;
+  switch (pod.group.source) {
+    case GroupRef::Source::kNone: return 0;
+    case GroupRef::Source::kLabels: return static_cast<size_t>(std::max(0, pod.group.size));
+    case GroupRef::Source::kNative: group = NativeGroupOf(pod, objects); break;
+    case GroupRef::Source::kCoscheduling:
+      group = objects.Get<PodGroup>(Kind::kCoschedulingPodGroup, pod.ns(), pod.group.name);
+      break;
+  }
+  return group != nullptr && group->gang ? static_cast<size_t>(std::max(0, group->min_count)) : 0;
+}
+
+}  // namespace
+
+// Why the group may not preempt now, or "".
+std::string_view GroupPreemption::NotEligible(const GroupContext& group, std::span<const std::string> nominated) const {
+  const GroupRequest& request = group.request;
+  if (request.preemption_policy == "Never") return "not eligible due to preemptionPolicy=Never.";
+  for (size_t i = 0; i < request.members.size(); ++i) {
+    const std::string& own = request.members[i].pod->nominated_node;
+    const std::string& node = i < nominated.size() && !nominated[i].empty() ? nominated[i] : own;
+    const NodeIndex n = node.empty() ? kNoNode : snapshot_.Find(node);
+    if (n == kNoNode) continue;
+    for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
+      if (pod.pod->deleting && pod.pod->preempted && VictimPriority(*pod.pod, snapshot_.objects()) < request.priority)
+        return "not eligible due to terminating pods on the nominated nodes.";
+    }
+  }
+  return "";
+}
+
+void GroupPreemption::FindUnits(const GroupContext& group) {
+  const GroupRequest& request = group.request;
+  const ClusterObjects& objects = snapshot_.objects();
+  const std::string& ns = request.members[0].pod->ns();
+  // Rows where some member fits now, or may once pods are gone.
+  NodeSet useful = snapshot_.all();
+  if (!group.search.heeds_others() && group.search.shapes().size() <= kShapesLookedAt) {
+    useful.Reset(snapshot_.size());
+    for (uint32_t s = 0; s < group.search.shapes().size(); ++s) {
+      ShapeCache::Entry& entry = *group.search.shapes()[s].entry;
+      if (!group.search.Refresh(s) || !entry.answer.pre_filter().ok()) continue;
+      if (!entry.verdicts.Update(group.framework, *entry.pod, snapshot_, entry.answer, group.nominated).ok()) continue;
+      for (size_t w = 0; w < useful.words(); ++w)
+        useful.word(w) |= entry.answer.feasible().word(w) | entry.verdicts.resolvable().word(w);
+    }
+  }
+  pods_.clear();
+  units_.clear();
+  absl::flat_hash_set<const PodGroup*> whole;  // those that were met
+  useful.ForEach([&](NodeIndex n) {
+    for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
+      if (SameGroup(*pod.pod, ns, request.group)) continue;
+      Unit unit{VictimPriority(*pod.pod, objects), false, false, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1};
+      if (unit.priority >= request.priority) continue;
+      const PodGroup* own = NativeGroupOf(*pod.pod, objects);
+      if (own == nullptr || !own->disrupted_whole) {
+        pods_.push_back({pod, n});
+      } else if (whole.insert(own).second) {
+        unit.whole = true;
+        for (const PlacedMember& m : snapshot_.MembersOf(pod.pod->ns(), pod.pod->group)) {
+          pods_.push_back({{m.pod, m.info}, m.row});
+          unit.start = std::min(unit.start, StartOf(*m.pod));
+        }
+        unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
+        std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {
+          return std::tie(a.row, a.pod.pod->name) < std::tie(b.row, b.pod.pod->name);
+        });
+      } else {
+        continue;
+      }
+      units_.push_back(unit);
+    }
+  });
+  AddElastic(group);
+  std::sort(units_.begin(), units_.end(), [&](const Unit& a, const Unit& b) {
+    if (a.priority != b.priority) return a.priority > b.priority;
+    if (a.elastic != b.elastic) return b.elastic;
+    if (a.whole != b.whole) return a.whole;
+    if (a.count != b.count) return a.count > b.count;
+    if (a.start != b.start) return a.start < b.start;
+    const Pod &x = *pods_[a.first].pod.pod, &y = *pods_[b.first].pod.pod;
+    return std::tie(x.ns(), x.name) < std::tie(y.ns(), y.name);
+  });
+  newest_ = absl::InfinitePast();
+  for (const PlacedPod& p : pods_) newest_ = std::max(newest_, p.pod.pod->started);
+}
+
+// Of each gang, the pods above its minimum that started last.
+void GroupPreemption::AddElastic(const GroupContext&) {
+  absl::flat_hash_set<const Pod*> elastic, looked;
+  std::vector<const Pod*> members;
+  for (const Unit& unit : units_) {
+    const Pod& pod = *pods_[unit.first].pod.pod;
+    if (unit.whole || !pod.group.present() || looked.contains(&pod)) continue;
+    members.clear();
+    for (const PlacedMember& m : snapshot_.MembersOf(pod.ns(), pod.group)) members.push_back(m.pod);
+    looked.insert(members.begin(), members.end());
+    const size_t minimum = MinimumOf(pod, snapshot_.objects());
+    if (minimum == 0 || members.size() <= minimum) continue;
+    std::sort(members.begin(), members.end(), [](const Pod* a, const Pod* b) {
+      const Time start_a = StartOf(*a), start_b = StartOf(*b);
+      return std::tie(start_a, a->rank, a->name) < std::tie(start_b, b->rank, b->name);
+    });
+    elastic.insert(members.begin() + static_cast<ptrdiff_t>(minimum), members.end());
+  }
+  for (Unit& unit : units_) unit.elastic = !unit.whole && elastic.contains(pods_[unit.first].pod.pod);
+}
+
+void GroupPreemption::RemoveAll() {
+  // From the back of each row, where a pod is found at once.
+  for (auto it = pods_.rbegin(); it != pods_.rend(); ++it) statement_.Remove(it->pod, it->row);
+}
+
+// About how many pods have to go from the candidate, by the room that they leave on each node.
+int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCandidate& candidate) {
+  int64_t missing = static_cast<int64_t>(group.search.need());
+  std::vector<std::pair<int64_t, int64_t>> gains;  // pods that go, slots that they leave
+  for (const NodeIndex n : candidate.nodes) {
+    missing -= before_[n];
+    if (after_[n] > before_[n]) gains.emplace_back(goers_[n], after_[n] - before_[n]);
+  }
+  std::sort(gains.begin(), gains.end(),
+            [](const auto& a, const auto& b) { return a.first * b.second < b.first * a.second; });
+  int64_t pods = 0;
+  for (const auto& [goers, slots] : gains) {
+    if (missing <= 0) break;
+    pods += (goers * std::min(missing, slots) + slots - 1) / slots;
+    missing -= slots;
+  }
+  return pods;
+}
+
+GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
+  using Verdict = GroupSearch::Verdict;
+  GroupSearch& search = group.search;
+  GroupRoom room;
+  room.result.code = Code::kUnschedulable;
+  if (const std::string_view why = NotEligible(group, nominated); !why.empty()) {
+    room.result.message = absl::StrCat("preemption: ", AsAbsl(why));
+    return room;
+  }
+  FindUnits(group);
+  if (units_.empty()) {
+    room.result.message = "preemption: No preemption victims found for incoming preemptor";
+    return room;
+  }
+  budgets_.Load(snapshot_.objects());
+  // The shape of most members stands for all in estimates.
+  const auto main = static_cast<uint32_t>(
+      std::max_element(search.shapes().begin(), search.shapes().end(),
+                       [](const auto& a, const auto& b) { return a.members < b.members; }) -
+      search.shapes().begin());
+  const auto count_slots = [&](std::vector<int64_t>& slots) {
+    slots.assign(snapshot_.size(), 0);
+    const ShapeCache::Entry& entry = *search.shapes()[main].entry;
+    entry.answer.feasible().ForEach([&](NodeIndex n) { slots[n] = search.Slots(*entry.pod, n); });
+  };
+  const size_t mark = statement_.Checkpoint();
+  search.RefreshAll();
+  count_slots(before_);
+  RemoveAll();
+  search.RefreshAll();
+  count_slots(after_);
+  goers_.assign(snapshot_.size(), 0);
+  for (const PlacedPod& p : pods_) ++goers_[p.row];
+
+  std::vector<std::pair<int64_t, uint32_t>> estimates;  // and which candidate
+  const auto visit = [&](absl::FunctionRef<bool(const PlacementCandidate&)> f) {
+    return group.places.Visit(group.framework, group.request, search.need(), snapshot_, search, f);
+  };
+  if (GroupPlaces::PluginFor(group.framework, group.request) != nullptr && search.broken_shape() == nullptr) {
+    visit([&](const PlacementCandidate& candidate) {
+      estimates.emplace_back(Estimate(group, candidate), static_cast<uint32_t>(estimates.size()));
+      return false;
+    });
+    std::sort(estimates.begin(), estimates.end());
+  }
+  std::vector<bool> chosen(std::max<size_t>(1, estimates.size()), estimates.size() <= kPlaces);
+  for (size_t i = 0; i < std::min(kPlaces, estimates.size()); ++i) chosen[estimates[i].second] = true;
+  std::optional<Found> best;
+  bool proven = true;
+  size_t index = 0;
+  const PlacementAnswer answer = visit([&](const PlacementCandidate& candidate) {
+    const bool tried = index < chosen.size() && chosen[index];
+    ++index;
+    if (!tried) return false;
+    const Verdict verdict = search.Place(candidate, /*whole=*/false);
+    if (verdict == Verdict::kPlaced) {
+      Found found;
+      Prove(group, found);
+      if (!best || found.cost < best->cost) best = std::move(found);
+      search.Undo();
+    }
+    proven &= verdict == Verdict::kImpossible;
+    return search.broken_shape() != nullptr;
+  });
+  proven &= answer.complete && chosen.size() <= kPlaces;
+  statement_.Rollback(mark);
+  search.RefreshAll();
+
+  const std::string places =
+      chosen.size() > kPlaces ? absl::StrCat(" (", kPlaces, " of ", chosen.size(), " places were tried)") : "";
+  if (!best) {
+    room.result.message = absl::StrCat("preemption: the group ", proven ? "does not fit" : "was found no place for",
+                                       " even without all pods of lower priority", places);
+    return room;
+  }
+  for (const uint32_t u : best->victims) {
+    for (const PlacedPod& p : Pods(units_[u])) room.result.victims.push_back(p.pod.pod);
+  }
+  room.result.budget_violations = std::get<0>(best->cost);
+  for (const NodeIndex n : best->nodes)
+    room.nominations.push_back(n == kNoNode ? std::string() : std::string(snapshot_.NodeName(n)));
+  room.result.code = Code::kSuccess;
+  room.result.message = absl::StrCat("preemption: found a placement for podgroup, preempting ",
+                                     room.result.victims.size(), " victims", places);
+  return room;
+}
+
+// Who must go for the group to stay where the search has placed it.
+void GroupPreemption::Prove(const GroupContext& group, Found& found) {
+  const GroupSearch& search = group.search;
+  found.nodes.assign(search.nodes().begin(), search.nodes().end());
+  NodeSet rows(snapshot_.size());
+  on_rows_.clear();
+  for (const uint32_t m : search.order()) {
+    on_rows_.emplace_back(search.nodes()[m], m);
+    rows.Add(search.nodes()[m]);
+  }
+  std::stable_sort(on_rows_.begin(), on_rows_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  looks_ = 0;
+  budgets_.Reset();
+  std::vector<uint32_t> spared, others;  // the protected first, each the most important first
+  for (uint32_t u = 0; u < units_.size(); ++u) {
+    const auto pods = Pods(units_[u]);
+    if (!search.heeds_others() && std::none_of(pods.begin(), pods.end(), [&](const auto& p) { return rows.Has(p.row); }))
+      continue;  // in nobody's way
+    bool violates = false;
+    for (const PlacedPod& p : pods) violates |= budgets_.Violates(*p.pod.pod);
+    (violates ? spared : others).push_back(u);
+  }
+  spared.insert(spared.end(), others.begin(), others.end());
+  const size_t mark = statement_.Checkpoint();
+  Spare(group, spared, found.victims);
+  statement_.Rollback(mark);
+  std::sort(found.victims.begin(), found.victims.end());
+  found.cost = CostOf(found.victims);
+}
+
+// Those of the units stay for whom there is room beside the group, the first before the others.
+void GroupPreemption::Spare(const GroupContext& group, std::span<const uint32_t> units, std::vector<uint32_t>& victims) {
+  if (units.empty()) return;
+  for (const uint32_t u : units) {
+    for (const PlacedPod& p : Pods(units_[u])) statement_.Place(p.pod, p.row);
+  }
+  if (StillFits(group, units)) return;
+  for (auto u = units.rbegin(); u != units.rend(); ++u) {
+    const auto pods = Pods(units_[*u]);
+    for (auto p = pods.rbegin(); p != pods.rend(); ++p) statement_.Remove(p->pod, p->row);
+  }
+  if (units.size() == 1) return victims.push_back(units[0]);
+  Spare(group, units.first(units.size() / 2), victims);
+  Spare(group, units.subspan(units.size() / 2), victims);
+}
+
+// Whether the placed members still fit beside the units, which came last.
+bool GroupPreemption::StillFits(const GroupContext& group, std::span<const uint32_t> units) {
+  if (group.search.heeds_others()) {
+    looks_ += group.search.placed();
+    return looks_ <= kLooks && MembersFit(group, group.search.order());
+  }
+  std::vector<NodeIndex> rows;
+  for (const uint32_t u : units) {
+    for (const PlacedPod& p : Pods(units_[u])) rows.push_back(p.row);
+  }
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  return std::all_of(rows.begin(), rows.end(), [&](NodeIndex n) {
+    affected_.clear();
+    const auto from = std::partition_point(on_rows_.begin(), on_rows_.end(), [&](const auto& m) { return m.first < n; });
+    for (auto it = from; it != on_rows_.end() && it->first == n; ++it) affected_.push_back(it->second);
+    return MembersFit(group, affected_);
+  });
+}
+
+// Looks at the members anew, each as it was placed: with those before it only.
+bool GroupPreemption::MembersFit(const GroupContext& group, std::span<const uint32_t> members) {
+  const GroupSearch& search = group.search;
+  const auto on_node = [&](uint32_t m) {
+    return PodOnNode{group.request.members[m].pod.get(), group.request.members[m].info.get()};
+  };
+  for (auto m = members.rbegin(); m != members.rend(); ++m) statement_.Remove(on_node(*m), search.nodes()[*m]);
+  bool fits = true;
+  for (const uint32_t m : members) {
+    const NodeIndex n = search.nodes()[m];
+    if (fits) {
+      const uint32_t shape = search.shape_of()[m];
+      ShapeCache::Entry& entry = *search.shapes()[shape].entry;
+      fits = search.heeds_others()
+                 ? group.search.Refresh(shape) && entry.answer.feasible().Has(n)
+                 : entry.answer.Fits(group.framework, *entry.pod, snapshot_, n, group.nominated);
+    }
+    statement_.Place(on_node(m), n);
+  }
+  return fits;
+}
+
+GroupPreemption::Cost GroupPreemption::CostOf(std::span<const uint32_t> victims) {
+  int32_t violations = 0;
+  int64_t pods = 0, lost = 0;
+  budgets_.Reset();
+  for (const uint32_t u : victims) {
+    for (const PlacedPod& p : Pods(units_[u])) {
+      violations += budgets_.Violates(*p.pod.pod);
+      ++pods;
+      if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+    }
+  }
+  return {violations, pods, lost};
+}
+
+}  // namespace muster

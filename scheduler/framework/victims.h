@@ -1,0 +1,50 @@
+// What preemption, of one pod's making or of a group's, has to know about those who may have to go.
+#ifndef MUSTER_SCHEDULER_FRAMEWORK_VICTIMS_H_
+#define MUSTER_SCHEDULER_FRAMEWORK_VICTIMS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "scheduler/model/cluster_objects.h"
+#include "scheduler/model/object.h"
+#include "scheduler/model/pod.h"
+#include "scheduler/model/pod_group.h"
+
+namespace muster {
+
+// The pod's PodGroup of scheduling.k8s.io, null where it has none. Valid until objects change.
+inline const PodGroup* NativeGroupOf(const Pod& pod, const ClusterObjects& objects) {
+  if (pod.group.source != GroupRef::Source::kNative) return nullptr;
+  return objects.Get<PodGroup>(Kind::kPodGroup, pod.ns(), pod.group.name);
+}
+
+// The priority that counts for a placed pod: its group's where that has one.
+inline int32_t VictimPriority(const Pod& pod, const ClusterObjects& objects) {
+  const PodGroup* group = NativeGroupOf(pod, objects);
+  return group != nullptr && group->priority ? *group->priority : pod.spec->priority;
+}
+
+// Pods that have not started count as the last to start.
+inline Time StartOf(const Pod& pod) {
+  return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started;
+}
+
+// The disruption budgets of a cluster, charged with one victim after the other.
+class BudgetLedger {
+ public:
+  // Takes up what budgets there are; valid while ClusterObjects::version of their kind stays as it is.
+  void Load(const ClusterObjects& objects);
+  bool empty() const { return budgets_.empty(); }
+  // From here on nothing is charged yet.
+  void Reset();
+  // Charges the budgets that select the pod, up to the first that has nothing left: true, that is violated.
+  bool Violates(const Pod& pod);
+
+ private:
+  std::vector<const DisruptionBudget*> budgets_;  // by namespace and name
+  std::vector<int32_t> allowed_;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_FRAMEWORK_VICTIMS_H_
