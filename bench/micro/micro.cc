@@ -260,7 +260,7 @@ void QueueAddPop(benchmark::State& state) {
   for (auto _ : state) {
     add(pods[next++ % pods.size()]);
     const QueuedGroup* group = queue.Pop(now);
-    queue.Remove(group->pod->uid);
+    queue.Remove(group->first().pod->uid);
   }
 }
 BENCHMARK(QueueAddPop)->Apply(Sizes);

@@ -1,11 +1,7 @@
 // The placement harness, in memory: the real engine on the simulated API server, in real time.
 //
 // Prints throughput, create-to-bound and decision times, CPU a pod and memory.
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -18,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/bench_cluster.h"
+#include "bench/placement/groups.h"
+#include "bench/placement/meter.h"
 #include "bench/placement/workload.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
@@ -25,43 +23,17 @@
 #include "scheduler/engine/scheduler.h"
 #include "scheduler/framework/config/config.h"
 #include "scheduler/runtime/decision_log.h"
-#include "scheduler/runtime/real_event_loop.h"
 #include "scheduler/sim/sim_api_server.h"
 
 namespace muster {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
-double Seconds(Steady::duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 struct Flags {
   uint64_t nodes = 1000, pods = 10'000, shapes = 8, rate = 0, threads = 1, seed = 1, binds = 128, timeout = 300;
   uint64_t scale = 1000;  // thousandths
   std::string kind = "repeated", output = "table", config, workload;
-};
-
-// The real loop, which times each decision: from the clock being read at its start to the engine's
-// telling what it cost. (Metrics would read the clock in between: they are off.)
-class MeteredLoop final : public EventLoop {
- public:
-  Time Now() const override {
-    last_read_ = Steady::now();
-    return loop_.Now();
-  }
-  TimerId At(Time when, std::function<void()> fn) override { return loop_.At(when, std::move(fn)); }
-  void Cancel(TimerId id) override { loop_.Cancel(id); }
-  void Post(std::function<void()> fn) override { loop_.Post(std::move(fn)); }
-  void Spend(Duration) override { decisions_.push_back(Seconds(Steady::now() - last_read_)); }
-
-  void Run() { loop_.Run(); }
-  void Stop() { loop_.Stop(); }
-  std::vector<double>& decisions() { return decisions_; }
-
- private:
-  RealEventLoop loop_;
-  mutable Steady::time_point last_read_;
-  std::vector<double> decisions_;
+  bool groups = false;
+  GroupFlags group;
 };
 
 // Notes when pods are created and bound.
@@ -88,35 +60,6 @@ class Stopwatch final : public SimApiServer::Observer {
   Steady::time_point last_bound_;
   std::vector<double> latencies_;
 };
-
-struct Quantiles {
-  double p50 = 0, p90 = 0, p99 = 0, p999 = 0, mean = 0;
-};
-
-Quantiles QuantilesOf(std::vector<double>& samples) {
-  if (samples.empty()) return {};
-  std::sort(samples.begin(), samples.end());
-  const auto at = [&](double q) {
-    return samples[static_cast<size_t>(std::ceil(q * static_cast<double>(samples.size()))) - 1];
-  };
-  double sum = 0;
-  for (double sample : samples) sum += sample;
-  return {at(0.5), at(0.9), at(0.99), at(0.999), sum / static_cast<double>(samples.size())};
-}
-
-struct Usage {
-  double cpu = 0;        // seconds, user and system
-  int64_t peak_kib = 0;  // resident
-};
-
-Usage UsageNow() {
-  rusage use{};
-  getrusage(RUSAGE_SELF, &use);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return {seconds(use.ru_utime) + seconds(use.ru_stime), use.ru_maxrss};
-}
 
 // Which shape the i-th pod has.
 size_t ShapeOf(const Flags& flags, size_t i) {
@@ -287,11 +230,12 @@ void PrintTable(const Flags& flags, const Report& r) {
     std::cout << absl::StreamFormat("%-16s p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  mean %.3f %s\n", name,
                                     q.p50 * scale, q.p90 * scale, q.p99 * scale, q.p999 * scale, q.mean * scale, unit);
   };
-  const std::string what =
-      flags.workload.empty() ? absl::StrCat(flags.nodes, " nodes, ", flags.pods, " pods (", flags.kind, ")") : flags.workload;
-  std::cout << absl::StreamFormat(
-      "%s, %s, %d thread(s), in memory\n", what,
-      flags.rate == 0 ? std::string("all at once") : absl::StrCat(flags.rate, " a second"), flags.threads);
+  const std::string what = flags.workload.empty()
+                               ? absl::StrCat(flags.nodes, " nodes, ", flags.pods, " pods (", flags.kind, ")")
+                               : flags.workload;
+  std::cout << absl::StreamFormat("%s, %s, %d thread(s), in memory\n", what,
+                                  flags.rate == 0 ? std::string("all at once") : absl::StrCat(flags.rate, " a second"),
+                                  flags.threads);
   std::cout << absl::StreamFormat("%-16s %d of %d\n", "bound", r.bound, r.wanted);
   std::cout << absl::StreamFormat("%-16s %.0f pods/s\n", "throughput", r.seconds > 0 ? pods / r.seconds : 0);
   line("create to bound", r.create_to_bound, 1e3, "ms");
@@ -333,7 +277,8 @@ int Run(int argc, char** argv) {
   arguments.Number("--pods", "N", "pods to place", 1, kMany, &flags.pods);
   arguments.Choice("--kind", {"repeated", "distinct", "mix"}, "whether pods share shapes", &flags.kind);
   arguments.Number("--shapes", "N", "shapes that repeated pods share", 1, kMany, &flags.shapes);
-  arguments.Text("--workload", "FILE", "objects and pods of that file, not --nodes, --pods and --kind", &flags.workload);
+  arguments.Text("--workload", "FILE", "objects and pods of that file, not --nodes, --pods and --kind",
+                 &flags.workload);
   arguments.Number("--scale", "N", "thousandths of the workload's counts", 1, 100'000, &flags.scale);
   arguments.Number("--rate", "N", "pods created a second; 0: all at once", 0, kMany, &flags.rate);
   arguments.Number("--threads", "N", "threads that decide", 1, 256, &flags.threads);
@@ -341,9 +286,19 @@ int Run(int argc, char** argv) {
   arguments.Number("--seed", "N", "decides ties", 0, UINT64_MAX, &flags.seed);
   arguments.Number("--timeout", "SECONDS", "ends the run", 1, 36'000, &flags.timeout);
   arguments.Text("--config", "FILE", "the scheduler's configuration", &flags.config);
+  arguments.Switch("--groups", "instead: what deciding about gangs costs, of all sizes", &flags.groups);
+  arguments.Text("--only", "TEXT", "with --groups: the cases with this in their name", &flags.group.only);
+  arguments.Number("--effort", "PERCENT", "with --groups: of the gangs to decide about", 1, 10'000,
+                   &flags.group.effort);
   arguments.Choice("-o, --output", {"table", "json"}, "how to print", &flags.output);
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (const auto exit = arguments.Parse(args, std::cout, std::cerr)) return *exit;
+  if (flags.groups) {
+    flags.group.seed = flags.seed;
+    flags.group.config = flags.config;
+    flags.group.output = flags.output;
+    return MeasureGroups(flags.group);
+  }
   const absl::StatusOr<Report> report = Measure(flags);
   if (!report.ok()) {
     std::cerr << report.status().message() << "\n";

@@ -4,9 +4,13 @@
 #   run.sh --small              the same at 100 nodes: checks that all of it works (a minute)
 #   run.sh --in-memory [flags]  only that one; --help shows its flags
 #   run.sh --live [flags]
+#   run.sh --live-groups [flags]           500 gangs of eight, each in one of 125 racks, live
 #   run.sh --cold-start [flags]
 #   run.sh --algorithm [SCALE [NAME...]]   deciding alone, in memory, beside kube-scheduler: the workloads of workload/
 #   run.sh --workloads [SCALE [NAME...]]   these live. SCALE: thousandths of their sizes (default 1000)
+#   run.sh --groups             what deciding about gangs costs, then gangs beside kube-scheduler's group cycle (minutes)
+#   run.sh --group-day [SEEDS [HOURS]]     days of mixed gangs in simulated time, beside kube-scheduler's group cycle:
+#                                          how near, how soon, how full (default 3 days of 24 hours)
 # Environment: MUSTER_BIN, MUSTER_CONTROL_PLANE (a folder with kube-apiserver and so on), GO (default: go).
 set -euo pipefail
 
@@ -30,12 +34,26 @@ workloads() {
   if (($# > 0)); then printf "$root/bench/placement/workload/%s.yaml\n" "$@"; else ls "$root"/bench/placement/workload/*.yaml; fi
 }
 
+build_algorithm() { (cd "$root/test" && "${GO:-go}" build -o "$build/placement_algorithm" ./placement_algorithm); }
+
 algorithm() {
   local scale=${1:-1000}
   shift || true
-  (cd "$root/test" && "${GO:-go}" build -o "$build/placement_algorithm" ./placement_algorithm)
+  build_algorithm
   # shellcheck disable=SC2046
   "$build/placement_algorithm" -muster "$build/bench/placement/muster_placement" -scale "$scale" $(workloads "$@")
+}
+
+groups() {
+  in_memory --groups "$@"
+  build_algorithm
+  echo "# beside kube-scheduler's group cycle, in memory"
+  "$build/placement_algorithm" -muster "$build/bench/placement/muster_placement" -groups
+}
+
+group_day() {
+  build_algorithm
+  "$build/placement_algorithm" -day "$build/bench/scenario/muster_group_day" -seeds "${1:-3}" -hours "${2:-24}"
 }
 
 live_workloads() {
@@ -46,9 +64,12 @@ live_workloads() {
 
 case ${1:-} in
   --algorithm) shift; algorithm "$@" ;;
+  --groups) shift; groups "$@" ;;
+  --group-day) shift; group_day "$@" ;;
   --workloads) shift; live_workloads "$@" ;;
   --in-memory) shift; in_memory "$@" ;;
   --live) shift; live "$@" ;;
+  --live-groups) shift; live -gangs 500 -gang-size 8 "$@" ;;
   --cold-start) live "$@" ;;
   "" | --small)
     small=() size=(--nodes 5000 --pods 10000)

@@ -1,0 +1,77 @@
+// What the placement harness measures with: a loop that times decisions, quantiles, and what the process
+// has used.
+#ifndef MUSTER_BENCH_PLACEMENT_METER_H_
+#define MUSTER_BENCH_PLACEMENT_METER_H_
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "scheduler/runtime/real_event_loop.h"
+
+namespace muster {
+
+using Steady = std::chrono::steady_clock;
+
+inline double Seconds(Steady::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// The real loop, which times each decision: from the clock being read at its start to the engine's
+// telling what it cost. (Metrics would read the clock in between: they are off.)
+class MeteredLoop final : public EventLoop {
+ public:
+  Time Now() const override {
+    last_read_ = Steady::now();
+    return loop_.Now();
+  }
+  TimerId At(Time when, std::function<void()> fn) override { return loop_.At(when, std::move(fn)); }
+  void Cancel(TimerId id) override { loop_.Cancel(id); }
+  void Post(std::function<void()> fn) override { loop_.Post(std::move(fn)); }
+  void Spend(Duration) override { decisions_.push_back(Seconds(Steady::now() - last_read_)); }
+
+  void Run() { loop_.Run(); }
+  void Stop() { loop_.Stop(); }
+  std::vector<double>& decisions() { return decisions_; }
+
+ private:
+  RealEventLoop loop_;
+  mutable Steady::time_point last_read_;
+  std::vector<double> decisions_;
+};
+
+struct Quantiles {
+  double p50 = 0, p90 = 0, p99 = 0, p999 = 0, max = 0, mean = 0;
+};
+
+inline Quantiles QuantilesOf(std::vector<double>& samples) {
+  if (samples.empty()) return {};
+  std::sort(samples.begin(), samples.end());
+  const auto at = [&](double q) {
+    return samples[static_cast<size_t>(std::ceil(q * static_cast<double>(samples.size()))) - 1];
+  };
+  double sum = 0;
+  for (double sample : samples) sum += sample;
+  return {at(0.5), at(0.9), at(0.99), at(0.999), samples.back(), sum / static_cast<double>(samples.size())};
+}
+
+struct Usage {
+  double cpu = 0;        // seconds, user and system
+  int64_t peak_kib = 0;  // resident
+};
+
+inline Usage UsageNow() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {seconds(use.ru_utime) + seconds(use.ru_stime), use.ru_maxrss};
+}
+
+}  // namespace muster
+
+#endif  // MUSTER_BENCH_PLACEMENT_METER_H_
