@@ -36,37 +36,113 @@ SchedulingQueue::SchedulingQueue(Backoff backoff, Duration max_unschedulable, co
       backoff_(ByBackoff(before)),
       error_backoff_(ByBackoff(before)) {}
 
+std::shared_ptr<QueuedGroup> SchedulingQueue::Make(uint32_t profile, int32_t priority, Time now) {
+  auto group = std::make_shared<QueuedGroup>();
+  group->profile = profile;
+  group->priority = priority;
+  group->sequence = next_sequence_++;
+  group->queued_at = group->first_seen = now;
+  return group;
+}
+
+QueuedGroup& SchedulingQueue::Insert(std::shared_ptr<QueuedGroup> group, PodPtr pod, PodInfoPtr info, bool gated) {
+  QueuedGroup& to = *group;
+  Ref& ref = refs_[pod->uid];
+  ref.group = std::move(group);
+  ref.index = static_cast<uint32_t>(to.members.size());
+  QueuedMember& member = to.members.emplace_back();
+  member.pod = std::move(pod);
+  member.info = std::move(info);
+  member.gated = gated;
+  ++pods_in_[static_cast<size_t>(to.part)];
+  return to;
+}
+
 QueuedGroup& SchedulingQueue::Add(PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now) {
-  auto owned = std::make_unique<QueuedGroup>();
-  QueuedGroup& group = *owned;
-  groups_[pod->uid] = std::move(owned);
-  group.pod = std::move(pod);
-  group.info = std::move(info);
-  group.profile = profile;
-  group.sequence = next_sequence_++;
-  group.queued_at = group.first_seen = now;
+  const int32_t priority = info->spec->priority;
+  QueuedGroup& group = Insert(Make(profile, priority, now), std::move(pod), std::move(info), gated);
   Attach(group, gated ? QueuedGroup::Part::kGated : QueuedGroup::Part::kActive);
   return group;
 }
 
+QueuedGroup& SchedulingQueue::Join(const std::string& key, PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated,
+                                   Time now) {
+  if (const auto it = groups_.find(key); it != groups_.end()) {
+    return Insert(refs_.find(it->second->first().pod->uid)->second.group, std::move(pod), std::move(info), gated);
+  }
+  const int32_t priority = info->spec->priority;
+  QueuedGroup& group = Insert(Make(profile, priority, now), std::move(pod), std::move(info), gated);
+  group.key = key;
+  groups_[key] = &group;
+  Attach(group, QueuedGroup::Part::kGated);
+  return group;
+}
+
 QueuedGroup* SchedulingQueue::Find(const std::string& uid) {
-  auto it = groups_.find(uid);
-  return it == groups_.end() ? nullptr : it->second.get();
+  const auto it = refs_.find(uid);
+  return it == refs_.end() ? nullptr : it->second.group.get();
+}
+
+QueuedMember* SchedulingQueue::FindMember(const std::string& uid) {
+  const auto it = refs_.find(uid);
+  return it == refs_.end() ? nullptr : &it->second.group->members[it->second.index];
+}
+
+QueuedGroup* SchedulingQueue::FindGroup(const std::string& key) {
+  const auto it = groups_.find(key);
+  return it == groups_.end() ? nullptr : it->second;
 }
 
 void SchedulingQueue::Remove(const std::string& uid) {
-  auto it = groups_.find(uid);
-  if (it == groups_.end()) return;
-  Detach(*it->second);
-  groups_.erase(it);
+  const auto it = refs_.find(uid);
+  if (it == refs_.end()) return;
+  const Ref ref = std::move(it->second);
+  refs_.erase(it);
+  QueuedGroup& group = *ref.group;
+  if (group.members.size() == 1) {
+    Detach(group);
+    --pods_in_[static_cast<size_t>(group.part)];
+    if (!group.lone()) groups_.erase(group.key);
+    return;
+  }
+  if (ref.index + 1 < group.members.size()) {
+    group.members[ref.index] = std::move(group.members.back());
+    refs_.find(group.members[ref.index].pod->uid)->second.index = ref.index;
+  }
+  group.members.pop_back();
+  --pods_in_[static_cast<size_t>(group.part)];
 }
 
-void SchedulingQueue::Update(QueuedGroup& group, PodPtr pod, PodInfoPtr info) {
+void SchedulingQueue::Update(const std::string& uid, PodPtr pod, PodInfoPtr info) {
+  const Ref& ref = refs_.find(uid)->second;
+  QueuedGroup& group = *ref.group;
+  QueuedMember& member = group.members[ref.index];
+  const QueuedGroup::Part part = group.part;
+  Detach(group);  // its bucket or place may be another now
+  member.pod = std::move(pod);
+  member.info = std::move(info);
+  if (group.lone()) group.priority = member.info->spec->priority;
+  Attach(group, part);
+}
+
+void SchedulingQueue::SetPriority(QueuedGroup& group, int32_t priority) {
+  if (group.priority == priority) return;
   const QueuedGroup::Part part = group.part;
   Detach(group);
-  group.pod = std::move(pod);
-  group.info = std::move(info);
+  group.priority = priority;
   Attach(group, part);
+}
+
+void SchedulingQueue::Enter(QueuedGroup& group, Time now) {
+  if (group.part != QueuedGroup::Part::kNone) return;
+  group.queued_at = now;
+  Enqueue(group, now);
+}
+
+const void* SchedulingQueue::BucketOf(const QueuedGroup& group) {
+  // What a pod asks of topology is no part of its shape.
+  if (!group.lone() || group.first().pod->topology.present()) return &group;
+  return group.first().info.get();
 }
 
 void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
@@ -77,20 +153,23 @@ void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
 }
 
 void SchedulingQueue::Detach(QueuedGroup& group) {
+  pods_in_[static_cast<size_t>(group.part)] -= group.members.size();
+  pods_in_[static_cast<size_t>(QueuedGroup::Part::kNone)] += group.members.size();
   switch (std::exchange(group.part, QueuedGroup::Part::kNone)) {
     case QueuedGroup::Part::kActive: active_.Remove(&group); break;
     case QueuedGroup::Part::kBackoff: BackoffOf(group).Remove(&group); break;
     case QueuedGroup::Part::kGated: --gated_count_; break;
     case QueuedGroup::Part::kHeld: std::erase(held_, &group); break;
     case QueuedGroup::Part::kUnschedulable: {
-      Bucket& bucket = unschedulable_[group.info.get()];
+      const void* const key = BucketOf(group);
+      Bucket& bucket = unschedulable_[key];
       bucket[group.heap_index] = bucket.back();
       bucket[group.heap_index]->heap_index = group.heap_index;
       bucket.pop_back();
       --unschedulable_count_;
       if (!bucket.empty()) break;
-      unschedulable_.erase(group.info.get());
-      bucket_order_.erase(std::find(bucket_order_.begin(), bucket_order_.end(), group.info.get()));
+      unschedulable_.erase(key);
+      bucket_order_.erase(std::find(bucket_order_.begin(), bucket_order_.end(), key));
       break;
     }
     case QueuedGroup::Part::kNone: break;
@@ -98,6 +177,8 @@ void SchedulingQueue::Detach(QueuedGroup& group) {
 }
 
 void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
+  pods_in_[static_cast<size_t>(group.part)] -= group.members.size();
+  pods_in_[static_cast<size_t>(part)] += group.members.size();
   group.part = part;
   switch (part) {
     case QueuedGroup::Part::kActive: active_.Push(&group); break;
@@ -105,8 +186,9 @@ void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
     case QueuedGroup::Part::kGated: ++gated_count_; break;
     case QueuedGroup::Part::kHeld: held_.push_back(&group); break;
     case QueuedGroup::Part::kUnschedulable: {
-      Bucket& bucket = unschedulable_[group.info.get()];
-      if (bucket.empty()) bucket_order_.push_back(group.info.get());
+      const void* const key = BucketOf(group);
+      Bucket& bucket = unschedulable_[key];
+      if (bucket.empty()) bucket_order_.push_back(key);
       group.heap_index = bucket.size();
       bucket.push_back(&group);
       ++unschedulable_count_;
@@ -140,7 +222,7 @@ void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {
   ++group.unschedulable_count;
   group.error_count = 0;
   group.backoff_is_error = false;
-  group.backoff_until = now + backoff_rule_.After(group.unschedulable_count);
+  group.backoff_until = now + backoff_rule_.After(group.unschedulable_count, group.members.size());
   group.rejected_at = now;
   Attach(group, QueuedGroup::Part::kUnschedulable);
   if (next_leftover_flush_ == absl::InfiniteFuture()) next_leftover_flush_ = now + kLeftoverScan;
@@ -150,7 +232,7 @@ void SchedulingQueue::Failed(QueuedGroup& group, Time now) {
   Detach(group);
   ++group.error_count;
   group.backoff_is_error = true;
-  group.backoff_until = now + backoff_rule_.After(group.error_count);
+  group.backoff_until = now + backoff_rule_.After(group.error_count, group.members.size());
   Enqueue(group, now);
 }
 
@@ -180,8 +262,8 @@ void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedG
     if (!group->woken && (group->wake_on & events) != 0) group->woken = may_help(*group);
   }
   for (size_t i = 0; i < bucket_order_.size();) {
-    const PodInfo* shape = bucket_order_[i];
-    const Bucket& bucket = unschedulable_.find(shape)->second;
+    const void* key = bucket_order_[i];
+    const Bucket& bucket = unschedulable_.find(key)->second;
     // Equal pods differ only in when they were last tried: any of them stands for all.
     const QueuedGroup& first = *bucket.front();
     if ((first.wake_on & events) == 0 || !may_help(first)) {
@@ -203,8 +285,8 @@ void SchedulingQueue::Flush(Time now) {
   }
   if (now < next_leftover_flush_) return;
   std::vector<QueuedGroup*> old;
-  for (const PodInfo* shape : bucket_order_) {
-    for (QueuedGroup* group : unschedulable_[shape]) {
+  for (const void* key : bucket_order_) {
+    for (QueuedGroup* group : unschedulable_[key]) {
       if (now - group->rejected_at > max_unschedulable_) old.push_back(group);
     }
   }
@@ -222,8 +304,9 @@ Time SchedulingQueue::NextDeadline() const {
 
 std::vector<const QueuedGroup*> SchedulingQueue::Groups() const {
   std::vector<const QueuedGroup*> all;
-  all.reserve(groups_.size());
-  for (const auto& [uid, group] : groups_) all.push_back(group.get());
+  for (const auto& [uid, ref] : refs_) {
+    if (ref.index == 0) all.push_back(ref.group.get());
+  }
   std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) { return a->sequence < b->sequence; });
   return all;
 }

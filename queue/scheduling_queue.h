@@ -6,6 +6,8 @@
 #ifndef MUSTER_QUEUE_SCHEDULING_QUEUE_H_
 #define MUSTER_QUEUE_SCHEDULING_QUEUE_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "queue/backoff.h"
 #include "queue/indexed_heap.h"
@@ -22,13 +25,24 @@
 
 namespace muster {
 
-// One or more pods placed as one; for now always one.
+// One of a group's pods that are not bound yet.
+struct QueuedMember {
+  PodPtr pod;
+  PodInfoPtr info;
+  std::string verdict;    // last message told to the user
+  std::string nominated;  // the nominated node as last told or heard
+  bool gated = false;     // of a group: PreEnqueue says no, and the others go without it
+  bool placed = false;    // of a group: it has a node and is on its way there
+};
+
+// One or more pods placed as one: a lone pod is a group of one.
 struct QueuedGroup {
   enum class Part : uint8_t { kNone, kActive, kBackoff, kUnschedulable, kGated, kHeld };
 
-  PodPtr pod;
-  PodInfoPtr info;
-  uint32_t profile = 0;           // index of the profile that the pod asked for
+  absl::InlinedVector<QueuedMember, 1> members;  // never empty; in no promised order
+  std::string key;                // names the group; "" for a lone pod
+  int32_t priority = 0;           // the group's
+  uint32_t profile = 0;           // index of the profile that the first pod asked for
   Part part = Part::kNone;
   uint32_t attempts = 0;          // decisions so far
   uint32_t unschedulable_count = 0;  // rejections since the last success of its spec
@@ -41,10 +55,13 @@ struct QueuedGroup {
   bool backoff_is_error = false;  // set only while in no part
   uint32_t wake_on = 0;           // ClusterEvents that may help
   std::vector<const void*> rejectors;  // opaque here: the plugins that said no
-  std::string verdict;            // last message told to the user
-  std::string nominated;          // the nominated node as last told or heard
   bool woken = false;             // while held: an event came that may help
   size_t heap_index = 0;          // position in the part that holds it
+  // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
+  size_t tried = 0, needed = 0;
+
+  bool lone() const { return key.empty(); }
+  const QueuedMember& first() const { return members.front(); }
 };
 
 class SchedulingQueue {
@@ -56,14 +73,25 @@ class SchedulingQueue {
   SchedulingQueue(Backoff backoff, Duration max_unschedulable, const Before& before);
 
   // --- Pods come, change and go -------------------------------------------------------------
-  // New pending pod. `gated`: PreEnqueue said no.
+  // New pending lone pod. `gated`: PreEnqueue said no.
   QueuedGroup& Add(PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now);
+  // New pending pod of the group `key`, which stays in its part; a new group is gated until SetGated.
+  QueuedGroup& Join(const std::string& key, PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now);
+  // The group that the pod is in, or null; what is found is valid until a pod of the group goes.
   QueuedGroup* Find(const std::string& uid);
+  QueuedMember* FindMember(const std::string& uid);
+  QueuedGroup* FindGroup(const std::string& key);
+  // All but lone pods, by key.
+  const absl::flat_hash_map<std::string, QueuedGroup*>& named() const { return groups_; }
+  // A group goes with its last pod.
   void Remove(const std::string& uid);
   // The pod changed; the group stays in its part.
-  void Update(QueuedGroup& group, PodPtr pod, PodInfoPtr info);
+  void Update(const std::string& uid, PodPtr pod, PodInfoPtr info);
+  void SetPriority(QueuedGroup& group, int32_t priority);
   // Moves a gated group in, or gates one that waits.
   void SetGated(QueuedGroup& group, bool gated, Time now);
+  // A group that is in no part has a pod to be tried again.
+  void Enter(QueuedGroup& group, Time now);
 
   // --- The cycle -----------------------------------------------------------------------------
   // The group to try next, now in no part; null if none is ready. Takes from backoff what was
@@ -74,15 +102,17 @@ class SchedulingQueue {
   // Something broke (bind refused, plugin error): tried again after backoff.
   void Failed(QueuedGroup& group, Time now);
 
-  // Keeps an unschedulable group from being tried, whatever happens, until Release or Failed: what it
+  // Keeps an unschedulable group from being tried, whatever happens, until Release, Park or Failed: what it
   // waits for is being prepared.
   void Hold(QueuedGroup& group);
   // It waits for `wake_on` again, or is woken if something of that came meanwhile. No effect unless held.
   void Release(QueuedGroup& group, Time now);
+  // None of its pods is to be tried: it is in no part until Enter or Failed.
+  void Park(QueuedGroup& group) { Detach(group); }
 
   // --- Events --------------------------------------------------------------------------------
-  // Wakes every unschedulable group with (wake_on & events) that may_help approves. may_help is
-  // asked once per shape: equal pods were rejected for equal reasons.
+  // Wakes every unschedulable group with (wake_on & events) that may_help approves. may_help is asked once
+  // for all lone pods of a shape: they were rejected for equal reasons.
   void Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now);
   void WakeOne(QueuedGroup& group, Time now);
   // Moves groups whose backoff is over to active, and wakes those unschedulable for too long.
@@ -90,17 +120,28 @@ class SchedulingQueue {
   // When Flush or Pop has something to do next; InfiniteFuture if never.
   Time NextDeadline() const;
 
+  // How many groups each part has.
   size_t active() const { return active_.size(); }
   size_t backing_off() const { return backoff_.size() + error_backoff_.size(); }
   size_t unschedulable() const { return unschedulable_count_ + held_.size(); }
   size_t gated() const { return gated_count_; }
-  size_t size() const { return groups_.size(); }
+  // Pods in a part; in all.
+  size_t PodsIn(QueuedGroup::Part part) const { return pods_in_[static_cast<size_t>(part)]; }
+  size_t size() const { return refs_.size(); }
   // All groups, in arrival order (slow; for reports).
   std::vector<const QueuedGroup*> Groups() const;
 
  private:
-  using Bucket = std::vector<QueuedGroup*>;  // groups of one shape and profile, by heap_index
+  using Bucket = std::vector<QueuedGroup*>;  // groups that equal reasons reject, by heap_index
+  struct Ref {
+    std::shared_ptr<QueuedGroup> group;
+    uint32_t index = 0;  // in its members
+  };
 
+  // Lone pods of one shape and profile share a bucket.
+  static const void* BucketOf(const QueuedGroup& group);
+  QueuedGroup& Insert(std::shared_ptr<QueuedGroup> group, PodPtr pod, PodInfoPtr info, bool gated);
+  std::shared_ptr<QueuedGroup> Make(uint32_t profile, int32_t priority, Time now);
   void Detach(QueuedGroup& group);
   void Attach(QueuedGroup& group, QueuedGroup::Part part);
   void Enqueue(QueuedGroup& group, Time now);  // to active, or to backoff while that lasts
@@ -111,14 +152,16 @@ class SchedulingQueue {
   Backoff backoff_rule_;
   Duration max_unschedulable_;
   uint64_t next_sequence_ = 0;
-  absl::flat_hash_map<std::string, std::unique_ptr<QueuedGroup>> groups_;  // by uid
+  absl::flat_hash_map<std::string, Ref> refs_;             // by uid
+  absl::flat_hash_map<std::string, QueuedGroup*> groups_;  // by key, but for lone pods
   IndexedHeap<QueuedGroup> active_;
   IndexedHeap<QueuedGroup> backoff_;        // after a rejection: may be tried early
   IndexedHeap<QueuedGroup> error_backoff_;  // after an error: always waited for
-  absl::flat_hash_map<const PodInfo*, Bucket> unschedulable_;
+  absl::flat_hash_map<const void*, Bucket> unschedulable_;
   std::vector<QueuedGroup*> held_;
-  std::vector<const PodInfo*> bucket_order_;  // deterministic iteration over the map
+  std::vector<const void*> bucket_order_;  // deterministic iteration over the map
   size_t unschedulable_count_ = 0, gated_count_ = 0;
+  std::array<size_t, 6> pods_in_ = {};
   Time next_leftover_flush_ = absl::InfiniteFuture();
 };
 

@@ -224,7 +224,7 @@ void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
                     {"name", pod.name},
                     {"node", pod.node},
                     {"result", Result(pod)},
-                    {"group", ""},
+                    {"group", pod.group},
                     {"queue", ""},
                     {"devices", Json::array()},
                     {"reasons", std::move(reasons)}});

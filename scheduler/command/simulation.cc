@@ -112,7 +112,7 @@ using LastVerdicts = absl::flat_hash_map<std::string, Verdict>;
 void Note(const Decision& decision, LastVerdicts& verdicts) {
   for (const Decision::Member& member : decision.pods) {
     std::string key = absl::StrCat(std::string(member.ns), "/", std::string(member.name));
-    if (decision.result == Decision::Result::kBound) {
+    if (!member.node.empty()) {
       verdicts.erase(key);
       continue;
     }
@@ -206,6 +206,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
     SimulationResult::Pod& out = result.pods.emplace_back();
     out.ns = pod->ns();
     out.name = pod->name;
+    out.group = pod->group.name;
     if (const auto it = workloads.find(pod->Key()); it != workloads.end()) out.workload = it->second;
     out.node = pod->node;
     out.ended = pod->ended;

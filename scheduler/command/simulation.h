@@ -33,6 +33,7 @@ struct SimulationResult {
   };
   struct Pod {
     std::string ns, name;
+    std::string group;     // name of the group that it starts with, or ""
     std::string workload;  // name of the Deployment, Job, ... that it belongs to, or ""
     std::string node;      // "": pending
     bool ended = false;    // it ran and is over

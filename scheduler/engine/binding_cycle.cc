@@ -17,12 +17,15 @@ constexpr Duration kMaxRetry = absl::Seconds(5);
 void BindingCycle::Start(Task task) {
   const std::string uid = task.pod->uid;
   Running& running = tasks_[uid];
-  running = {std::move(task), 0, next_id_++};
-  Send(running);
+  if (running.sent) --sent_;
+  running = {std::move(task), 0, next_id_++, false};
+  if (sent_ < limit_) return Send(running);
+  waiting_.emplace_back(uid, running.id);
 }
 
 void BindingCycle::Send(Running& running) {
   ++running.tries;
+  if (!std::exchange(running.sent, true)) ++sent_;
   const Pod& pod = *running.task.pod;
   api_.Bind({pod.ns(), pod.name, pod.uid, running.task.node},
             [this, uid = pod.uid, id = running.id](const ApiStatus& status) { OnAnswer(uid, id, status); });
@@ -47,10 +50,21 @@ void BindingCycle::OnAnswer(const std::string& uid, uint64_t id, const ApiStatus
   });
 }
 
-void BindingCycle::End(const std::string& uid, const ApiStatus& status) {
-  auto it = tasks_.find(uid);
-  const Task task = std::move(it->second.task);
+BindingCycle::Task BindingCycle::Take(Tasks::iterator it) {
+  if (it->second.sent) --sent_;
+  Task task = std::move(it->second.task);
   tasks_.erase(it);
+  while (sent_ < limit_ && !waiting_.empty()) {
+    const auto [uid, id] = std::move(waiting_.front());
+    waiting_.pop_front();
+    const auto next = tasks_.find(uid);
+    if (next != tasks_.end() && next->second.id == id) Send(next->second);
+  }
+  return task;
+}
+
+void BindingCycle::End(const std::string& uid, const ApiStatus& status) {
+  const Task task = Take(tasks_.find(uid));
   ended_(task, status);
 }
 
@@ -61,6 +75,8 @@ void BindingCycle::Confirm(const std::string& uid, const std::string& node) {
   End(uid, {ApiCode::kConflict, "pod was bound to node \"" + node + "\" by another scheduler", {}});
 }
 
-void BindingCycle::Cancel(const std::string& uid) { tasks_.erase(uid); }
+void BindingCycle::Cancel(const std::string& uid) {
+  if (const auto it = tasks_.find(uid); it != tasks_.end()) Take(it);
+}
 
 }  // namespace muster

@@ -2,9 +2,12 @@
 #ifndef MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
 #define MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduler/model/pod.h"
@@ -25,8 +28,9 @@ class BindingCycle {
   // The bind's end: ok, or why the server refused it. Not called for a task that was cancelled.
   using Ended = std::function<void(const Task& task, const ApiStatus& status)>;
 
-  BindingCycle(EventLoop& loop, ApiServer& api, Random& random, Ended ended)
-      : loop_(loop), api_(api), random_(random), ended_(std::move(ended)) {}
+  // At most `limit` binds are at the server at once; more wait for their turn, in order.
+  BindingCycle(EventLoop& loop, ApiServer& api, Random& random, size_t limit, Ended ended)
+      : loop_(loop), api_(api), random_(random), limit_(limit), ended_(std::move(ended)) {}
 
   // Binds. Where the server's answer leaves open whether the bind took effect (connection lost,
   // 5xx, 429), the same bind is tried again until that is known: until then the room must stay
@@ -44,17 +48,23 @@ class BindingCycle {
     Task task;
     int tries = 0;
     uint64_t id = 0;
+    bool sent = false;
   };
+  using Tasks = absl::flat_hash_map<std::string, Running>;
   void Send(Running& running);
+  Task Take(Tasks::iterator it);  // its place is the next one's
   void End(const std::string& uid, const ApiStatus& status);
   void OnAnswer(const std::string& uid, uint64_t id, const ApiStatus& status);
 
   EventLoop& loop_;
   ApiServer& api_;
   Random& random_;
+  const size_t limit_;
   Ended ended_;
   uint64_t next_id_ = 0;
-  absl::flat_hash_map<std::string, Running> tasks_;  // by uid
+  Tasks tasks_;  // by uid
+  size_t sent_ = 0;
+  std::deque<std::pair<std::string, uint64_t>> waiting_;  // uid and id; some may be no more
 };
 
 }  // namespace muster

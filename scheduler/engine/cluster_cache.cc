@@ -142,6 +142,11 @@ PodPtr ClusterCache::FindPlaced(const std::string& uid) const {
   return it == placed_.end() ? nullptr : it->second->pod;
 }
 
+std::string ClusterCache::NodeOf(const std::string& uid) const {
+  auto it = placed_.find(uid);
+  return it == placed_.end() ? std::string() : it->second->record->name;
+}
+
 bool ClusterCache::IsAssumed(const std::string& uid) const { return assumed_.contains(uid); }
 
 void ClusterCache::Remove(const std::string& uid) {

@@ -46,6 +46,8 @@ class ClusterCache {
   void SetBound(const PodPtr& pod);
   // The pod takes room on its node, or is assumed to: the pod, else null.
   PodPtr FindPlaced(const std::string& uid) const;
+  // The node that it takes room on, "" for none.
+  std::string NodeOf(const std::string& uid) const;
   bool IsAssumed(const std::string& uid) const;
   // Gives the room back; no effect if the pod has none.
   void Remove(const std::string& uid);

@@ -19,44 +19,64 @@ constexpr Duration kSeriesRefresh = absl::Minutes(30);  // a running series is w
 EventRecorder::EventRecorder(EventLoop& loop, ApiServer& api, std::string instance)
     : loop_(loop), api_(api), instance_(std::move(instance)) {}
 
-std::string EventRecorder::InstanceOf(const Pod& pod) const {
-  return absl::StrCat(pod.spec->scheduler_name, "-", instance_).substr(0, kMaxInstance);
+std::string EventRecorder::InstanceOf(const std::string& profile) const {
+  return absl::StrCat(profile, "-", instance_).substr(0, kMaxInstance);
 }
 
-ApiEvent EventRecorder::Make(const Pod& pod, std::string_view reason, std::string_view action, std::string_view type,
-                             std::string_view note) {
+ApiEvent EventRecorder::Make(const std::string& profile, std::string_view reason, std::string_view action,
+                             std::string_view type, std::string_view note) {
   ApiEvent event;
-  event.ns = pod.ns();
-  // Unique among this pod's events: the time, and a counter for two in one nanosecond.
-  event.name = absl::StrFormat("%s.%x", pod.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
-  event.reporting_controller = pod.spec->scheduler_name;
-  event.reporting_instance = InstanceOf(pod);
+  event.reporting_controller = profile;
+  event.reporting_instance = InstanceOf(profile);
   event.action = action;
   event.reason = reason;
   event.type = type;
   event.note = note;
   if (event.note.size() > kMaxNote) event.note = absl::StrCat(event.note.substr(0, kMaxNote - 4), " ...");
+  event.event_time = loop_.Now();
+  return event;
+}
+
+ApiEvent EventRecorder::About(const Pod& pod, ApiEvent event) {
+  event.ns = event.regarding_ns = pod.ns();
+  // Unique among this pod's events: the time, and a counter for two in one nanosecond.
+  event.name = absl::StrFormat("%s.%x", pod.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
   event.regarding_kind = "Pod";
   event.regarding_api_version = "v1";
-  event.regarding_ns = pod.ns();
   event.regarding_name = pod.name;
   event.regarding_uid = pod.uid;
   event.regarding_resource_version = pod.resource_version;
-  event.event_time = loop_.Now();
+  return event;
+}
+
+ApiEvent EventRecorder::About(const PodGroup& group, ApiEvent event) {
+  event.ns = event.regarding_ns = group.ns;
+  event.name = absl::StrFormat("%s.%x", group.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
+  event.regarding_kind = "PodGroup";
+  event.regarding_api_version = group.api_version;
+  event.regarding_name = group.name;
+  event.regarding_uid = group.uid;
+  event.regarding_resource_version = group.resource_version;
   return event;
 }
 
 void EventRecorder::Scheduled(const Pod& pod, std::string_view node) {
   const std::string note = absl::StrCat("Successfully assigned ", pod.ns(), "/", pod.name, " to ", AsAbsl(node));
-  api_.CreateEvent(Make(pod, "Scheduled", "Binding", "Normal", note), [](const ApiStatus&) {});
+  api_.CreateEvent(About(pod, Make(pod.spec->scheduler_name, "Scheduled", "Binding", "Normal", note)),
+                   [](const ApiStatus&) {});
+}
+
+void EventRecorder::GroupScheduled(const PodGroup& group, const std::string& profile, size_t pods) {
+  const std::string note = absl::StrCat("Successfully scheduled ", pods, " pods of ", group.ns, "/", group.name);
+  api_.CreateEvent(About(group, Make(profile, "Scheduled", "Binding", "Normal", note)), [](const ApiStatus&) {});
 }
 
 void EventRecorder::Preempted(const Pod& victim, const Pod& preemptor, std::string_view node) {
-  const std::string note = absl::StrCat("Preempted by pod ", preemptor.uid, " on node ", AsAbsl(node));
-  ApiEvent event = Make(victim, "Preempted", "Preempting", "Normal", note);
+  const std::string by = preemptor.group.present() ? absl::StrCat("podgroup ", preemptor.ns(), "/", preemptor.group.name)
+                                                   : absl::StrCat("pod ", preemptor.uid);
+  const std::string note = absl::StrCat("Preempted by ", by, " on node ", AsAbsl(node));
   // The victim may be another scheduler's.
-  event.reporting_controller = preemptor.spec->scheduler_name;
-  event.reporting_instance = InstanceOf(preemptor);
+  ApiEvent event = About(victim, Make(preemptor.spec->scheduler_name, "Preempted", "Preempting", "Normal", note));
   event.related_kind = "Pod";
   event.related_api_version = "v1";
   event.related_ns = preemptor.ns();
@@ -67,8 +87,19 @@ void EventRecorder::Preempted(const Pod& victim, const Pod& preemptor, std::stri
 }
 
 void EventRecorder::FailedScheduling(const Pod& pod, std::string_view message) {
+  Repeat(absl::StrCat(pod.uid, "/FailedScheduling"), [&] {
+    return About(pod, Make(pod.spec->scheduler_name, "FailedScheduling", "Scheduling", "Warning", message));
+  });
+}
+
+void EventRecorder::GroupFailed(const PodGroup& group, const std::string& profile, std::string_view message) {
+  Repeat(absl::StrCat(group.uid, "/FailedScheduling"), [&] {
+    return About(group, Make(profile, "FailedScheduling", "Scheduling", "Warning", message));
+  });
+}
+
+void EventRecorder::Repeat(const std::string& key, absl::FunctionRef<ApiEvent()> make) {
   const Time now = loop_.Now();
-  const std::string key = absl::StrCat(pod.uid, "/FailedScheduling");
   if (auto it = by_key_.find(key); it != by_key_.end()) {
     const auto series = it->second;
     recent_.splice(recent_.begin(), recent_, series);
@@ -85,7 +116,7 @@ void EventRecorder::FailedScheduling(const Pod& pod, std::string_view message) {
     recent_.erase(series);
     by_key_.erase(it);
   }
-  ApiEvent event = Make(pod, "FailedScheduling", "Scheduling", "Warning", message);
+  ApiEvent event = make();
   api_.CreateEvent(event, [](const ApiStatus&) {});
   recent_.push_front({key, std::move(event), now});
   by_key_[key] = recent_.begin();

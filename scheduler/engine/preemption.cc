@@ -14,7 +14,8 @@ bool Preemption::Start(const PodPtr& preemptor, const std::string& node, const s
   running_[id] = {preemptor, node, alive.size(), {}};
   PodStatusPatch patch;
   patch.preempted_message =
-      absl::StrCat(preemptor->spec->scheduler_name, ": preempting to accommodate a higher priority pod");
+      absl::StrCat(preemptor->spec->scheduler_name, ": preempting to accommodate a higher priority ",
+                   preemptor->group.present() ? "podgroup" : "pod");
   for (const PodPtr& victim : alive) {
     patch.ns = victim->ns();
     patch.name = victim->name;
@@ -39,7 +40,7 @@ void Preemption::Delete(uint64_t id, const PodPtr& victim) {
 
 void Preemption::OnAnswer(uint64_t id, const PodPtr& victim, const ApiStatus& status, bool evicted) {
   Running& run = running_.find(id)->second;
-  if (evicted) recorder_.Preempted(*victim, *run.preemptor, run.node);
+  if (evicted) recorder_.Preempted(*victim, *run.preemptor, run.node.empty() ? victim->node : run.node);
   if (!status.ok() && status.code != ApiCode::kNotFound && run.refusal.ok()) run.refusal = status;
   if (--run.open > 0) return;
   const Running done = std::move(run);

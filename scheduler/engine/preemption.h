@@ -26,6 +26,7 @@ class Preemption {
       : loop_(loop), api_(api), recorder_(recorder), ended_(std::move(ended)) {}
 
   // Evicts those that are not being deleted already. False: there are none of these, and no end follows.
+  // For a group `preemptor` is any of its pods, and `node` is "".
   bool Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims);
   size_t running() const { return running_.size(); }
 

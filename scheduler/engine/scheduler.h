@@ -12,12 +12,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "queue/scheduling_queue.h"
 #include "scheduler/engine/binding_cycle.h"
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/engine/event_recorder.h"
+#include "scheduler/engine/group_commit.h"
 #include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/group_status.h"
+#include "scheduler/engine/pod_groups.h"
 #include "scheduler/engine/preemption.h"
 #include "scheduler/engine/stage_metrics.h"
 #include "scheduler/engine/volume_binding.h"
@@ -60,7 +64,7 @@ class Scheduler {
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
   bool Idle() const {
     return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0 && volumes_.in_flight() == 0 &&
-           preemption_.running() == 0;
+           preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() && untold_ == 0;
   }
 
   const SchedulingQueue& queue() const { return queue_; }
@@ -70,6 +74,14 @@ class Scheduler {
   uint64_t Unseed() { return random_.Next(); }
 
  private:
+  // Why a group may not be tried. Told a little later, for most are about to be complete.
+  struct Gate {
+    std::string message;
+    bool broken = false;
+    Time tell_at;
+    bool told = false;
+  };
+
   Scheduler(const Configuration& config, std::vector<std::unique_ptr<Framework>> profiles, SchedulerOptions options,
             EventLoop& loop, ApiServer& api, DecisionLog& log, Metrics* metrics);
 
@@ -80,33 +92,57 @@ class Scheduler {
   void OnObject(Kind kind, const WatchEvent& event);
   void OnBoundPod(const PodPtr& pod);
   void OnPendingPod(const PodPtr& pod);
+  void OnPendingPodChanged(QueuedGroup& group, const PodPtr& pod, PodInfoPtr info, bool gated);
   void OnPodGone(const Pod& pod);
+  void OnGroupObject(Kind kind, const Object& object, bool gone);
   // Of pods with at most this priority.
   void Wake(const ClusterEvent& event, int32_t max_priority = INT32_MAX);
   void OnNominationGone(const Pod& pod, const std::string& node);
   int ProfileOf(const std::string& scheduler_name) const;
   bool Gated(const Pod& pod, uint32_t profile) const;
 
+  // Groups.
+  void GroupChanged(const Pod& pod);
+  void GroupChanged(GroupId id);
+  void CheckGroups();
+  void CheckGroup(const GroupId& id, const std::string& key, const Snapshot& snapshot);
+  void NoteGate(const std::string& key, const GroupState& state);
+  void OpenGate(const std::string& key);
+  void TellGates();
+  void TellGate(QueuedGroup& group, const Gate& gate);
+  void OrderMembers(const QueuedGroup& group);
+  void TakeSlots(const QueuedGroup& group);
+
   // Deciding.
   void Kick();
   void Pump();
   void ArmTimer();
   void RunCycle(QueuedGroup& group);
+  bool FillRequest(QueuedGroup& group);
+  bool FillGroupRequest(QueuedGroup& group);
+  void Reject(QueuedGroup& group, const std::string& message, ClusterEvents wake_on, bool is_error);
   void OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
+  void OnGroupPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
   void OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
-  void MakeRoom(QueuedGroup& group, const PostFilterResult& room);
+  void MakeRoom(QueuedGroup& group, const GroupDecision& decision);
+  void ForgetNomination(const QueuedMember& member, const std::string& node);
   void OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status);
   void OnVolumesEnded(const BindingCycle::Task& task, const std::string& error);
   void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
+  void Bind(const BindingCycle::Task& task);
+  void OnPrepared(const std::string& key);
+  void OnUndone(const GroupCommits::Undone& undone);
   void CheckExpired();
 
   // Telling.
   // `nominate` is what becomes of the pod's nominated node; nullopt: what it is.
-  void TellFailure(QueuedGroup& group, const std::string& reason, const std::string& message,
+  void TellFailure(QueuedMember& member, const std::string& reason, const std::string& message,
                    const std::optional<std::string>& nominate);
-  void Tell(QueuedGroup& group, const PodStatusPatch& patch);
+  void Tell(QueuedMember& member, const PodStatusPatch& patch);
   void TellAgain(const std::string& uid, const PodStatusPatch& patch);
-  void LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why);
+  // Of the members in order_.
+  void LogDecision(const QueuedGroup& group, const GroupDecision& decision, const Explanation* why,
+                   Decision::Result refusal = Decision::Result::kUnschedulable);
   void UpdateGauges();
 
   const Configuration config_;
@@ -124,10 +160,24 @@ class Scheduler {
   BindingCycle binding_;
   EventRecorder recorder_;
   Preemption preemption_;
+  PodGroups groups_;
+  GroupCommits commits_;
+  GroupStatus group_status_;
   Reflector pods_, nodes_;
   std::vector<std::unique_ptr<Reflector>> others_;  // of all other kinds
   std::optional<StageMetrics> stages_;
   Decision entry_;  // reused
+  // What the cycle is asked: the group's members to be tried, in order; reused.
+  GroupRequest request_;
+  std::vector<Member> batch_;
+  Duration timeout_;             // the group's, from its first bind to its last
+  std::vector<uint32_t> order_;  // by batch_: the index among the queued group's members
+
+  // Groups of which something changed that decides whether and how they are tried.
+  absl::btree_map<std::string, GroupId> changed_;  // by key
+  bool nodes_changed_ = false;                     // all of them
+  absl::btree_map<std::string, Gate> gates_;  // by key
+  size_t untold_ = 0;
 
   bool active_ = true;
   bool pump_posted_ = false;

@@ -16,7 +16,7 @@ namespace muster {
 void Decision::Clear() {
   cycle = 0;
   at = Time();
-  profile = code = message = {};
+  profile = code = message = group = {};
   result = Result::kBound;
   pods.clear();
   rejections.clear();
@@ -42,6 +42,7 @@ std::string ToJsonLine(const Decision& decision) {
   line["result"] = ResultName(decision.result);
   if (!decision.code.empty()) line["code"] = decision.code;
   if (!decision.message.empty()) line["message"] = decision.message;
+  if (!decision.group.empty()) line["group"] = decision.group;
   auto& pods = line["pods"] = nlohmann::ordered_json::array();
   for (const auto& pod : decision.pods) {
     nlohmann::ordered_json entry = {{"namespace", pod.ns}, {"name", pod.name}};
@@ -69,6 +70,7 @@ void DecisionLog::Add(const Decision& decision) {
   h.Add(static_cast<uint64_t>(decision.result));
   h.Add(decision.code);
   h.Add(decision.message);
+  if (!decision.group.empty()) h.Add(decision.group);
   h.Add(decision.pods.size());
   for (const auto& pod : decision.pods) {
     h.Add(pod.ns);

@@ -42,6 +42,7 @@ struct Decision {
   Result result = Result::kBound;
   std::string_view code;     // kube-scheduler's outcome code, where not bound
   std::string_view message;  // as told to the user: the condition's text
+  std::string_view group;    // "namespace/name", where the pods have one
   std::vector<Member> pods;  // the group, in the order placed
   std::vector<Rejection> rejections;
   std::vector<std::string_view> may_help;  // the events which could change the answer

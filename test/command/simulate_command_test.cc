@@ -70,6 +70,29 @@ TEST_F(SimulateCommandTest, JsonIsAsTheManualGivesIt) {
   EXPECT_THAT(all["log_hash"].get<std::string>(), ContainsRegex("^[0-9a-f]+$"));
 }
 
+TEST_F(SimulateCommandTest, GroupsAreWholeAndNamed) {
+  const auto gang = [](const std::string& name, int i, int size) {
+    std::string pod = PodYaml(name + std::to_string(i), "cpu: 1");
+    const std::string labels = "namespace: team, labels: {muster.dev/gang: " + name + ", muster.dev/gang-size: \"" +
+                               std::to_string(size) + "\"}";
+    return pod.replace(pod.find("namespace: team"), 15, labels);
+  };
+  std::string text = kNodes;
+  for (int i = 0; i < 5; ++i) text += gang("big", i, 5);
+  for (int i = 0; i < 4; ++i) text += gang("fits", i, 4);
+  text += gang("lacks", 0, 2);
+  const Ran ran = Simulate({"-f", Write("all.yaml", text), "-o", "json"});
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  for (const Json& pod : Json::parse(ran.out)["pods"]) {
+    const std::string name = pod["name"], group = pod["group"];
+    EXPECT_EQ(name.substr(0, name.size() - 1), group);
+    EXPECT_EQ(pod["result"], group == "fits" ? "bound" : "pending") << name;
+    EXPECT_EQ(pod["reasons"].empty(), group == "fits") << name;
+    if (group == "lacks")
+      EXPECT_THAT(pod["reasons"][0]["message"].get<std::string>(), HasSubstr("waiting for minCount pods from a gang"));
+  }
+}
+
 TEST_F(SimulateCommandTest, SameArgumentsSameOutputAtAnyNumberOfThreads) {
   std::string text = kNodes;
   for (int i = 0; i < 30; ++i) text += PodYaml("p" + std::to_string(i), "cpu: 100m");

@@ -17,7 +17,7 @@ class SchedulingQueueTest : public testing::Test {
  protected:
   SchedulingQueueTest()
       : queue_({absl::Seconds(1), absl::Seconds(10)}, absl::Minutes(5), [](const auto& a, const auto& b) {
-          if (a.info->spec->priority != b.info->spec->priority) return a.info->spec->priority > b.info->spec->priority;
+          if (a.priority != b.priority) return a.priority > b.priority;
           return a.queued_at < b.queued_at;
         }) {}
 
@@ -35,7 +35,11 @@ class SchedulingQueueTest : public testing::Test {
   }
   std::string Pop() {
     QueuedGroup* group = queue_.Pop(now_);
-    return group == nullptr ? "-" : group->pod->name;
+    return group == nullptr ? "-" : group->first().pod->name;
+  }
+  QueuedGroup& Join(const std::string& group, const std::string& name, int priority = 0) {
+    PodPtr pod = MakePod(name).Uid(name).Priority(priority).Ptr();
+    return queue_.Join(group, pod, Info(*pod), 0, false, now_);
   }
   void Reject(const std::string& name, uint32_t wake_on = kEvent) {
     QueuedGroup& group = *queue_.Find(name);
@@ -105,6 +109,8 @@ TEST(BackoffTest, DoublesUpToTheMaximum) {
   const Backoff backoff{absl::Seconds(1), absl::Seconds(10)};
   const int want[] = {0, 1, 2, 4, 8, 10, 10};
   for (uint32_t n = 0; n < 7; ++n) EXPECT_EQ(backoff.After(n), absl::Seconds(want[n])) << n;
+  for (uint32_t n = 0; n < 5; ++n) EXPECT_EQ(backoff.After(n, 100), absl::Seconds(want[n])) << n;
+  EXPECT_EQ(backoff.After(20, 100), absl::Seconds(100));
   EXPECT_EQ(backoff.After(4'000'000'000u), absl::Seconds(10));
 }
 
@@ -116,7 +122,7 @@ TEST_F(SchedulingQueueTest, WakeAsksOncePerShape) {
     Reject(name);
   }
   int asked = 0;
-  queue_.Wake(kEvent, [&](const QueuedGroup& g) { return ++asked, g.info->spec->priority == 0; }, now_);
+  queue_.Wake(kEvent, [&](const QueuedGroup& g) { return ++asked, g.priority == 0; }, now_);
   EXPECT_EQ(asked, 2);
   EXPECT_EQ(queue_.unschedulable(), 1u);
   EXPECT_EQ(queue_.backing_off(), 5u);
@@ -132,7 +138,7 @@ TEST_F(SchedulingQueueTest, AHeldPodIsNotTriedAndForgetsNoEvent) {
     Wake(woken ? kEvent : kOther);
     EXPECT_EQ(Pop(), "-");
     EXPECT_EQ(queue_.unschedulable(), 1u);
-    queue_.Update(*queue_.Find("a"), queue_.Find("a")->pod, queue_.Find("a")->info);
+    queue_.Update("a", queue_.FindMember("a")->pod, queue_.FindMember("a")->info);
     queue_.SetGated(*queue_.Find("a"), false, now_);
     EXPECT_EQ(Pop(), "-");
     queue_.Release(*queue_.Find("a"), now_);
@@ -167,11 +173,79 @@ TEST_F(SchedulingQueueTest, AnUpdateMovesARejectedPodToItsNewShape) {
   ASSERT_EQ(Pop(), "a");
   Reject("a");
   PodPtr changed = MakePod("a").Uid("a").Label("x", "y").Ptr();
-  queue_.Update(*queue_.Find("a"), changed, Info(*changed));
+  queue_.Update("a", changed, Info(*changed));
   EXPECT_EQ(queue_.unschedulable(), 1u);
   Wake(kEvent);
   EXPECT_EQ(queue_.unschedulable(), 0u);
   EXPECT_EQ(Pop(), "a");
+}
+
+TEST_F(SchedulingQueueTest, AGroupIsOneItem) {
+  for (const char* name : {"g-0", "g-1", "g-2"}) Join("g", name, 5);
+  Add("lone");
+  QueuedGroup& group = *queue_.FindGroup("g");
+  EXPECT_EQ(group.members.size(), 3u);
+  EXPECT_EQ(group.priority, 5);
+  EXPECT_EQ(queue_.size(), 4u);
+  // A new group waits until it is found complete.
+  EXPECT_EQ(queue_.gated(), 1u);
+  EXPECT_EQ(queue_.PodsIn(QueuedGroup::Part::kGated), 3u);
+  EXPECT_EQ(Pop(), "lone");
+  EXPECT_EQ(Pop(), "-");
+  queue_.SetGated(group, false, now_);
+  EXPECT_EQ(queue_.Pop(now_), &group);
+  queue_.Rejected(group, now_);
+  EXPECT_EQ(queue_.unschedulable(), 1u);
+  EXPECT_EQ(queue_.PodsIn(QueuedGroup::Part::kUnschedulable), 3u);
+  for (const char* name : {"g-0", "g-1", "g-2"}) EXPECT_EQ(queue_.Find(name), &group);
+}
+
+TEST_F(SchedulingQueueTest, AGroupIsOrderedByItsOwnPriority) {
+  Add("lone", 3);
+  QueuedGroup& group = Join("g", "g-0", 0);
+  queue_.SetGated(group, false, now_);
+  queue_.SetPriority(group, 7);
+  EXPECT_EQ(Pop(), "g-0");
+  EXPECT_EQ(Pop(), "lone");
+}
+
+TEST_F(SchedulingQueueTest, AGroupGoesWithItsLastPod) {
+  for (const char* name : {"g-0", "g-1", "g-2"}) Join("g", name);
+  queue_.Remove("g-0");  // the last takes its place
+  EXPECT_EQ(queue_.FindMember("g-2")->pod->name, "g-2");
+  EXPECT_EQ(queue_.FindMember("g-1")->pod->name, "g-1");
+  EXPECT_EQ(queue_.Find("g-0"), nullptr);
+  queue_.Remove("g-2");
+  EXPECT_NE(queue_.FindGroup("g"), nullptr);
+  queue_.Remove("g-1");
+  EXPECT_EQ(queue_.FindGroup("g"), nullptr);
+  EXPECT_EQ(queue_.size(), 0u);
+  EXPECT_EQ(queue_.gated(), 0u);
+}
+
+TEST_F(SchedulingQueueTest, EqualGroupsAreWokenEachForItself) {
+  for (const char* key : {"g", "h"}) {
+    queue_.SetGated(Join(key, std::string(key) + "-0"), false, now_);
+    ASSERT_EQ(Pop(), std::string(key) + "-0");
+    Reject(std::string(key) + "-0");
+  }
+  queue_.Wake(kEvent, [](const QueuedGroup& group) { return group.key == "h"; }, now_);
+  EXPECT_EQ(Pop(), "h-0");
+  EXPECT_EQ(Pop(), "-");
+}
+
+TEST_F(SchedulingQueueTest, AParkedGroupComesBackWhenToldTo) {
+  QueuedGroup& group = Join("g", "g-0");
+  queue_.SetGated(group, false, now_);
+  ASSERT_EQ(Pop(), "g-0");
+  queue_.Hold(group);
+  queue_.Park(group);
+  Wake(kEvent);
+  EXPECT_EQ(Pop(), "-");
+  queue_.Enter(group, now_);
+  queue_.Enter(group, now_);
+  EXPECT_EQ(queue_.active(), 1u);
+  EXPECT_EQ(Pop(), "g-0");
 }
 
 // Whatever happens, the parts hold each group exactly once, and a removed one is never popped.
@@ -193,7 +267,7 @@ TEST_F(SchedulingQueueTest, RandomHistoriesKeepTheParts) {
           if (group != nullptr) queue_.Remove(name), std::erase(out, name);
           break;
         case 2:
-          if (QueuedGroup* next = queue_.Pop(now_)) out.push_back(next->pod->name);
+          if (QueuedGroup* next = queue_.Pop(now_)) out.push_back(next->first().pod->name);
           break;
         case 3:
           if (is_out) Reject(name), std::erase(out, name);
@@ -206,7 +280,7 @@ TEST_F(SchedulingQueueTest, RandomHistoriesKeepTheParts) {
       ASSERT_EQ(queue_.active() + queue_.backing_off() + queue_.unschedulable() + queue_.gated() + out.size(),
                 queue_.size());
     }
-    for (const QueuedGroup* group : queue_.Groups()) queue_.Remove(group->pod->uid);
+    for (const QueuedGroup* group : queue_.Groups()) queue_.Remove(group->first().pod->uid);
     ASSERT_EQ(queue_.size(), 0u);
   }
 }

@@ -1,0 +1,254 @@
+#include "scheduler/engine/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/runtime/log.h"
+
+namespace muster {
+namespace {
+
+// What a decision costs in simulated time: near what one thread of a 2020s server needs. Only the
+// counts decide, so that a run replays bit for bit.
+Duration CostOf(const WorkCount& work) {
+  return absl::Nanoseconds(3000 + 60 * static_cast<int64_t>(work.filtered) + 400 * static_cast<int64_t>(work.scored));
+}
+
+}  // namespace
+
+void Scheduler::RunCycle(QueuedGroup& group) {
+  ++cycle_;
+  const Time popped_at = loop_.Now();
+  cache_.Refresh();
+  if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
+  const Framework& framework = *profiles_[group.profile];
+  if (stages_) stages_->SetProfile(framework.scheduler_name());
+  const GroupDecision& decision = group_cycle_.Decide(framework, request_, stages_ ? &*stages_ : nullptr);
+  loop_.Spend(CostOf(decision.work));
+  LogDecision(group, decision, decision.why);
+  if (metrics_ != nullptr) {
+    metrics_->Decided(loop_.Now() - popped_at);
+    metrics_->ShapeCache(decision.from_cache);
+  }
+  if (!decision.placed) {
+    OnRejected(group, decision, popped_at);
+  } else if (group.lone()) {
+    OnPlaced(group, decision, popped_at);
+  } else {
+    OnGroupPlaced(group, decision, popped_at);
+  }
+}
+
+// Of a lone pod. False: there is nothing to decide.
+bool Scheduler::FillRequest(QueuedGroup& group) {
+  const QueuedMember& member = group.first();
+  order_.assign(1, 0);
+  if (!member.pod->invalid.empty()) {
+    Reject(group, member.pod->invalid, kSelfUpdated, /*is_error=*/true);
+    return false;
+  }
+  batch_.clear();
+  batch_.push_back({member.pod, member.info});
+  request_.members = batch_;
+  request_.min = 1;
+  request_.group = {};
+  request_.topology = member.pod->topology;
+  request_.priority = group.priority;
+  request_.preemption_policy = member.info->spec->preemption_policy;
+  return true;
+}
+
+// The members in order_ are not tried: it is known what is wrong.
+void Scheduler::Reject(QueuedGroup& group, const std::string& message, ClusterEvents wake_on, bool is_error) {
+  Explanation why;
+  why.is_error = is_error;
+  why.wake_on = wake_on;
+  why.message = message;
+  LogDecision(group, {}, &why);
+  group.wake_on = wake_on;
+  group.rejectors.clear();
+  queue_.Rejected(group, loop_.Now());
+  for (const uint32_t i : order_)
+    TellFailure(group.members[i], is_error ? "SchedulerError" : "Unschedulable", message, "");
+}
+
+// The room that was kept for the pod is not needed, or not there, any more.
+void Scheduler::ForgetNomination(const QueuedMember& member, const std::string& node) {
+  if (const std::string nominated = group_cycle_.nominator().NodeOf(member.pod->uid); nominated == node) {
+    group_cycle_.nominator().Remove(member.pod->uid);  // its room is taken, by itself
+  } else {
+    OnNominationGone(*member.pod, nominated);
+  }
+}
+
+void Scheduler::OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at) {
+  const NodeIndex node = decision.placements[0].node;
+  const std::string name(cache_.Refresh().NodeName(node));
+  const QueuedMember& member = group.first();
+  cache_.Assume(member.pod, member.info, node);
+  ForgetNomination(member, name);
+  const BindingCycle::Task task{member.pod, name, loop_.Now(), popped_at};
+  if (std::vector<Intent> intents = VolumeIntents(decision.intents); !intents.empty()) {
+    volumes_.Start(task, std::move(intents));
+    return;
+  }
+  OnVolumesEnded(task, "");
+}
+
+void Scheduler::Bind(const BindingCycle::Task& task) {
+  if (metrics_ != nullptr) metrics_->BindStarted();
+  binding_.Start(task);
+}
+
+// Where all is well, binds the pod.
+void Scheduler::OnVolumesEnded(const BindingCycle::Task& task, const std::string& error) {
+  const Pod& pod = *task.pod;
+  if (commits_.Has(pod.uid)) return commits_.OnVolumesEnded(task, error);
+  if (error.empty() && active_) return Bind(task);
+  cache_.Remove(pod.uid);
+  Wake({kPodRemoved, nullptr, nullptr, &pod, nullptr});
+  QueuedGroup* group = queue_.Find(pod.uid);
+  if (group == nullptr) return;
+  queue_.Failed(*group, loop_.Now());
+  if (error.empty()) return;  // no longer ours to decide
+  LogWarning(absl::StrCat("volumes of ", pod.Key(), " on ", task.node, ": ", error));
+  if (metrics_ != nullptr) {
+    metrics_->ScheduleAttempt(pod.spec->scheduler_name, Metrics::Attempt::kError, loop_.Now() - task.popped_at);
+  }
+  TellFailure(*queue_.FindMember(pod.uid), "SchedulerError",
+              absl::StrCat("running PreBind plugin \"VolumeBinding\": ", error), "");
+}
+
+void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at) {
+  const Explanation& why = *decision.why;
+  const Time now = loop_.Now();
+  const std::string& profile = profiles_[group.profile]->scheduler_name();
+  const std::string reason = why.is_error ? "SchedulerError" : "Unschedulable";
+  for (size_t i = 0; i < order_.size() && metrics_ != nullptr; ++i) {
+    metrics_->ScheduleAttempt(profile, why.is_error ? Metrics::Attempt::kError : Metrics::Attempt::kUnschedulable,
+                              now - popped_at);
+    metrics_->QueuedPod(why.is_error ? Metrics::Queue::kBackoff : Metrics::Queue::kUnschedulable,
+                        "ScheduleAttemptFailure");
+  }
+  group.wake_on = why.wake_on | kSelfUpdated;
+  group.rejectors.assign(why.rejectors.begin(), why.rejectors.end());
+  if (why.is_error) {
+    queue_.Failed(group, now);
+  } else {
+    queue_.Rejected(group, now);
+  }
+  const bool makes_room = decision.room && decision.room->code == Code::kSuccess;
+  for (size_t i = 0; i < order_.size(); ++i) {
+    QueuedMember& member = group.members[order_[i]];
+    std::optional<std::string> nominate = "";
+    if (makes_room && !group.lone()) {
+      nominate = decision.nominations[i];
+    } else if (decision.room) {
+      nominate = decision.room->nominate;
+    }
+    if (nominate) group_cycle_.nominator().Set(member.pod, member.info, *nominate);
+    TellFailure(member, reason, why.message, nominate);
+  }
+  if (!group.lone()) {
+    const GroupId id = GroupId::Of(*group.first().pod);
+    if (const auto* object = groups_.ObjectOf(id)) group_status_.Failed(id, *object, profile, reason, why.message);
+  }
+  if (decision.room) MakeRoom(group, decision);
+}
+
+// Evicts the victims; until the server has taken that note, the group is not tried again.
+void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
+  const PostFilterResult& room = *decision.room;
+  if (metrics_ != nullptr) metrics_->PreemptionAttempt();
+  if (room.code != Code::kSuccess) return;
+  if (metrics_ != nullptr) metrics_->Preemption(static_cast<int>(room.victims.size()));
+  Nominator& nominator = group_cycle_.nominator();
+  // Others that wait for these nodes may not fit there any more: they look for another at once.
+  std::vector<PodPtr> lower;
+  for (const uint32_t i : order_) {
+    const auto at = nominator.by_node().find(nominator.NodeOf(group.members[i].pod->uid));
+    if (at == nominator.by_node().end()) continue;
+    for (const Nominator::Entry& entry : at->second.entries) {
+      if (entry.info->spec->priority < group.priority) lower.push_back(entry.pod);
+    }
+  }
+  for (const PodPtr& pod : lower) {
+    if (nominator.NodeOf(pod->uid).empty()) continue;  // it shared the node with several
+    nominator.Remove(pod->uid);
+    PodStatusPatch patch{pod->ns(), pod->name, pod->uid, {}, 0, true, ""};
+    if (QueuedMember* waiting = queue_.FindMember(pod->uid)) waiting->nominated.clear();
+    api_.PatchPodStatus(patch, [this, uid = pod->uid](const ApiStatus& status) {
+      QueuedMember* untold = status.ok() ? nullptr : queue_.FindMember(uid);
+      if (untold != nullptr) untold->nominated = untold->pod->nominated_node;  // the next attempt tells anew
+    });
+  }
+  std::vector<PodPtr> victims;
+  for (const Pod* victim : room.victims) {
+    if (PodPtr pod = cache_.FindPlaced(victim->uid)) victims.push_back(std::move(pod));
+  }
+  const std::string node = group.lone() ? *room.nominate : "";
+  if (preemption_.Start(group.members[order_[0]].pod, node, victims)) queue_.Hold(group);
+}
+
+void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status) {
+  const std::string key = GroupKeyOf(preemptor);
+  QueuedGroup* group = key.empty() ? queue_.Find(preemptor.uid) : queue_.FindGroup(key);
+  if (group != nullptr && group->part == QueuedGroup::Part::kHeld && !commits_.Preparing(key)) {
+    if (status.ok()) {
+      queue_.Release(*group, loop_.Now());
+    } else {
+      const std::string what = absl::StrCat("preemption: evicting pods", node.empty() ? "" : " from node ", node, ": ",
+                                            status.message);
+      LogWarning(absl::StrCat(preemptor.Key(), ": ", what));
+      queue_.Failed(*group, loop_.Now());
+      for (QueuedMember& member : group->members) {
+        if (member.gated || member.placed) continue;
+        OnNominationGone(*member.pod, group_cycle_.nominator().NodeOf(member.pod->uid));
+        TellFailure(member, "SchedulerError", what, "");
+      }
+    }
+    GroupChanged(preemptor);
+  }
+  Kick();
+}
+
+void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status) {
+  const Time now = loop_.Now();
+  const Pod& pod = *task.pod;
+  QueuedGroup* group = queue_.Find(pod.uid);
+  const std::string& profile = pod.spec->scheduler_name;
+  if (metrics_ != nullptr) {
+    metrics_->BindEnded(now - task.decided_at, status.ok());
+    metrics_->ExtensionPoint(profile, "Bind", status.ok() ? "Success" : "Error", now - task.decided_at);
+    metrics_->ScheduleAttempt(profile, status.ok() ? Metrics::Attempt::kScheduled : Metrics::Attempt::kError,
+                              now - task.popped_at);
+    if (status.ok() && group != nullptr)
+      metrics_->PodScheduled(static_cast<int>(group->attempts), now - group->first_seen);
+  }
+  if (status.ok()) {
+    queue_.Remove(pod.uid);
+    cache_.FinishBinding(pod.uid, now + config_.muster.assume_expiry);
+    recorder_.Scheduled(pod, task.node);
+    commits_.OnBindEnded(task, status);
+  } else if (commits_.Has(pod.uid)) {
+    LogWarning(absl::StrCat("binding ", pod.Key(), " to ", task.node, ": ", status.message));
+    commits_.OnBindEnded(task, status);
+  } else {
+    cache_.Remove(pod.uid);
+    Wake({kPodRemoved, nullptr, nullptr, &pod, nullptr});
+    LogWarning(absl::StrCat("binding ", pod.Key(), " to ", task.node, ": ", status.message));
+    // Gone, or bound by somebody else: the watch tells which, and the pod's status is theirs.
+    const bool not_ours = status.code == ApiCode::kNotFound || status.code == ApiCode::kConflict;
+    if (group != nullptr) {
+      queue_.Failed(*group, now);
+      if (!not_ours)
+        TellFailure(*queue_.FindMember(pod.uid), "SchedulerError", absl::StrCat("running Bind plugin \"DefaultBinder\": ", status.message),
+                    "");
+    }
+  }
+  if (drained_ && binding_.in_flight() == 0) std::exchange(drained_, nullptr)();
+  Kick();
+}
+
+}  // namespace muster
