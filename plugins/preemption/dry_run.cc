@@ -8,21 +8,6 @@
 #include "scheduler/framework/statement.h"
 
 namespace muster {
-namespace {
-
-// Pods that have not started count as the last to start.
-Time StartOf(const Pod& pod) { return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started; }
-
-// Equal ones by name, the order in which a server lists them: upstream keeps that in which it saw them.
-bool MoreImportant(const PodOnNode& a, const PodOnNode& b) {
-  const int32_t pa = a.info->spec->priority, pb = b.info->spec->priority;
-  if (pa != pb) return pa > pb;
-  const Time start_a = StartOf(*a.pod), start_b = StartOf(*b.pod);
-  if (start_a != start_b) return start_a < start_b;
-  return std::tie(a.pod->ns(), a.pod->name) < std::tie(b.pod->ns(), b.pod->name);
-}
-
-}  // namespace
 
 bool DryRun::BetterThan(const DryRun& other) const {
   if (violations != other.violations) return violations < other.violations;
@@ -36,16 +21,20 @@ void DryRuns::Refresh(const PostFilterRequest& r) {
   const Snapshot& snap = r.snap;
   const NodeIndex own = r.nominated != nullptr ? r.nominated->OwnRow(snap) : kNoNode;
   const uint64_t budgets = snap.objects().version(Kind::kPodDisruptionBudget);
+  const uint64_t groups = snap.objects().version(Kind::kPodGroup);
   // Whether the pod fits on a row may then depend on others, or on who uses its claims anywhere.
   const bool across = r.answer.looks_across(r.framework) || !r.info.spec->volumes.empty();
   std::span<const NodeIndex> changed;
-  if (epoch_ != r.answer.epoch() || rows_.size() != snap.size() || !snap.ChangedSince(cell_version_, &changed) ||
+  if (epoch_ != r.answer.epoch() || groups_version_ != groups || rows_.size() != snap.size() || !snap.ChangedSince(cell_version_, &changed) ||
       (across && !changed.empty())) {
     rows_.assign(snap.size(), {});
     rejections_.nodes.assign(snap.size(), {});
     one_.Reset(snap.size());
   } else {
     for (const NodeIndex n : changed) rows_[n] = {};
+    for (DryRun& row : rows_) {
+      if (row.beyond && !changed.empty()) row = {};
+    }
     // The pod's own nomination does not count for it, but does for the next of its shape.
     for (const NodeIndex n : {own, own_row_}) {
       if (n != kNoNode && own != own_row_) rows_[n] = {};
@@ -53,48 +42,83 @@ void DryRuns::Refresh(const PostFilterRequest& r) {
   }
   if (budgets != budgets_version_) {
     budgets_version_ = budgets;
-    budgets_.clear();
-    for (const auto& [key, object] : snap.objects().All(Kind::kPodDisruptionBudget))
-      budgets_.push_back(static_cast<const DisruptionBudget*>(object.get()));
+    budgets_.Load(snap.objects());
     for (DryRun& row : rows_) {
       if (row.result == DryRun::Result::kCandidate) row = {};
     }
   }
   own_row_ = own;
+  groups_version_ = groups;
   epoch_ = r.answer.epoch();
   cell_version_ = snap.cell_version();
 }
 
-// Takes the pod off the budgets that select it, up to the first that has nothing left.
-bool DryRuns::Violates(const Pod& pod) {
-  if (pod.spec->labels.empty()) return false;
-  const auto begin = std::partition_point(budgets_.begin(), budgets_.end(),
-                                          [&](const DisruptionBudget* b) { return b->ns < pod.ns(); });
-  for (auto it = begin; it != budgets_.end() && (*it)->ns == pod.ns(); ++it) {
-    const DisruptionBudget& budget = **it;
-    // A budget without requirements protects nobody here, though the API's evictions take it for all.
-    if (!budget.selector.present || budget.selector.empty() || !budget.selector.Matches(pod.spec->labels)) continue;
-    if (std::binary_search(budget.disrupted_pods.begin(), budget.disrupted_pods.end(), pod.name)) continue;
-    if (--allowed_[static_cast<size_t>(it - budgets_.begin())] < 0) return true;
-  }
-  return false;
+// Equal ones by name, the order in which a server lists them: upstream keeps that in which it saw them.
+bool DryRuns::MoreImportant(const Unit& a, const Unit& b, const std::vector<PlacedPod>& pods) {
+  if (a.priority != b.priority) return a.priority > b.priority;
+  if (a.whole != b.whole) return a.whole;
+  if (a.count != b.count) return a.count > b.count;
+  if (a.start != b.start) return a.start < b.start;
+  const Pod &x = *pods[a.first].pod.pod, &y = *pods[b.first].pod.pod;
+  return std::tie(x.ns(), x.name) < std::tie(y.ns(), y.name);
 }
 
-// The pod stays if there is room for it beside the one to be placed.
-void DryRuns::Reprieve(const PostFilterRequest& r, NodeIndex n, const PodOnNode& pod) {
-  r.statement.Place(pod, n);
+// Those of lower priority on the node, and what has to go with them.
+void DryRuns::FindUnits(const PostFilterRequest& r, NodeIndex n) {
+  const ClusterObjects& objects = r.snap.objects();
+  pods_.clear();
+  potential_.clear();
+  for (const PodOnNode& pod : r.snap.PodsOn(n)) {
+    const PodGroup* group = NativeGroupOf(*pod.pod, objects);
+    const int32_t priority = group != nullptr && group->priority ? *group->priority : pod.info->spec->priority;
+    if (priority >= r.info.spec->priority) continue;
+    Unit unit{priority, group != nullptr && group->disrupted_whole, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1, 0};
+    if (!unit.whole) {
+      pods_.push_back({pod, n});
+    } else if (std::none_of(potential_.begin(), potential_.end(), [&](const Unit& u) {
+                 return u.whole && NativeGroupOf(*pods_[u.first].pod.pod, objects) == group;
+               })) {
+      for (const PlacedMember& m : r.snap.MembersOf(pod.pod->ns(), pod.pod->group)) {
+        pods_.push_back({{m.pod, m.info}, m.row});
+        unit.start = std::min(unit.start, StartOf(*m.pod));
+      }
+      unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
+      std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {
+        return std::tie(a.row, a.pod.pod->name) < std::tie(b.row, b.pod.pod->name);
+      });
+    } else {
+      continue;
+    }
+    potential_.push_back(unit);
+  }
+}
+
+// Takes the unit's pods off their nodes, or puts them back.
+void DryRuns::Move(const PostFilterRequest& r, NodeIndex n, const Unit& unit, bool away) {
+  for (uint32_t i = unit.first; i < unit.first + unit.count; ++i) {
+    const PlacedPod& p = pods_[i];
+    if (away) {
+      r.statement.Remove(p.pod, p.row);
+    } else {
+      r.statement.Place(p.pod, p.row);
+    }
+    if (p.row != n) r.answer.Restore(r.framework, r.info, r.snap, p.row);  // counts it as it is now
+  }
+}
+
+// The unit stays if there is room for it beside the pod to be placed.
+void DryRuns::Reprieve(const PostFilterRequest& r, NodeIndex n, const Unit& unit) {
+  Move(r, n, unit, /*away=*/false);
   if (r.answer.Fits(r.framework, r.info, r.snap, n, r.nominated)) return;
-  r.statement.Remove(pod, n);
-  victims_.push_back(pod);
+  Move(r, n, unit, /*away=*/true);
+  victims_.push_back(unit);
 }
 
 DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
   DryRun run;
   victims_.clear();
-  potential_.clear();
-  for (const PodOnNode& pod : r.snap.PodsOn(n)) {
-    if (pod.info->spec->priority < r.info.spec->priority) potential_.push_back(pod);
-  }
+  victim_pods_.clear();
+  FindUnits(r, n);
   if (potential_.empty()) {
     run.result = DryRun::Result::kNoVictims;
     return run;
@@ -102,7 +126,7 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
   const size_t mark = r.statement.Checkpoint();
   const uint64_t version = r.snap.cell_version();
   // From the back, where a pod is found at once.
-  for (auto it = potential_.rbegin(); it != potential_.rend(); ++it) r.statement.Remove(*it, n);
+  for (auto it = potential_.rbegin(); it != potential_.rend(); ++it) Move(r, n, *it, /*away=*/true);
   if (!r.answer.Fits(r.framework, r.info, r.snap, n, r.nominated)) {
     one_.Add(n);
     r.answer.ExplainSome(r.framework, r.info, r.snap, one_, rejections_, r.nominated).IgnoreError();  // asked just now
@@ -110,36 +134,49 @@ DryRun DryRuns::Try(const PostFilterRequest& r, NodeIndex n) {
     run.why = kinds_.Take(rejections_, n);
     run.result = DryRun::Result::kFails;
   } else {
-    std::sort(potential_.begin(), potential_.end(), MoreImportant);
+    const auto more_important = [&](const Unit& a, const Unit& b) { return MoreImportant(a, b, pods_); };
+    std::sort(potential_.begin(), potential_.end(), more_important);
     protected_.clear();
     others_.clear();
-    allowed_.clear();
-    for (const DisruptionBudget* budget : budgets_) allowed_.push_back(budget->disruptions_allowed);
-    for (const PodOnNode& pod : potential_)
-      (!budgets_.empty() && Violates(*pod.pod) ? protected_ : others_).push_back(pod);
-    for (const PodOnNode& pod : protected_) Reprieve(r, n, pod);
-    const auto violations = static_cast<int32_t>(victims_.size());
-    for (const PodOnNode& pod : others_) Reprieve(r, n, pod);
-    if (violations > 0) std::sort(victims_.begin(), victims_.end(), MoreImportant);
-    run = Judge(violations);
+    budgets_.Reset();
+    for (Unit& unit : potential_) {
+      for (uint32_t i = unit.first; !budgets_.empty() && i < unit.first + unit.count; ++i)
+        unit.violations += budgets_.Violates(*pods_[i].pod.pod);
+      (unit.violations > 0 ? protected_ : others_).push_back(unit);
+    }
+    for (const Unit& unit : protected_) Reprieve(r, n, unit);
+    const bool violates = !victims_.empty();
+    for (const Unit& unit : others_) Reprieve(r, n, unit);
+    if (violates) std::sort(victims_.begin(), victims_.end(), more_important);
+    run = Judge();
+    for (const Unit& unit : victims_) {
+      for (uint32_t i = unit.first; i < unit.first + unit.count; ++i) victim_pods_.push_back(pods_[i].pod);
+    }
   }
   r.statement.EndTrial(mark, version);
   r.answer.Restore(r.framework, r.info, r.snap, n);
+  for (const PlacedPod& p : pods_) {
+    if (p.row != n) r.answer.Restore(r.framework, r.info, r.snap, p.row);
+  }
+  run.beyond = std::any_of(potential_.begin(), potential_.end(), [](const Unit& unit) { return unit.whole; });
   return run;
 }
 
-DryRun DryRuns::Judge(int32_t violations) const {
+DryRun DryRuns::Judge() const {
   DryRun run;
   if (victims_.empty()) {
     run.result = DryRun::Result::kFitsAnyway;
     return run;
   }
   run.result = DryRun::Result::kCandidate;
-  run.violations = violations;
-  run.highest = victims_.front().info->spec->priority;
-  run.victims = static_cast<int32_t>(victims_.size());
-  run.start = StartOf(*victims_.front().pod);  // the first of its priority started first
-  for (const PodOnNode& pod : victims_) run.priorities += pod.info->spec->priority + (int64_t{1} << 31);
+  run.highest = victims_.front().priority;
+  run.start = victims_.front().start;  // the first of its priority started first
+  for (const Unit& unit : victims_) {
+    run.violations += unit.violations;
+    run.victims += static_cast<int32_t>(unit.count);
+    run.priorities += (unit.priority + (int64_t{1} << 31)) * unit.count;
+    if (unit.priority == run.highest) run.start = std::min(run.start, unit.start);
+  }
   return run;
 }
 

@@ -9,7 +9,7 @@
 #include "scheduler/framework/cycle_state.h"
 #include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/verdicts.h"
-#include "scheduler/model/object.h"
+#include "scheduler/framework/victims.h"
 
 namespace muster {
 
@@ -29,6 +29,7 @@ struct DryRun {
   int64_t priorities = 0;  // sum over victims, each moved up to be >= 0
   Time start;              // the earliest of victims with the highest priority
   uint32_t why = 0;        // kFails: in DryRuns::kinds
+  bool beyond = false;     // it depends on pods of other nodes: of groups that are disrupted whole
 
   // Upstream's order of choice among candidates; equal ones are neither way better.
   bool BetterThan(const DryRun& other) const;
@@ -43,26 +44,43 @@ class DryRuns : public PluginState {
     if (rows_[n].result == DryRun::Result::kUnknown) rows_[n] = Try(r, n);
     return rows_[n];
   }
-  // Tries the node; afterwards victims() are its victims, most important first.
+  // Tries the node; afterwards victims() are its victims, most important first: pods of the node, and of
+  // groups that are disrupted whole those of other nodes too.
   DryRun Try(const PostFilterRequest& r, NodeIndex n);
-  std::span<const PodOnNode> victims() const { return victims_; }
+  std::span<const PodOnNode> victims() const { return victim_pods_; }
 
   const RejectionKinds& kinds() const { return kinds_; }
   const std::string& Text(uint32_t reason) const { return rejections_.texts.Text(reason); }
 
  private:
-  bool Violates(const Pod& pod);
-  DryRun Judge(int32_t violations) const;
-  void Reprieve(const PostFilterRequest& r, NodeIndex n, const PodOnNode& pod);
+  struct PlacedPod {
+    PodOnNode pod;
+    NodeIndex row;
+  };
+  // A pod, or all pods of a group that is disrupted whole.
+  struct Unit {
+    int32_t priority = 0;
+    bool whole = false;
+    Time start;
+    uint32_t first = 0, count = 0;  // in pods_
+    int32_t violations = 0;         // its pods that a disruption budget protects
+  };
+
+  static bool MoreImportant(const Unit& a, const Unit& b, const std::vector<PlacedPod>& pods);
+  void FindUnits(const PostFilterRequest& r, NodeIndex n);
+  void Move(const PostFilterRequest& r, NodeIndex n, const Unit& unit, bool away);
+  DryRun Judge() const;
+  void Reprieve(const PostFilterRequest& r, NodeIndex n, const Unit& unit);
 
   std::vector<DryRun> rows_;
-  std::vector<const DisruptionBudget*> budgets_;  // by namespace and name
+  BudgetLedger budgets_;
   RejectionKinds kinds_;
   Rejections rejections_;  // scratch, but for its texts
   NodeSet one_;            // scratch: empty between calls
-  std::vector<PodOnNode> potential_, protected_, others_, victims_;  // scratch
-  std::vector<int32_t> allowed_;                                     // scratch, by budget
-  uint64_t epoch_ = 0, cell_version_ = 0, budgets_version_ = 0;
+  std::vector<PlacedPod> pods_;                                   // scratch, by unit
+  std::vector<Unit> potential_, protected_, others_, victims_;    // scratch
+  std::vector<PodOnNode> victim_pods_;
+  uint64_t epoch_ = 0, cell_version_ = 0, budgets_version_ = 0, groups_version_ = 0;
   NodeIndex own_row_ = kNoNode;
 };
 

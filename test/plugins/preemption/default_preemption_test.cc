@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/statement.h"
 #include "scheduler/framework/verdicts.h"
+#include "scheduler/model/pod_group.h"
 #include "test/support/make.h"
 #include "test/support/make_snapshot.h"
 
@@ -39,6 +41,15 @@ class DefaultPreemptionTest : public testing::Test {
     budget->disruptions_allowed = allowed;
     budget->disrupted_pods = std::move(disrupted);
     snap_->SetObject(Kind::kPodDisruptionBudget, std::move(budget));
+  }
+
+  void Group(const std::string& name, bool whole, std::optional<int32_t> priority = {}) {
+    auto group = std::make_shared<PodGroup>();
+    group->ns = "default";
+    group->name = name;
+    group->disrupted_whole = whole;
+    group->priority = priority;
+    snap_->SetObject(Kind::kPodGroup, std::move(group));
   }
 
   // Asks for the pod with all nodes candidates: "n1: b,a" or the message.
@@ -257,6 +268,7 @@ TEST_F(DefaultPreemptionTest, RemembersOnlyWhatIsTrue) {
       MakePod pod = On("", name, 100 * static_cast<int64_t>(1 + below(6)), static_cast<int32_t>(below(5)) * 30);
       if (below(3) == 0) pod.Label("app", "db");
       if (below(6) == 0) pod.HostPort(80);
+      if (below(4) == 0) pod.Group(absl::StrCat("g", below(20)));
       placed.emplace_back(pod.Started(Day(static_cast<int>(below(3)))).Ptr(), n);
       infos.push_back(snap_->Resolve(placed.back().first->spec));
       snap_->AddPod({placed.back().first.get(), infos.back().get()}, n);
@@ -270,8 +282,9 @@ TEST_F(DefaultPreemptionTest, RemembersOnlyWhatIsTrue) {
     CycleState memo;
     info_ = snap_->Resolve(subject.Ptr()->spec);
     for (int step = 0; step < 60; ++step) {
-      switch (below(5)) {
+      switch (below(6)) {
         case 0: add(); break;
+        case 4: Group(absl::StrCat("g", below(20)), below(2) == 0, static_cast<int32_t>(below(5)) * 30); break;
         case 1:
           if (const size_t i = below(placed.size()); placed[i].second != kNoNode) {
             snap_->RemovePod(*placed[i].first, placed[i].second);
@@ -290,6 +303,49 @@ TEST_F(DefaultPreemptionTest, RemembersOnlyWhatIsTrue) {
       ASSERT_EQ(Ask(pod, answer, verdicts, memo), AskAnew(pod)) << "step " << step;
     }
   }
+}
+
+TEST_F(DefaultPreemptionTest, AGroupThatIsDisruptedWholeGoesOnAllNodes) {
+  Cluster({Node("n1"), Node("n2"), Node("n3")},
+          {On("n1", "a", 600, 1).Group("g").Ptr(), On("n2", "b", 600, 1).Group("g").Ptr(),
+           On("n3", "c", 600, 1).Group("h").Ptr(), On("n3", "d", 400, 50).Ptr()});
+  Group("g", /*whole=*/true);
+  Group("h", /*whole=*/false);
+  EXPECT_EQ(Ask(High(600).Ptr()), "n3: c") << "one pod rather than two";
+  EXPECT_EQ(Ask(High(800).Ptr()), "n1: a,b") << "of priority 1, against one of priority 50";
+  Group("g", /*whole=*/false);
+  EXPECT_EQ(Ask(High(800).Ptr()), "n1: a") << "what is remembered of a node falls with its group";
+  Group("g", /*whole=*/true, 70);
+  EXPECT_EQ(Ask(High(800).Ptr()), "n3: d,c");
+  Group("g", /*whole=*/true, 100);
+  Group("h", /*whole=*/false, 100);
+  EXPECT_EQ(Ask(High(800).Ptr()),
+            "preemption: 0/3 nodes are available: 1 Insufficient cpu, 2 No preemption victims found for incoming pod.");
+}
+
+TEST_F(DefaultPreemptionTest, EveryPodOfAWholeGroupCountsAgainstBudgets) {
+  Cluster({Node("n1"), Node("n2"), Node("n3")},
+          {On("n1", "a", 600, 1).Group("g").Label("app", "x").Ptr(),
+           On("n2", "b", 600, 1).Group("g").Label("app", "x").Ptr(), On("n3", "c", 600, 9).Label("app", "y").Ptr()});
+  Group("g", /*whole=*/true);
+  EXPECT_EQ(Ask(High(600).Ptr()), "n1: a,b");
+  Budget("x", 1, "x");
+  EXPECT_EQ(Ask(High(600).Ptr()), "n3: c") << "the second one of the group breaks the budget";
+  Budget("y", 0, "y");
+  EXPECT_EQ(Ask(High(600).Ptr()), "n1: a,b");
+  EXPECT_EQ(result_.budget_violations, 1);
+}
+
+TEST_F(DefaultPreemptionTest, AWholeGroupsPodsElsewhereNoLongerCount) {
+  const PodPtr pod = High(100).Apart("rack", {In("app", {"x"})}).Ptr();
+  const auto node = [](const char* name) { return MakeNode(name).Cpu(1000).Label("rack", "r").Ptr(); };
+  Cluster({node("n1"), node("n2")}, {On("n1", "a", 100, 1).Group("g").Label("app", "x").Ptr(),
+                                     On("n2", "b", 100, 1).Group("g").Label("app", "x").Ptr()});
+  EXPECT_EQ(Ask(pod), "preemption: 0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
+  Group("g", /*whole=*/true);
+  EXPECT_EQ(Ask(pod), "n1: a,b");
+  EXPECT_EQ(Ask(pod), "n1: a,b") << "what the trial counted was undone";
+  EXPECT_EQ(AskAnew(pod), "n1: a,b");
 }
 
 }  // namespace
