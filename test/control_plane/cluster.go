@@ -25,11 +25,24 @@ type Options struct {
 	Detached      bool     // the processes outlive this program
 	Audit         bool     // write Dir/audit.log: metadata of the requests of the two schedulers
 	APIServerArgs []string // further flags of kube-apiserver
-	Groups        bool     // all that Kubernetes 1.37 has for groups of pods is switched on, in every program
+	// The version of scheduling.k8s.io's pod groups that is switched on, in every program: "v1beta1" of
+	// Kubernetes 1.37 or "v1alpha2" of 1.36; "" for none.
+	Groups string
 }
 
-// groupGates are of the server, the schedulers and the controllers.
-const groupGates = "--feature-gates=GenericWorkload=true,TopologyAwareWorkloadScheduling=true,WorkloadWithJob=true"
+// groupFlags are of the server, of which groupGates is also the schedulers' and the controllers'.
+var (
+	groupGates = map[string]string{
+		"v1beta1": "--feature-gates=GenericWorkload=true,TopologyAwareWorkloadScheduling=true,WorkloadWithJob=true",
+		"v1alpha2": "--feature-gates=GenericWorkload=true,GangScheduling=true,TopologyAwareWorkloadScheduling=true," +
+			"WorkloadAwarePreemption=true",
+	}
+	groupFlags = map[string][]string{
+		"v1beta1": {groupGates["v1beta1"],
+			"--runtime-config=scheduling.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha3=true"},
+		"v1alpha2": {groupGates["v1alpha2"], "--runtime-config=scheduling.k8s.io/v1alpha2=true"},
+	}
+)
 
 // Cluster is a running control plane.
 type Cluster struct {
@@ -92,10 +105,7 @@ func (c *Cluster) start() error {
 		c.apiServerArgs = append(c.apiServerArgs,
 			"--audit-policy-file="+file("audit-policy.yaml"), "--audit-log-path="+file("audit.log"))
 	}
-	if c.options.Groups {
-		c.apiServerArgs = append(c.apiServerArgs, groupGates,
-			"--runtime-config=scheduling.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha3=true")
-	}
+	c.apiServerArgs = append(c.apiServerArgs, groupFlags[c.options.Groups]...)
 	c.apiServerArgs = append(c.apiServerArgs, c.options.APIServerArgs...)
 	if err := c.StartAPIServer(); err != nil {
 		return err

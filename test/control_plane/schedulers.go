@@ -138,8 +138,8 @@ profiles:
 	}
 	args := []string{"--config=" + config, "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--authorization-always-allow-paths=/*"}
-	if c.options.Groups {
-		args = append(args, groupGates)
+	if c.options.Groups != "" {
+		args = append(args, groupGates[c.options.Groups])
 	}
 	p, err := c.run(name, path, args...)
 	return &KubeScheduler{Process: p, Port: port}, err
@@ -155,8 +155,8 @@ func (c *Cluster) StartControllerManager(controllers string) (*Process, error) {
 		"--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0",
 		"--service-account-private-key-file=" + filepath.Join(c.Dir, "service-account.key"),
 		"--controllers=" + controllers}
-	if c.options.Groups {
-		args = append(args, groupGates)
+	if c.options.Groups != "" {
+		args = append(args, groupGates[c.options.Groups])
 	}
 	return c.run("kube-controller-manager", path, args...)
 }

@@ -59,7 +59,11 @@ func startCluster(o options) (*controlplane.Cluster, func(), error) {
 		flags = []string{"--enable-priority-and-fairness=false", "--max-requests-inflight=0",
 			"--max-mutating-requests-inflight=0"}
 	}
-	c, err := controlplane.Start(controlplane.Options{Dir: dir, APIServerArgs: flags, Groups: o.gangs > 0})
+	options := controlplane.Options{Dir: dir, APIServerArgs: flags}
+	if o.gangs > 0 {
+		options.Groups = "v1beta1"
+	}
+	c, err := controlplane.Start(options)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, nil, err
