@@ -120,13 +120,23 @@ DomainId DomainTree::Around(DomainId id, size_t level) const {
 }
 
 std::string DomainTree::Name(DomainId id, const Snapshot& snap) const {
-  if (id == kRoot) return Outside().empty() ? "" : absl::StrCat("any ", AsAbsl(Noun(keys_[0])));
-  const size_t level = LevelOf(id);
-  const Labels& labels = snap.node(Nodes(id)[0]).labels;
-  const auto value = labels.find(keys_[level - 1]);
-  std::string name = absl::StrCat(AsAbsl(Noun(keys_[level - 1])), " ", value->second);
-  if (ambiguous_[level]) return absl::StrCat(Name(Parent(id), snap), ", ", name);
+  std::string name;
+  AppendName(id, snap, &name);
   return name;
+}
+
+void DomainTree::AppendName(DomainId id, const Snapshot& snap, std::string* out) const {
+  if (id == kRoot) {
+    if (!Outside().empty()) absl::StrAppend(out, "any ", AsAbsl(Noun(keys_[0])));
+    return;
+  }
+  const size_t level = LevelOf(id);
+  if (ambiguous_[level]) {
+    AppendName(Parent(id), snap, out);
+    out->append(", ");
+  }
+  const auto value = snap.node(Nodes(id)[0]).labels.find(keys_[level - 1]);
+  absl::StrAppend(out, AsAbsl(Noun(keys_[level - 1])), " ", value->second);
 }
 
 }  // namespace muster

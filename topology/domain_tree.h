@@ -65,6 +65,7 @@ class DomainTree {
   // For people: "rack r7", with the levels above where racks of that name are in several; the root's
   // is "any rack" of the first level, or "" where the tree has all nodes.
   std::string Name(DomainId id, const Snapshot& snap) const;
+  void AppendName(DomainId id, const Snapshot& snap, std::string* out) const;
 
  private:
   struct Domain {

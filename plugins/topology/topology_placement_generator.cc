@@ -148,7 +148,8 @@ bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId dom
                                           Visit visit) const {
   const DomainTree& tree = group.tree;
   PlacementCandidate candidate;
-  name_ = domain == kNoDomain ? "" : tree.Name(domain, group.snap);
+  name_.clear();
+  if (domain != kNoDomain) tree.AppendName(domain, group.snap, &name_);
   candidate.domain = name_;
   candidate.nodes = domain == kNoDomain ? tree.AllNodes() : tree.Nodes(domain);
   candidate.runs = layout_.Lay(domain, held);
