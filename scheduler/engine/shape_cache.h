@@ -26,9 +26,10 @@ class ShapeCache {
     uint64_t why_epoch = 0, why_version = 0;
     CycleState memo;  // of PostFilter and PlacementGenerate plugins
     uint64_t round = 0;  // that it was last got in
+    bool once = true;    // not got again since it was made
   };
 
-  // `max_bytes` bounds the columns that entries hold; at least kMin entries are kept.
+  // `max_bytes` bounds the columns of entries that were got again; beside these a few are kept.
   explicit ShapeCache(size_t max_bytes = size_t{32} << 20) : max_bytes_(max_bytes) {}
 
   // Entries got from now on stay valid until the next call of this.
@@ -56,52 +57,60 @@ class ShapeCache {
     *known = false;
     return Add(pod);
   }
-  size_t size() const { return entries_.size(); }
+  size_t size() const { return entries_.size() + once_.size(); }
 
  private:
-  static constexpr size_t kMin = 8;
+  static constexpr size_t kMin = 8, kRemembered = 1024;
   using Iterator = std::list<Entry>::iterator;
 
   Entry& Touch(Iterator it) {
-    entries_.splice(entries_.begin(), entries_, it);
+    entries_.splice(entries_.begin(), it->once ? once_ : entries_, it);
+    it->once = false;
     it->round = round_;
+    const bool full = entries_.size() > kMin && entries_.size() * it->answer.MemoryBytes() > max_bytes_;
+    if (full && entries_.back().round != round_) {  // the oldest gets a last chance
+      entries_.back().once = true;
+      once_.splice(once_.begin(), entries_, std::prev(entries_.end()));
+    }
     return *it;
   }
-  bool Full() const {
-    return entries_.size() >= kMin && entries_.size() * entries_.front().answer.MemoryBytes() > max_bytes_ &&
-           entries_.back().round != round_;
-  }
-  void Forget(Iterator it) {
-    index_.erase(it->pod.get());
-    const auto kin = kin_.find(it->pod->kin);
-    std::erase(kin->second, it);
+  void Forget(Entry& entry) {
+    index_.erase(entry.pod.get());
+    const auto kin = kin_.find(entry.pod->kin);
+    std::erase_if(kin->second, [&](Iterator it) { return &*it == &entry; });
     if (kin->second.empty()) kin_.erase(kin);
+    Remembered(entry.pod->shape) = entry.pod->shape;
   }
+  bool AnySpare() const { return once_.size() >= kMin && once_.back().round != round_; }
+  // Most shapes that came once never come again (each pod has a claim of its own, say): they take turns
+  // in a few entries, whose columns so stay in the processor's caches. One that does come again is kept.
   Entry& Add(const PodInfoPtr& pod) {
-    if (Full()) {
-      // Reuse the oldest entry's columns rather than allocate new ones.
-      Forget(std::prev(entries_.end()));
-      entries_.splice(entries_.begin(), entries_, std::prev(entries_.end()));
-      if (Full()) {  // after a round that needed many
-        Forget(std::prev(entries_.end()));
-        entries_.pop_back();
+    if (AnySpare()) {
+      Forget(once_.back());
+      once_.splice(once_.begin(), once_, std::prev(once_.end()));
+      if (AnySpare()) {  // after a round that needed many
+        Forget(once_.back());
+        once_.pop_back();
       }
     } else {
-      entries_.emplace_front();
+      once_.emplace_front();
     }
-    Entry& entry = entries_.front();
+    Entry& entry = once_.front();
     entry.pod = pod;
     entry.round = round_;
+    entry.once = true;
     entry.answer.Invalidate();
     entry.memo.Clear();
-    index_[pod.get()] = entries_.begin();
-    kin_[pod->kin].push_back(entries_.begin());
-    return entry;
+    index_[pod.get()] = once_.begin();
+    kin_[pod->kin].push_back(once_.begin());
+    return Remembered(pod->shape) == pod->shape ? Touch(once_.begin()) : entry;
   }
+  uint64_t& Remembered(uint64_t shape) { return remembered_[shape % kRemembered]; }
 
   size_t max_bytes_;
   uint64_t round_ = 1;
-  std::list<Entry> entries_;
+  std::list<Entry> entries_, once_;  // the last got first
+  std::vector<uint64_t> remembered_ = std::vector<uint64_t>(kRemembered);  // some shapes that lost their entry
   absl::flat_hash_map<const PodInfo*, Iterator> index_;
   absl::flat_hash_map<uint64_t, std::vector<Iterator>> kin_;  // by PodInfo::kin, the oldest first
 };
