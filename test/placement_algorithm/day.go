@@ -99,7 +99,7 @@ func compareDays(muster string, seeds, hours int) error {
 	return nil
 }
 
-// An event of the day: a gang comes, or ends.
+// An event of the day: a gang is tried (when it comes, and when its backoff is over), or ends.
 type dayEvent struct {
 	at   float64
 	gang int
@@ -108,20 +108,35 @@ type dayEvent struct {
 
 type dayEvents []dayEvent
 
-func (e dayEvents) Len() int           { return len(e) }
-func (e dayEvents) Less(i, j int) bool { return e[i].at < e[j].at }
-func (e dayEvents) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *dayEvents) Push(x any)        { *e = append(*e, x.(dayEvent)) }
+// Ends come first: a gang may take the room.
+func (e dayEvents) Less(i, j int) bool {
+	if e[i].at != e[j].at {
+		return e[i].at < e[j].at
+	}
+	if e[i].ends != e[j].ends {
+		return e[i].ends
+	}
+	return e[i].gang < e[j].gang
+}
+func (e dayEvents) Len() int      { return len(e) }
+func (e dayEvents) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *dayEvents) Push(x any)   { *e = append(*e, x.(dayEvent)) }
 func (e *dayEvents) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]
 	return last
 }
 
-// playDay puts into the day what kube-scheduler makes of it. Time is kept here: deciding takes none, and all gangs that
-// wait are tried in the order of their arrival whenever one has come or ended, without any backoff; those that cannot
-// fit by the GPUs that are free are passed over, which changes nothing but what this costs. A preferred topology, which
-// the native group has no word for, is none.
+// backoff is what kube-scheduler's queue lets a group wait after so many failures in a row, whatever happens meanwhile:
+// it does not wake groups.
+func backoff(failures, pods int) float64 {
+	return min(math.Pow(2, float64(failures-1)), 10*math.Sqrt(float64(pods)))
+}
+
+// playDay puts into the day what kube-scheduler makes of it. Time is kept here: deciding and binding take none, and a
+// gang that failed is tried again after its queue's backoff, rounded down to the second as there. A gang that cannot fit
+// by the GPUs that are free fails without being asked, which changes nothing but what this costs. A preferred topology,
+// which the native group has no word for, is none.
 func playDay(d *day, packing bool) error {
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
 	defer cancel()
@@ -137,56 +152,53 @@ func playDay(d *day, packing bool) error {
 		return err
 	}
 	gangs := make([]*gang, len(d.Gangs))
+	failures := make([]int, len(d.Gangs))
 	events := &dayEvents{}
 	for i := range d.Gangs {
 		d.Gangs[i].Started, d.Gangs[i].Nodes = nil, nil
 		heap.Push(events, dayEvent{at: d.Gangs[i].Arrival, gang: i})
 	}
-	var waiting []int // by arrival
 	for events.Len() > 0 {
 		event := heap.Pop(events).(dayEvent)
-		one := &d.Gangs[event.gang]
+		i, one := event.gang, &d.Gangs[event.gang]
 		if event.ends {
-			if err := g.end(gangs[event.gang]); err != nil {
+			if err := g.end(gangs[i]); err != nil {
 				return err
 			}
 			for _, node := range one.Nodes {
 				free[nodeIndex(node)] += one.Gpus
 			}
-			gangs[event.gang] = nil
-		} else {
+			gangs[i] = nil
+			continue
+		}
+		if event.at > (d.Hours+72)*3600 {
+			continue // it never starts
+		}
+		if gangs[i] == nil {
 			key := ""
 			if one.Mode == "required" {
 				key = one.Level
 			}
-			gangs[event.gang] = newGang(one.Name, "indexed", one.Pods, one.Gpus, key)
-			g.add(gangs[event.gang])
-			waiting = append(waiting, event.gang)
+			gangs[i] = newGang(one.Name, "indexed", one.Pods, one.Gpus, key)
+			g.add(gangs[i])
 		}
-		if next := (*events); len(next) > 0 && next[0].at == event.at {
+		placed := false
+		if mayFit(r, one, free) {
+			if placed, _, err = g.try(gangs[i]); err != nil {
+				return fmt.Errorf("%s: %w", one.Name, err)
+			}
+		}
+		if !placed {
+			failures[i]++
+			at := max(event.at, math.Floor(event.at+backoff(failures[i], one.Pods)))
+			heap.Push(events, dayEvent{at: at, gang: i})
 			continue
 		}
-		left := waiting[:0]
-		for _, i := range waiting {
-			one := &d.Gangs[i]
-			placed := false
-			if mayFit(r, one, free) {
-				if placed, _, err = g.try(gangs[i]); err != nil {
-					return fmt.Errorf("%s: %w", one.Name, err)
-				}
-			}
-			if !placed {
-				left = append(left, i)
-				continue
-			}
-			at := event.at
-			one.Started, one.Nodes = &at, gangs[i].nodes
-			for _, node := range one.Nodes {
-				free[nodeIndex(node)] -= one.Gpus
-			}
-			heap.Push(events, dayEvent{at: at + one.Duration, gang: i, ends: true})
+		one.Started, one.Nodes = &event.at, gangs[i].nodes
+		for _, node := range one.Nodes {
+			free[nodeIndex(node)] -= one.Gpus
 		}
-		waiting = left
+		heap.Push(events, dayEvent{at: event.at + one.Duration, gang: i, ends: true})
 	}
 	return nil
 }

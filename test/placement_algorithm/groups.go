@@ -321,7 +321,7 @@ func compareGroups(muster string, gangs int) error {
 		if !expressible {
 			continue
 		}
-		times, err := timeGangs(m, row.Kind, pods, max(3, gangs*8/pods), key)
+		times, err := timeGangs(m, row.Kind, pods, max(2, gangs*8/pods), key)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.Name, err)
 		}
