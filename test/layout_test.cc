@@ -61,8 +61,8 @@ const std::vector<Library>& Libraries() {
       {"google/protobuf/.*|.*\\.pb\\.h", {"scheduler/wire", "scheduler/kube", "scheduler/sim", "test", "bench"}},
       {"prometheus/.*", {"scheduler/runtime/metrics"}},
       {"nlohmann/.*",
-       {"scheduler/runtime", "scheduler/framework/config", "scheduler/kube", "scheduler/sim", "scheduler/command",
-        "test", "bench"}},
+       {"scheduler/runtime", "scheduler/framework/config", "scheduler/wire/json", "scheduler/kube", "scheduler/sim",
+        "scheduler/command", "test", "bench"}},
       {"(curl|openssl)/.*|civetweb\\.h|CivetServer\\.h", {"scheduler/kube", "test"}},
   };
   return libraries;

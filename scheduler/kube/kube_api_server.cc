@@ -125,9 +125,9 @@ std::unique_ptr<WatchStream> KubeApiServer::Watch(Kind kind, uint64_t resource_v
   if (resource_version == 0 && std::exchange(started_[static_cast<size_t>(kind)], true))
     options.initial = options.again;
   auto open = [this, kind, resource_version, timeout, options](const Resource& resource, WatchHandler to) {
-    return std::make_unique<Stream>(http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource,
-                                                                       resource_version, timeout, options,
-                                                                       std::move(to)));
+    return std::make_unique<Stream>(
+        http_, std::make_shared<ListWatch>(http_, decoder_, kind, resource, resource_version, timeout, options,
+                                           std::move(to)));
   };
   if (!MayBeAbsent(kind)) return open(ResourcesOf(kind)[0], std::move(told));
   return std::make_unique<OptionalWatch>(loop_, http_, kind, resource_version, options_.look_again, std::move(told),

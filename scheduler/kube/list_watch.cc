@@ -72,9 +72,8 @@ ApiStatus ToApiStatus(const HttpResponse& response, std::string_view request) {
   return result;
 }
 
-ListWatch::ListWatch(HttpClient& http, Decoder& decoder, Kind kind, const Resource& resource,
-                     uint64_t resource_version, Duration watch_timeout, const ListWatchOptions& options,
-                     WatchHandler handler)
+ListWatch::ListWatch(HttpClient& http, Decoder& decoder, Kind kind, const Resource& resource, uint64_t resource_version,
+                     Duration watch_timeout, const ListWatchOptions& options, WatchHandler handler)
     : http_(http),
       decoder_(decoder),
       kind_(kind),
@@ -303,9 +302,8 @@ std::optional<HttpRequest> ListWatch::OnDone(HttpResponse response) {
       OnPause();
       return Request(Phase::kWatch);
     }
-    status = failed_.has_value()
-                 ? *failed_
-                 : ApiStatus{ApiCode::kServerError, Message(path_, std::string(whole.message())), {}};
+    status = failed_.has_value() ? *failed_
+                                 : ApiStatus{ApiCode::kServerError, Message(path_, std::string(whole.message())), {}};
   }
   if (status.ok() && phase_ == Phase::kWatchList) {
     status = {ApiCode::kServerError, Message(path_, "the stream ended before the initial state did"), {}};

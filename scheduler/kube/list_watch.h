@@ -14,7 +14,7 @@
 #include "scheduler/kube/resources.h"
 #include "scheduler/runtime/api_server.h"
 #include "scheduler/wire/decode.h"
-#include "scheduler/wire/json_stream.h"
+#include "scheduler/wire/json/json_stream.h"
 
 namespace muster {
 

@@ -266,8 +266,7 @@ class ManifestReader {
     return absl::OkStatus();
   }
 
-  absl::Status OnPriorityClass(YamlReader& yaml, const YamlNode& node,
-                               scheduling::v1::PriorityClass& object) {
+  absl::Status OnPriorityClass(YamlReader& yaml, const YamlNode& node, scheduling::v1::PriorityClass& object) {
     ManifestPriorityClass made{object.metadata().name(), object.value(), object.globaldefault(),
                                object.preemptionpolicy()};
     auto& classes = out_.priority_classes;

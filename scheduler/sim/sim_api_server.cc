@@ -196,7 +196,8 @@ ObjectPtr SimApiServer::SetObject(Kind kind, const Object& object) {
   const ObjectPtr before = objects_.Find(kind, after->ns, after->name);
   objects_.Set(kind, after);
   for (Observer* observer : observers_) observer->OnObject(kind, before, after);
-  Append(kind, {before != nullptr ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded, version_, ObjectPtr(after)});
+  Append(kind,
+         {before != nullptr ? WatchEvent::Type::kModified : WatchEvent::Type::kAdded, version_, ObjectPtr(after)});
   return after;
 }
 
@@ -214,7 +215,8 @@ absl::Status SimApiServer::RemoveObject(Kind kind, const std::string& ns, const 
 ApiStatus SimApiServer::BindNow(const BindRequest& request) {
   const PodPtr pod = FindPod(request.ns, request.name);
   if (pod == nullptr) return NotFound("pods", request.name);
-  if (!request.uid.empty() && request.uid != pod->uid) return UidConflict("pods", pod->Key(), pod->name, request.uid, pod->uid);
+  if (!request.uid.empty() && request.uid != pod->uid)
+    return UidConflict("pods", pod->Key(), pod->name, request.uid, pod->uid);
   const auto refuse = [&](const std::string& why) { return Conflict("pods/binding", pod->name, why); };
   if (pod->deleting) return refuse(absl::StrCat("pod ", pod->name, " is being deleted, cannot be assigned to a host"));
   if (!pod->node.empty())
@@ -233,7 +235,8 @@ ApiStatus SimApiServer::BindNow(const BindRequest& request) {
 ApiStatus SimApiServer::PatchPodStatusNow(const PodStatusPatch& patch) {
   const PodPtr pod = FindPod(patch.ns, patch.name);
   if (pod == nullptr) return NotFound("pods", patch.name);
-  if (!patch.uid.empty() && patch.uid != pod->uid) return UidConflict("pods", pod->Key(), pod->name, patch.uid, pod->uid);
+  if (!patch.uid.empty() && patch.uid != pod->uid)
+    return UidConflict("pods", pod->Key(), pod->name, patch.uid, pod->uid);
   const bool new_condition = patch.condition.present && !(patch.condition == pod->scheduled);
   const bool new_nomination = patch.set_nominated_node && patch.nominated_node != pod->nominated_node;
   const bool new_disruption = !patch.preempted_message.empty() && !pod->preempted;
@@ -337,7 +340,8 @@ void SimApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
 
 namespace {
 using WriteResult = std::pair<ApiStatus, uint64_t>;
-constexpr char kModified[] = "the object has been modified; please apply your changes to the latest version and try again";
+constexpr char kModified[] =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 auto Unpack(ApiServer::VersionDone done) {
   return [done = std::move(done)](WriteResult result) { done(std::move(result.first), result.second); };

@@ -51,8 +51,8 @@ std::shared_ptr<PodGroup> ReadCommon(const Wire& wire, std::string_view api_vers
   if (topology.size() > 1 && group->invalid.empty()) {
     group->invalid = "spec.schedulingConstraints.topology: must have at most one item";
   } else if (topology.size() == 1 && !IsLabelKey(topology[0].key()) && group->invalid.empty()) {
-    group->invalid = absl::StrCat("spec.schedulingConstraints.topology[0].key: \"", topology[0].key(),
-                                  "\" is no node label's key");
+    group->invalid =
+        absl::StrCat("spec.schedulingConstraints.topology[0].key: \"", topology[0].key(), "\" is no node label's key");
   } else if (topology.size() == 1) {
     group->topology.mode = TopologyRequest::Mode::kRequired;
     group->topology.level = topology[0].key();
@@ -134,9 +134,7 @@ std::string CheckLevels(const Topology& topology) {
   const std::vector<std::string>& levels = topology.levels;
   if (levels.empty()) return "spec.levels: must not be empty";
   for (size_t i = 0; i < levels.size(); ++i) {
-    const auto at = [&](std::string_view why) {
-      return absl::StrCat("spec.levels[", i, "].nodeLabel: ", AsAbsl(why));
-    };
+    const auto at = [&](std::string_view why) { return absl::StrCat("spec.levels[", i, "].nodeLabel: ", AsAbsl(why)); };
     if (!IsLabelKey(levels[i])) return at(absl::StrCat("\"", levels[i], "\" is no node label's key"));
     if (std::find(levels.begin(), levels.begin() + static_cast<ptrdiff_t>(i), levels[i]) !=
         levels.begin() + static_cast<ptrdiff_t>(i))

@@ -60,8 +60,7 @@ std::string GroupWords::Field(Word word) const {
 
 GroupRef GroupWords::Group(std::string* error) const {
   if (!pod_group_.empty()) return {GroupRef::Source::kNative, std::string(pod_group_)};
-  if (!values_[kCoscheduling].empty())
-    return {GroupRef::Source::kCoscheduling, std::string(values_[kCoscheduling])};
+  if (!values_[kCoscheduling].empty()) return {GroupRef::Source::kCoscheduling, std::string(values_[kCoscheduling])};
   if (!Has(kGang)) {
     if (Has(kGangSize)) *error = absl::StrCat(Field(kGang), ": must be set where ", AsAbsl(kKeys[kGangSize]), " is");
     return {};

@@ -26,8 +26,21 @@ class GroupWords {
 
  private:
   enum Word : size_t {
-    kCoscheduling, kGang, kGangSize, kJobIndex, kWorkerIndex, kPodIndex,  // labels
-    kOldJobIndex, kRequired, kPreferred, kUnconstrained, kSliceRequired, kSliceSize, kSliceLevels,
+    // Labels.
+    kCoscheduling,
+    kGang,
+    kGangSize,
+    kJobIndex,
+    kWorkerIndex,
+    kPodIndex,
+    // Annotations.
+    kOldJobIndex,
+    kRequired,
+    kPreferred,
+    kUnconstrained,
+    kSliceRequired,
+    kSliceSize,
+    kSliceLevels,
     kWordCount,
   };
   struct Range {

@@ -99,11 +99,8 @@ TEST_F(GroupWritesTest, ABusyServerIsAskedAgainAndARefusalStands) {
     ApiCode code;
     size_t asked;
   } kRows[] = {
-      {{500, 409, 200}, ApiCode::kOk, 3},
-      {{403}, ApiCode::kForbidden, 1},
-      {{404}, ApiCode::kNotFound, 1},
-      {{422}, ApiCode::kInvalid, 1},
-      {{409}, ApiCode::kConflict, 4},
+      {{500, 409, 200}, ApiCode::kOk, 3}, {{403}, ApiCode::kForbidden, 1}, {{404}, ApiCode::kNotFound, 1},
+      {{422}, ApiCode::kInvalid, 1},      {{409}, ApiCode::kConflict, 4},
   };
   for (const auto& row : kRows) {
     EXPECT_EQ(Send(Native("v1beta1"), row.answers).code, row.code);

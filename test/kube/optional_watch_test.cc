@@ -111,9 +111,10 @@ TEST_F(OptionalWatchTest, CustomResourcesComeAsJson) {
     RunToEnd();
     EXPECT_TRUE(end_->ok()) << end_->message;
     EXPECT_THAT(told_, ElementsAre("+a@3", "+b@4", "S@9", "+c@10", "~a@11", "B@12", "-b@13"));
-    EXPECT_THAT(server.Seen(), ElementsAre(std::string("GET ") + row.version_path,
-                                           absl::StrCat("GET ", row.version_path, "/", row.resource, "?"),
-                                           StartsWith(absl::StrCat("GET ", row.version_path, "/", row.resource, "?watch"))));
+    EXPECT_THAT(server.Seen(),
+                ElementsAre(std::string("GET ") + row.version_path,
+                            absl::StrCat("GET ", row.version_path, "/", row.resource, "?"),
+                            StartsWith(absl::StrCat("GET ", row.version_path, "/", row.resource, "?watch"))));
   }
 }
 
@@ -289,10 +290,11 @@ TEST_F(OptionalWatchTest, AReflectorFollowsACustomResourceThatComesAndGoes) {
   Random random(1);
   std::vector<std::string> told;
   Reflector reflector(loop_, api, Kind::kTopology, random,
-                      {.on_event = [&](const WatchEvent& event) {
-                         told.push_back((event.type == WatchEvent::Type::kDeleted ? "-" : "+") +
-                                        std::get<ObjectPtr>(event.object)->name);
-                       },
+                      {.on_event =
+                           [&](const WatchEvent& event) {
+                             told.push_back((event.type == WatchEvent::Type::kDeleted ? "-" : "+") +
+                                            std::get<ObjectPtr>(event.object)->name);
+                           },
                        .on_synced = [&] { told.push_back("S"); },
                        .on_status = nullptr});
   reflector.Start();

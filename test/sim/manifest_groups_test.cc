@@ -45,13 +45,13 @@ TEST(ManifestGroups, PodGroupOfEachVersion) {
     const std::string ref = version == "v1alpha2"
                                 ? "podGroupTemplateRef: {workload: {workloadName: w, podGroupTemplateName: t}}"
                                 : "workloadRef: {workloadName: w, templateName: t}";
-    const Manifests m = MustParse(Object("scheduling.k8s.io/" + version, "PodGroup",
-                                         "spec:\n  schedulingPolicy: {gang: {minCount: 4}}\n  disruptionMode: " + mode +
-                                             "\n  " + ref +
-                                             "\n  schedulingConstraints: {topology: [{key: example.com/rack}]}\n"
-                                             "  resourceClaims: [{name: c, resourceClaimName: d}]\n"
-                                             "status: {conditions: []}\n"),
-                                  options);
+    const Manifests m =
+        MustParse(Object("scheduling.k8s.io/" + version, "PodGroup",
+                         "spec:\n  schedulingPolicy: {gang: {minCount: 4}}\n  disruptionMode: " + mode + "\n  " + ref +
+                             "\n  schedulingConstraints: {topology: [{key: example.com/rack}]}\n"
+                             "  resourceClaims: [{name: c, resourceClaimName: d}]\n"
+                             "status: {conditions: []}\n"),
+                  options);
     const auto& group = Get<PodGroup>(m, Kind::kPodGroup);
     EXPECT_EQ(group.ns + "/" + group.name, "default/o");
     EXPECT_EQ(group.api_version, "scheduling.k8s.io/" + version);
@@ -67,11 +67,13 @@ TEST(ManifestGroups, PodGroupOfEachVersion) {
 TEST(ManifestGroups, PriorityOfAGroup) {
   const std::string classes =
       "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 9\n"
-      "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: usual}\nvalue: 3\nglobalDefault: true\n";
+      "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: usual}\nvalue: 3\nglobalDefault: "
+      "true\n";
   const struct {
     const char* field;
     int32_t want;
-  } kRows[] = {{"", 3}, {", priorityClassName: high", 9}, {", priorityClassName: high, priority: 5", 5}, {", priority: 5", 5}};
+  } kRows[] = {
+      {"", 3}, {", priorityClassName: high", 9}, {", priorityClassName: high, priority: 5", 5}, {", priority: 5", 5}};
   for (const auto& row : kRows) {
     const Manifests m = MustParse(Object("scheduling.k8s.io/v1beta1", "PodGroup",
                                          std::string("spec: {schedulingPolicy: {basic: {}}") + row.field + "}\n") +
@@ -116,17 +118,21 @@ TEST(ManifestGroups, Errors) {
        "f.yaml:5: spec.schedulingPolicy.gang.minCont: unknown field"},
       {"scheduling.k8s.io/v1beta1", "PodGroup", "spec:\n  disruptionMode: PodGroup\n",
        "f.yaml:5: spec.disruptionMode: expected a mapping, got a string"},
-      {"scheduling.k8s.io/v1alpha2", "PodGroup", "spec:\n  preemptionPolicy: Never\n", "f.yaml:5: spec.preemptionPolicy: unknown"},
-      {"scheduling.k8s.io/v1alpha1", "PodGroup", "", "f.yaml:1: kind: no kind \"PodGroup\" in \"scheduling.k8s.io/v1alpha1\""},
-      {"scheduling.k8s.io/v1beta1", "PodGroup",
-       "spec:\n  schedulingPolicy: {basic: {}}\n  priorityClassName: none\n",
+      {"scheduling.k8s.io/v1alpha2", "PodGroup", "spec:\n  preemptionPolicy: Never\n",
+       "f.yaml:5: spec.preemptionPolicy: unknown"},
+      {"scheduling.k8s.io/v1alpha1", "PodGroup", "",
+       "f.yaml:1: kind: no kind \"PodGroup\" in \"scheduling.k8s.io/v1alpha1\""},
+      {"scheduling.k8s.io/v1beta1", "PodGroup", "spec:\n  schedulingPolicy: {basic: {}}\n  priorityClassName: none\n",
        "f.yaml:6: spec.priorityClassName: no PriorityClass with name none was found"},
-      {"scheduling.x-k8s.io/v1alpha1", "PodGroup", "spec: {minMember: -2}\n", "f.yaml:4: spec.minMember: must be at least 1"},
-      {"scheduling.x-k8s.io/v1alpha1", "PodGroup", "spec:\n  minMember: two\n", "f.yaml:5: spec.minMember: expected an integer"},
+      {"scheduling.x-k8s.io/v1alpha1", "PodGroup", "spec: {minMember: -2}\n",
+       "f.yaml:4: spec.minMember: must be at least 1"},
+      {"scheduling.x-k8s.io/v1alpha1", "PodGroup", "spec:\n  minMember: two\n",
+       "f.yaml:5: spec.minMember: expected an integer"},
       {"muster.dev/v1alpha1", "Topology", "spec:\n  levels: []\n", "f.yaml:5: spec.levels: must not be empty"},
       {"muster.dev/v1alpha1", "Topology", "spec:\n  levels: [{nodeLabel: a}, {nodeLabel: a}]\n",
        "f.yaml:5: spec.levels[1].nodeLabel: is there twice"},
-      {"kueue.x-k8s.io/v1beta2", "Topology", "spec:\n  levels: [{label: a}]\n", "f.yaml:5: spec.levels[0].label: unknown field"},
+      {"kueue.x-k8s.io/v1beta2", "Topology", "spec:\n  levels: [{label: a}]\n",
+       "f.yaml:5: spec.levels[0].label: unknown field"},
       {"muster.dev/v1", "Topology", "", "f.yaml:1: kind: no kind \"Topology\" in \"muster.dev/v1\" is known"},
       {"v1", "Pod", "spec: {containers: [{name: c}], schedulingGroup: {name: g}}\n",
        "f.yaml:4: spec.schedulingGroup.name: unknown field"},
@@ -171,7 +177,8 @@ TEST(ManifestGroups, PodsOfWorkloadsKeepTheirWordsAndGetRanks) {
 
 TEST(ManifestGroups, WordsThatMakeNoSenseNameTheirPod) {
   const std::string error = ErrorOf(
-      "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {muster.dev/gang: g}}\nspec: {containers: [{name: c}]}\n");
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {muster.dev/gang: g}}\nspec: {containers: [{name: "
+      "c}]}\n");
   EXPECT_EQ(error, "f.yaml:1: metadata.labels[muster.dev/gang-size]: must be set where muster.dev/gang is");
 }
 

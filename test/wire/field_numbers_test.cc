@@ -74,9 +74,9 @@ class UpstreamTest : public testing::Test {
     const std::string out = testing::TempDir() + "/upstream.descriptors." + std::to_string(getpid());
     std::string command = "protoc -Ik8s.io/api=" + api + " -Ik8s.io/apimachinery=" + machinery +
                           " --include_imports --descriptor_set_out=" + out;
-    for (const char* folder : {"api/core/v1", "api/apps/v1", "api/batch/v1", "api/coordination/v1", "api/events/v1",
-                               "api/policy/v1", "api/scheduling/v1", "api/scheduling/v1alpha3",
-                               "api/scheduling/v1beta1", "api/storage/v1"}) {
+    for (const char* folder :
+         {"api/core/v1", "api/apps/v1", "api/batch/v1", "api/coordination/v1", "api/events/v1", "api/policy/v1",
+          "api/scheduling/v1", "api/scheduling/v1alpha3", "api/scheduling/v1beta1", "api/storage/v1"}) {
       command += std::string(" k8s.io/") + folder + "/generated.proto";
     }
     command += " 2>&1";

@@ -1,4 +1,4 @@
-#include "scheduler/wire/json_message.h"
+#include "scheduler/wire/json/json_message.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -61,9 +61,9 @@ class Reader {
     const auto& reflection = *message->GetReflection();
     switch (field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_MESSAGE:
-        return Read(value, path,
-                    field->is_repeated() ? reflection.AddMessage(message, field)
-                                         : reflection.MutableMessage(message, field));
+        return Read(
+            value, path,
+            field->is_repeated() ? reflection.AddMessage(message, field) : reflection.MutableMessage(message, field));
       case FieldDescriptor::CPPTYPE_STRING: {
         if (!value.is_string()) return Fail(path, "must be a string");
         const auto& text = value.get_ref<const std::string&>();

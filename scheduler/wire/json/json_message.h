@@ -1,6 +1,6 @@
 // JSON to a protobuf message: for what a server gives in no other form.
-#ifndef MUSTER_SCHEDULER_WIRE_JSON_MESSAGE_H_
-#define MUSTER_SCHEDULER_WIRE_JSON_MESSAGE_H_
+#ifndef MUSTER_SCHEDULER_WIRE_JSON_JSON_MESSAGE_H_
+#define MUSTER_SCHEDULER_WIRE_JSON_JSON_MESSAGE_H_
 
 #include <string>
 
@@ -19,4 +19,4 @@ std::string ReadJson(const nlohmann::json& json, google::protobuf::Message* mess
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_WIRE_JSON_MESSAGE_H_
+#endif  // MUSTER_SCHEDULER_WIRE_JSON_JSON_MESSAGE_H_

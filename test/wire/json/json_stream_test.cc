@@ -1,4 +1,4 @@
-#include "scheduler/wire/json_stream.h"
+#include "scheduler/wire/json/json_stream.h"
 
 #include <algorithm>
 #include <iterator>
@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "scheduler/model/pod_group.h"
-#include "scheduler/wire/json_message.h"
+#include "scheduler/wire/json/json_message.h"
 #include "scheduler/wire/proto/custom_resources.pb.h"
 
 namespace muster {
@@ -26,7 +26,8 @@ std::vector<std::string> Split(const std::string& stream, size_t size, absl::Sta
   std::vector<std::string> objects;
   JsonSplitter splitter([&](std::string_view object) { objects.emplace_back(object); });
   absl::Status fed;
-  for (size_t i = 0; i < stream.size() && fed.ok(); i += size) fed = splitter.Feed(std::string_view(stream).substr(i, size));
+  for (size_t i = 0; i < stream.size() && fed.ok(); i += size)
+    fed = splitter.Feed(std::string_view(stream).substr(i, size));
   if (status != nullptr) *status = fed;
   return objects;
 }
@@ -64,7 +65,8 @@ TEST(JsonSplitter, AnEventMayNotBeEndless) {
   JsonSplitter splitter([&](std::string_view) { ++objects; });
   const std::string part(1 << 20, 'x');
   absl::Status status = splitter.Feed("{\"a\":\"");
-  for (size_t fed = 0; status.ok() && fed <= 2 * FrameSplitter::kMaxFrame; fed += part.size()) status = splitter.Feed(part);
+  for (size_t fed = 0; status.ok() && fed <= 2 * FrameSplitter::kMaxFrame; fed += part.size())
+    status = splitter.Feed(part);
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(objects, 0u);
   EXPECT_FALSE(splitter.AtBoundary());
@@ -129,12 +131,18 @@ TEST(JsonFrame, Events) {
     const char* text;
     std::optional<Type> want;
   } kRows[] = {
-      {R"({"type":"ADDED","object":{}})", Type::kAdded},     {R"({"type":"MODIFIED","object":{}})", Type::kModified},
-      {R"({"type":"DELETED","object":{}})", Type::kDeleted}, {R"({"type":"BOOKMARK","object":{}})", Type::kBookmark},
-      {R"({"type":"ERROR","object":{}})", Type::kError},     {R"({"type":"NEW","object":{}})", Type::kUnknown},
-      {R"({"type":3,"object":{}})", Type::kUnknown},         {R"({"type":"ADDED","object":[]})", std::nullopt},
-      {R"({"type":"ADDED"})", std::nullopt},                 {R"({"object":{}})", std::nullopt},
-      {R"({"type":"ADDED","object":{})", std::nullopt},      {"", std::nullopt},
+      {R"({"type":"ADDED","object":{}})", Type::kAdded},
+      {R"({"type":"MODIFIED","object":{}})", Type::kModified},
+      {R"({"type":"DELETED","object":{}})", Type::kDeleted},
+      {R"({"type":"BOOKMARK","object":{}})", Type::kBookmark},
+      {R"({"type":"ERROR","object":{}})", Type::kError},
+      {R"({"type":"NEW","object":{}})", Type::kUnknown},
+      {R"({"type":3,"object":{}})", Type::kUnknown},
+      {R"({"type":"ADDED","object":[]})", std::nullopt},
+      {R"({"type":"ADDED"})", std::nullopt},
+      {R"({"object":{}})", std::nullopt},
+      {R"({"type":"ADDED","object":{})", std::nullopt},
+      {"", std::nullopt},
   };
   for (const auto& row : kRows) {
     const auto frame = ReadJsonFrame(row.text);
@@ -143,8 +151,8 @@ TEST(JsonFrame, Events) {
 }
 
 TEST(JsonFrame, WhatManagersWroteIsLeftOut) {
-  const auto frame = ReadJsonFrame(
-      R"({"type":"ADDED","object":{"metadata":{"name":"a","managedFields":[{"f:spec":{}}],"uid":"u"}}})");
+  const auto frame =
+      ReadJsonFrame(R"({"type":"ADDED","object":{"metadata":{"name":"a","managedFields":[{"f:spec":{}}],"uid":"u"}}})");
   EXPECT_EQ(*frame->object, json::parse(R"({"metadata":{"name":"a","uid":"u"}})"));
 }
 
@@ -202,8 +210,8 @@ TEST(JsonObject, PodGroup) {
   const auto read = [](const char* spec) {
     const json object = json::parse(std::string(R"({"apiVersion":"v","kind":"PodGroup","metadata":{"name":"g",
         "namespace":"team","uid":"u","resourceVersion":"7","generation":3,"creationTimestamp":"1970-01-01T00:00:05Z",
-        "labels":{"a":"b"},"ownerReferences":[{"name":"o","controller":true}]},"spec":)") + spec +
-        R"(,"status":{"phase":"Scheduling","running":2,"scheduleStartTime":null}})");
+        "labels":{"a":"b"},"ownerReferences":[{"name":"o","controller":true}]},"spec":)") +
+                                    spec + R"(,"status":{"phase":"Scheduling","running":2,"scheduleStartTime":null}})");
     const ObjectPtr made = ReadJsonObject(Kind::kCoschedulingPodGroup, object, "scheduling.x-k8s.io/v1alpha1");
     return std::make_shared<PodGroup>(dynamic_cast<const PodGroup&>(*made));
   };

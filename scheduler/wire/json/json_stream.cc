@@ -1,4 +1,4 @@
-#include "scheduler/wire/json_stream.h"
+#include "scheduler/wire/json/json_stream.h"
 
 #include <cctype>
 
@@ -6,7 +6,7 @@
 #include "nlohmann/json.hpp"
 #include "scheduler/model/ids.h"
 #include "scheduler/wire/group_objects.h"
-#include "scheduler/wire/json_message.h"
+#include "scheduler/wire/json/json_message.h"
 
 namespace muster {
 namespace {

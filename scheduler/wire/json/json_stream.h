@@ -1,6 +1,6 @@
 // Lists and watch streams of objects that come as JSON, and those objects: the counterpart of decode.h.
-#ifndef MUSTER_SCHEDULER_WIRE_JSON_STREAM_H_
-#define MUSTER_SCHEDULER_WIRE_JSON_STREAM_H_
+#ifndef MUSTER_SCHEDULER_WIRE_JSON_JSON_STREAM_H_
+#define MUSTER_SCHEDULER_WIRE_JSON_JSON_STREAM_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -74,4 +74,4 @@ ObjectPtr ReadJsonObject(Kind kind, const nlohmann::json& object, std::string_vi
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_WIRE_JSON_STREAM_H_
+#endif  // MUSTER_SCHEDULER_WIRE_JSON_JSON_STREAM_H_
