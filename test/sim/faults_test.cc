@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "scheduler/model/pod_group.h"
 #include "scheduler/sim/sim_api_server.h"
 #include "scheduler/sim/sim_event_loop.h"
 #include "test/support/make.h"
@@ -55,6 +56,31 @@ TEST(FaultsTest, LostAnswersTookEffect) {
   const BindRun run = BindThrough({.lost_answer = 1}, 3);
   EXPECT_EQ(run.bound, 400u);
   EXPECT_EQ(run.codes, (std::map<ApiCode, int>{{ApiCode::kUnreachable, 400}}));
+}
+
+TEST(FaultsTest, TheStatusOfGroupsSuffersToo) {
+  const struct {
+    FaultRates rates;
+    bool told, written;
+  } kRows[] = {{{}, true, true}, {{.refused = 1}, false, false}, {{.lost_answer = 1}, false, true}};
+  for (const auto& row : kRows) {
+    SimEventLoop loop;
+    SimApiServer server(loop);
+    FaultyApiServer faulty(loop, server, row.rates, 4);
+    PodGroup group;
+    group.ns = "team";
+    group.name = "g";
+    server.SetObject(Kind::kPodGroup, group);
+    PodGroupStatusPatch patch;
+    patch.ns = "team";
+    patch.name = "g";
+    patch.condition = {true, "True", "Scheduled", ""};
+    bool told = false;
+    faulty.PatchPodGroupStatus(patch, [&](const ApiStatus& status) { told = status.ok(); });
+    loop.Run();
+    EXPECT_EQ(told, row.told);
+    EXPECT_EQ(server.objects().Get<PodGroup>(Kind::kPodGroup, "team", "g")->scheduled.present, row.written);
+  }
 }
 
 TEST(FaultsTest, SameSeedSameFaults) {
