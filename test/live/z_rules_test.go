@@ -16,6 +16,9 @@ import (
 var fallback = map[string]string{
 	"list pods":  "a server that cannot stream its lists through a watch",
 	"list nodes": "a server that cannot stream its lists through a watch",
+
+	"list topologies.kueue.x-k8s.io":  "a cluster that has Kueue",
+	"watch topologies.kueue.x-k8s.io": "a cluster that has Kueue",
 }
 
 // The rules in manifests/rbac are just what the daemon used in all the tests before this one (the files run in
