@@ -77,7 +77,7 @@ size_t GroupLayout::Spread(DomainTree::Range children, size_t count, HoldsFn hol
       }
     }
     const DomainId id = children_[pick].id;  // placing may move the stack
-    laid += place(id, std::min<size_t>(left, holds(id, left)));
+    if (const size_t take = std::min<size_t>(left, holds(id, left)); take > 0) laid += place(id, take);
   }
   children_.resize(begin);
   return laid;

@@ -10,22 +10,35 @@ std::string GroupRoom::Reset(const GroupOnTree& group) {
   group_ = &group;
   shape_members_.assign(group.request.shapes.size(), 0);
   for (const uint32_t shape : group.request.members) ++shape_members_[shape];
-  resources_.clear();
-  if (group.request.shapes.size() > 1) {
-    for (const PlacementShape& shape : group.request.shapes) {
-      for (const PodInfo::Want& want : shape.info->usage) {
-        const std::span<const uint8_t> limits = group.request.limits;
-        if (want.resource >= limits.size() || limits[want.resource] != 0) resources_.push_back(want.resource);
-      }
-    }
-    std::sort(resources_.begin(), resources_.end());
-    resources_.erase(std::unique(resources_.begin(), resources_.end()), resources_.end());
-  }
+  if (group.request.shapes.size() > 1) ListResources();
   slices_.clear();
   if (!group.sliced()) return "";
   std::string error = MakeSlices();
   if (error.empty()) CountWholeSlices();
   return error;
+}
+
+void GroupRoom::ListResources() {
+  const PlacementRequest& request = group_->request;
+  resources_.clear();
+  for (const PlacementShape& shape : request.shapes) {
+    for (const PodInfo::Want& want : shape.info->usage) {
+      if (want.resource >= request.limits.size() || request.limits[want.resource] != 0)
+        resources_.push_back(want.resource);
+    }
+  }
+  std::sort(resources_.begin(), resources_.end());
+  resources_.erase(std::unique(resources_.begin(), resources_.end()), resources_.end());
+  steps_.clear();
+  for (const ResourceId resource : resources_) {
+    for (size_t s = 0; s < request.shapes.size(); ++s) {
+      const auto& usage = request.shapes[s].info->usage;
+      const auto it = std::find_if(usage.begin(), usage.end(), [&](const auto& w) { return w.resource == resource; });
+      steps_.push_back({it == usage.end() ? 0 : it->amount, shape_members_[s]});
+    }
+    std::sort(steps_.end() - static_cast<ptrdiff_t>(request.shapes.size()), steps_.end(),
+              [](const Step& a, const Step& b) { return a.amount < b.amount; });
+  }
 }
 
 std::string GroupRoom::MakeSlices() {
@@ -147,14 +160,15 @@ uint64_t GroupRoom::HeldInSlices(DomainId id) const {
     if (home.domain >= inside.begin && home.domain < inside.end)
       held += std::min(home.count, group_->together.In(home.domain));
   }
-  if (short_ == 0) return held;
+  const uint64_t most = group_->together.In(id);
+  if (short_ == 0) return std::min(held, most);
   bool fits = whole_[id] * size > whole_members_;
   for (DomainId d = inside.begin; d < inside.end && !fits; ++d) {
     uint64_t in = group_->together.In(d);
     if (all_needed) in = (in - std::min(in, Homed(d))) % size;
     fits = in >= short_;
   }
-  return held + (fits ? short_ : 0);
+  return std::min(held + (fits ? short_ : 0), most);
 }
 
 uint64_t GroupRoom::Held(DomainId id, uint64_t need) {
@@ -191,27 +205,25 @@ uint64_t GroupRoom::Left(DomainId id) const {
 uint64_t GroupRoom::HeldTogether(DomainId id) {
   const auto nodes = id == kNoDomain ? group_->tree.AllNodes() : group_->tree.Nodes(id);
   uint64_t held = group_->size();
+  auto step = steps_.begin();
   for (const ResourceId resource : resources_) {
-    steps_.clear();
-    for (size_t s = 0; s < shape_members_.size(); ++s) {
-      const auto& usage = group_->request.shapes[s].info->usage;
-      const auto it = std::find_if(usage.begin(), usage.end(), [&](const auto& w) { return w.resource == resource; });
-      steps_.push_back({it == usage.end() ? 0 : it->amount, shape_members_[s]});
-    }
-    std::sort(steps_.begin(), steps_.end(), [](const Step& a, const Step& b) { return a.amount < b.amount; });
     const int64_t* free = group_->snap.Free(resource);
     __int128 room = 0;
     for (const NodeIndex n : nodes) {
       if (group_->together.On(n) > 0 && free[n] > 0) room += free[n];
     }
     uint64_t count = 0;
-    for (const Step& step : steps_) {
-      const __int128 fit = step.amount <= 0 ? static_cast<__int128>(step.count) : room / step.amount;
-      const size_t more = fit < static_cast<__int128>(step.count) ? static_cast<size_t>(fit) : step.count;
-      count += more;
-      if (more < step.count) break;
-      room -= static_cast<__int128>(step.amount) * static_cast<__int128>(step.count);
+    const auto end = step + static_cast<ptrdiff_t>(shape_members_.size());
+    for (auto at = step; at != end; ++at) {
+      const __int128 all = static_cast<__int128>(at->amount) * static_cast<__int128>(at->count);
+      if (all > room) {
+        count += static_cast<uint64_t>(room / at->amount);
+        break;
+      }
+      count += at->count;
+      room -= all;
     }
+    step = end;
     held = std::min(held, count);
   }
   return held;

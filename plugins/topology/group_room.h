@@ -70,10 +70,11 @@ class GroupRoom {
     DomainId domain;
     uint64_t count;
   };
-  struct Step {  // members of one shape and what each adds to a resource's sum
+  struct Step {  // members of one shape and what each takes of a resource
     int64_t amount;
     size_t count;
   };
+  void ListResources();
   std::string MakeSlices();
   void MakeRankedSlices();
   void MakeUnrankedSlices();
@@ -89,7 +90,7 @@ class GroupRoom {
   const GroupOnTree* group_ = nullptr;
   std::vector<size_t> shape_members_;  // by shape
   std::vector<ResourceId> resources_;  // that some shape takes
-  std::vector<Step> steps_;            // scratch
+  std::vector<Step> steps_;            // of each such resource as many as there are shapes, the smallest first
   std::vector<GroupSlice> slices_;
   std::vector<Placed> placed_;
   std::vector<Home> homes_;

@@ -127,12 +127,12 @@ bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree
     const uint64_t held = room_.Held(id, need);
     if (held > answer.most) answer.most = held, most_ = id;
     if (held < need || all != (held == size)) continue;
-    const uint64_t left = room_.Left(id);
-    options_.push_back({Distance(group, id), all ? DomainsNeeded(group, id) : size - held, all ? left : ~left, id, held});
+    options_.push_back(
+        {Distance(group, id), all ? DomainsNeeded(group, id) : size - held, room_.Left(id), id, held});
   }
   // A heap: mostly the first will do.
   const auto later = [](const Option& a, const Option& b) {
-    return std::tie(a.far, a.second, a.third, a.domain) > std::tie(b.far, b.second, b.third, b.domain);
+    return std::tie(a.far, a.second, a.left, a.domain) > std::tie(b.far, b.second, b.left, b.domain);
   };
   std::make_heap(options_.begin(), options_.end(), later);
   while (!options_.empty()) {

@@ -41,7 +41,7 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
   struct Option {  // a domain that may be visited, in the order of the members but `held`
     uint32_t far;     // how many levels up it meets the pods that are placed already
     uint64_t second;  // domains of the asked level that it needs; or the members that it does not hold
-    uint64_t third;   // what it has left; or how little
+    uint64_t left;    // when the members are in
     DomainId domain;
     uint64_t held;
   };

@@ -303,7 +303,8 @@ bool Fit(std::vector<int64_t>& free, const std::vector<int64_t>& members, size_t
   return false;
 }
 
-// Groups of several shapes: wherever the minimum fits in a domain, that is visited.
+// Groups of several shapes: wherever the minimum fits in a domain, that is visited; runs cover members from
+// the first on.
 TEST(PlacementProperties, BoundsOfMixedGroupsAreBounds) {
   int fits = 0, skipped = 0;
   for (uint32_t seed = 0; seed < 10'000; ++seed) {
@@ -315,6 +316,19 @@ TEST(PlacementProperties, BoundsOfMixedGroupsAreBounds) {
     for (size_t i = 0; i < c.asked.count; ++i) c.asked.gpus.push_back(1 + c.Pick(4));
     const std::vector<Case::Seen> seen = c.Visit();
     if (!c.answer.impossible.empty()) continue;
+    for (const Case::Seen& one : seen) {
+      size_t next = 0;
+      for (size_t i = 0; i < one.runs.size(); ++i) {
+        EXPECT_EQ(one.runs[i].first, next);
+        EXPECT_GT(one.runs[i].count, 0u);
+        next += one.runs[i].count;
+        int64_t most = 0;
+        for (const NodeIndex n : one.run_nodes[i]) most = std::max(most, c.Free(n));
+        // A domain of the lowest level is one run, whatever is in it.
+        for (size_t m = one.runs[i].first; m < next && c.level < c.levels; ++m) EXPECT_LE(c.asked.gpus[m], most);
+      }
+      EXPECT_LE(next, c.asked.count);
+    }
     for (const auto& [path, nodes] : c.Domains(c.level)) {
       std::vector<int64_t> free;
       for (const NodeIndex n : nodes) free.push_back(c.Free(n));

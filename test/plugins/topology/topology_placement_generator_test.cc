@@ -151,6 +151,8 @@ TEST(TopologyPlacementGenerator, SlicesStayWhole) {
       {"b1:r1=3 r2=2", Mode::kRequired, "block", 5, 5, 2, {"block b1 [0+2 n00] [2+2 n01] [4+1 n00]"}},
       {"b1:r1=5 r2=4", Mode::kRequired, "block", 9, 9, 4, {"block b1 [0+4 n00] [4+4 n01] [8+1 n00]"}},
       {"b1:r1=4 r2=4", Mode::kRequired, "block", 9, 9, 4, {"most 8 in block b1"}},
+      {"b1:r1=7 r2=1", Mode::kRequired, "block", 5, 5, 4, {"block b1 [0+4 n00] [4+1 n00]"}},
+      {"b1:r1=4 r2=3 r3=2", Mode::kRequired, "block", 5, 5, 4, {"block b1 [0+4 n00] [4+1 n02]"}},
       {"b1:r1=4 r2=4", Mode::kRequired, "rack", 3, 3, 4, {"rack r1 [0+3 n00]", "rack r2 [0+3 n01]"}},
       {"b1:r1=4 r2=3,1", Mode::kRequired, "rack", 4, 4, 2, {"rack r1 [0+4 n00]", "rack r2 [0+4 n01,n02]"}},
   };
@@ -188,6 +190,13 @@ TEST(TopologyPlacementGenerator, SlicesOfWhichSomeArePlacedStayWhereTheyAre) {
       {"b1:r1=9 r2=3", 5, 5, {"n00", "n01", "n01", "n01"}, {}, "all [0+2 n00] [2+3 n01]"},
       {"b1:r1=2 r2=3", 5, 5, {"n00", "n01", "n01", "n01"}, {}, "all [0+2 n00] [2+3 n01]"},
       {"b1:r1=2 r2=9", 1, 1, {"n00"}, {kUnranked}, "all [0+1 n00]"},
+      // The short slice of rank 3 is beside what must go there.
+      {"b1:r1=2 r2=0", 3, 3, {"n00"}, {0}, "most 2 in "},
+      {"b1:r1=3 r2=0", 3, 3, {"n00"}, {0}, "all [0+2 n00] [2+1 n00]"},
+      // Where some may be left out, these need not be those of slices that are begun.
+      {"b1:r1=2", 3, 2, {"n00", "n00"}, {0, 1}, "all [0+1 n00]"},
+      {"b1:r1=3", 4, 3, {"n00", "n00"}, {0, 1}, "all [0+1 n00]"},
+      {"b1:r1=2 r2=9", 2, 2, {"n00", "n00"}, {0, 0}, "all [0+2 n00]"},  // two of one rank
       // Rank 4 is placed, and the group has seven pods: the last slice is of rank 6 alone.
       {"b1:r1=4 r2=3", 6, 6, {"n01"}, {4}, "all [0+3 n00] [3+2 n01] [5+1 n00]"},
   };
@@ -196,6 +205,9 @@ TEST(TopologyPlacementGenerator, SlicesOfWhichSomeArePlacedStayWhereTheyAre) {
     const Asked asked{Mode::kNone, "", row.count, row.min, "rack", 3, row.placed, row.ranks};
     EXPECT_EQ(places.First(asked), row.want) << row.cluster;
   }
+  // Runs bind then, so that they name no hosts.
+  Places places("b1:r1=2,2 r2=2", {"block", "rack", "kubernetes.io/hostname"});
+  EXPECT_EQ(places.First({Mode::kNone, "", 2, 2, "rack", 3, {"n00"}, {0}}), "all [0+2 n00,n01]");
 }
 
 TEST(TopologyPlacementGenerator, GroupsOfSeveralShapes) {
@@ -211,6 +223,7 @@ TEST(TopologyPlacementGenerator, GroupsOfSeveralShapes) {
       {"b1:r1=5,4 r2=4,5", {5, 4, 4}, 3, {"most 2 in rack r1"}},  // 13 of 9
       {"b1:r1=5,4 r2=4", {5, 4, 4}, 2, {"rack r1"}},
       {"b1:r1=5,4 r2=4,4", {5, 4, 4}, 2, {"rack r1", "rack r2"}},
+      {"b1:r1=8 r2=7,3,3", {4, 1}, 2, {"rack r2", "rack r1"}},  // the tightest for the first
   };
   for (const auto& row : kRows) {
     Places places(row.cluster);
