@@ -44,7 +44,8 @@ struct Cluster {
   // Some pod ends; the next time it is back.
   void ChangeARow() {
     const bool back = gone != kNoNode;
-    while (!back && (gone == kNoNode || snap.PodsOn(gone).empty())) gone = static_cast<NodeIndex>(Mix(++draws) % snap.size());
+    while (!back && (gone == kNoNode || snap.PodsOn(gone).empty()))
+      gone = static_cast<NodeIndex>(Mix(++draws) % snap.size());
     if (back) {
       snap.AddPod({&pod, info.get()}, gone);
     } else {

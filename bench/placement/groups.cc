@@ -55,6 +55,7 @@ struct Row {
   size_t decided = 0, as_expected = 0;
   double racks = 0;  // that a gang spans, mean
   Quantiles time;
+  double cpu = 0;                             // of the deciding thread, mean; 0: not known
   double pods_per_second = 0, cpu_a_pod = 0;  // of Case::whole
   std::string why;                            // of the last gang that did not fit
 };
@@ -184,11 +185,13 @@ class CycleBench {
       request.min = gang.members.size();
       request.group = gang.members[0].pod->group;
       request.topology = gangs.topology();
+      const double cpu_before = ThreadCpu();
       const auto start = Steady::now();
       const GroupDecision& decision = cycle_.Decide(*framework_, request);
       const double took = Seconds(Steady::now() - start);
       if (i >= kWarmUp) {
         times.push_back(took);
+        row.cpu += (ThreadCpu() - cpu_before) / static_cast<double>(c_.decisions);
         row.as_expected += decision.placed == c_.fits;
       }
       if (!decision.placed) {
@@ -376,9 +379,10 @@ const char* Verdict(const Row& row) {
 }
 
 void Print(const Row& row) {
-  std::cout << absl::StreamFormat("%-46s %-8s %6d %8.1f %8.1f %8.1f %8.1f %8.0f  %-12s %6.2f", row.name,
+  std::cout << absl::StreamFormat("%-46s %-8s %6d %8.1f %8.1f %8.1f %8.1f %8.1f %8.0f  %-12s %6.2f", row.name,
                                   KindName(row.kind), row.decided, row.time.mean * 1e6, row.time.p50 * 1e6,
-                                  row.time.p99 * 1e6, row.time.max * 1e6, row.bound * 1e6, Verdict(row), row.racks);
+                                  row.time.p99 * 1e6, row.time.max * 1e6, row.cpu * 1e6, row.bound * 1e6, Verdict(row),
+                                  row.racks);
   if (row.pods_per_second > 0) {
     std::cout << absl::StreamFormat("  %.0f pods/s, %.1f us of CPU a pod", row.pods_per_second, row.cpu_a_pod * 1e6);
   }
@@ -398,6 +402,7 @@ nlohmann::ordered_json Json(const Row& row) {
           {"p50Seconds", row.time.p50},
           {"p99Seconds", row.time.p99},
           {"maxSeconds", row.time.max},
+          {"cpuSeconds", row.cpu},
           {"racks", row.racks},
           {"podsPerSecond", row.pods_per_second},
           {"cpuSecondsPerPod", row.cpu_a_pod},
@@ -424,8 +429,8 @@ int MeasureGroups(const GroupFlags& flags) {
     std::cout
         << "One decision a gang of one-GPU pods, one thread, in memory; microseconds. Nodes of 8 GPUs, 40 a rack,\n"
            "25 racks a block, half filled. Pods: equal; of one shape a gang (job); of one shape each (indexed).\n";
-    std::cout << absl::StreamFormat("%-46s %-8s %6s %8s %8s %8s %8s %8s  %-12s %6s\n", "", "pods", "count", "mean",
-                                    "p50", "p99", "max", "bound", "", "racks");
+    std::cout << absl::StreamFormat("%-46s %-8s %6s %8s %8s %8s %8s %8s %8s  %-12s %6s\n", "", "pods", "count", "mean",
+                                    "p50", "p99", "max", "CPU", "bound", "", "racks");
   }
   for (Case& c : Cases()) {
     if (c.name.find(flags.only) == std::string::npos) continue;

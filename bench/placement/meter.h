@@ -4,6 +4,7 @@
 #define MUSTER_BENCH_PLACEMENT_METER_H_
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -56,6 +57,13 @@ inline Quantiles QuantilesOf(std::vector<double>& samples) {
   double sum = 0;
   for (double sample : samples) sum += sample;
   return {at(0.5), at(0.9), at(0.99), at(0.999), samples.back(), sum / static_cast<double>(samples.size())};
+}
+
+// Of this thread, in seconds: what others do to the machine shows less in it than in time that passes.
+inline double ThreadCpu() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 struct Usage {

@@ -64,13 +64,17 @@ func compareDays(muster string, seeds, hours int) error {
 	printDayHeader()
 	sums := map[string][]daySummary{}
 	var order []string
-	show := func(what string, seed int, d *day) {
+	show := func(what string, seed int, d *day) error {
+		if err := check(d); err != nil {
+			return fmt.Errorf("%s, seed %d: %w", what, seed, err)
+		}
 		s := summarise(d)
 		s.print(what, fmt.Sprint(seed))
 		if len(sums[what]) == 0 {
 			order = append(order, what)
 		}
 		sums[what] = append(sums[what], s)
+		return nil
 	}
 	for seed := 1; seed <= seeds; seed++ {
 		for _, packing := range []bool{false, true} {
@@ -86,11 +90,15 @@ func compareDays(muster string, seeds, hours int) error {
 			if err := json.Unmarshal(output, &d); err != nil {
 				return err
 			}
-			show("muster"+suffix, seed, &d)
+			if err := show("muster"+suffix, seed, &d); err != nil {
+				return err
+			}
 			if err := playDay(&d, packing); err != nil {
 				return fmt.Errorf("seed %d: %w", seed, err)
 			}
-			show("kube-scheduler"+suffix, seed, &d)
+			if err := show("kube-scheduler"+suffix, seed, &d); err != nil {
+				return err
+			}
 		}
 	}
 	for _, what := range order {
@@ -224,6 +232,49 @@ func mayFit(r racks, gang *dayGang, free []int) bool {
 		}
 	}
 	return false
+}
+
+// check: started gangs are whole and where they asked to be, and no node ever has more than its GPUs in use.
+func check(d *day) error {
+	r := d.racks()
+	type change struct {
+		at   float64
+		node string
+		gpus int
+	}
+	var changes []change
+	for i := range d.Gangs {
+		gang := &d.Gangs[i]
+		if gang.Started == nil {
+			continue
+		}
+		domains := map[int]bool{}
+		for _, node := range gang.Nodes {
+			if node == "" {
+				return fmt.Errorf("%s started without one of its pods", gang.Name)
+			}
+			domain := r.rack(nodeIndex(node))
+			if gang.Level == blockLabel {
+				domain = r.block(nodeIndex(node))
+			}
+			domains[domain] = true
+			changes = append(changes, change{*gang.Started, node, gang.Gpus},
+				change{*gang.Started + gang.Duration, node, -gang.Gpus})
+		}
+		if len(gang.Nodes) != gang.Pods || gang.Mode == "required" && len(domains) != 1 {
+			return fmt.Errorf("%s has %d pods of %d in %d domains", gang.Name, len(gang.Nodes), gang.Pods, len(domains))
+		}
+	}
+	slices.SortFunc(changes, func(a, b change) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.gpus, b.gpus))
+	})
+	used := map[string]int{}
+	for _, c := range changes {
+		if used[c.node] += c.gpus; used[c.node] > gpusANode {
+			return fmt.Errorf("at %.0f s %s has %d GPUs in use", c.at, c.node, used[c.node])
+		}
+	}
+	return nil
 }
 
 // daySummary is one day in numbers.

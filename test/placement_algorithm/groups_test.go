@@ -51,11 +51,39 @@ func TestPlayDay(t *testing.T) {
 				t.Errorf("packing %v: gang %s started at %v, want %v", packing, d.Gangs[i].Name, got, want)
 			}
 		}
+		if err := check(d); err != nil {
+			t.Errorf("packing %v: %v", packing, err)
+		}
 		s := summarise(d)
 		want := daySummary{gangs: 4, placed: 4, waitMean: 10.75, waitP95: 43, used: 2240.0 / (32 * 3600), racks: 1,
 			preferred: 1, hosts: s.hosts, alone: 1, neighbours: 1}
 		if s != want {
 			t.Errorf("packing %v: got %+v, want %+v", packing, s, want)
+		}
+	}
+}
+
+// What check says of days that no scheduler may make.
+func TestCheck(t *testing.T) {
+	at := 5.0
+	for _, test := range []struct {
+		name string
+		gang dayGang
+		ok   bool
+	}{
+		{"whole", dayGang{Pods: 2, Gpus: 4, Nodes: []string{"node-000000", "node-000000"}}, true},
+		{"too much on a node", dayGang{Pods: 2, Gpus: 8, Nodes: []string{"node-000000", "node-000000"}}, false},
+		{"a pod without node", dayGang{Pods: 2, Gpus: 1, Nodes: []string{"node-000000", ""}}, false},
+		{"a pod too few", dayGang{Pods: 2, Gpus: 1, Nodes: []string{"node-000000"}}, false},
+		{"two racks", dayGang{Pods: 2, Gpus: 1, Mode: "required", Level: rackLabel,
+			Nodes: []string{"node-000001", "node-000002"}}, false},
+		{"one block", dayGang{Pods: 2, Gpus: 1, Mode: "required", Level: blockLabel,
+			Nodes: []string{"node-000001", "node-000002"}}, true},
+	} {
+		test.gang.Started, test.gang.Duration = &at, 10
+		d := &day{Nodes: 4, NodesARack: 2, RacksABlock: 2, Hours: 1, Gangs: []dayGang{test.gang}}
+		if err := check(d); (err == nil) != test.ok {
+			t.Errorf("%s: got %v, want ok %v", test.name, err, test.ok)
 		}
 	}
 }
