@@ -81,6 +81,11 @@ void DryRuns::FindUnits(const PostFilterRequest& r, NodeIndex n) {
       for (const PlacedMember& m : r.snap.MembersOf(pod.pod->ns(), pod.pod->group)) {
         pods_.push_back({{m.pod, m.info}, m.row});
         unit.start = std::min(unit.start, StartOf(*m.pod));
+        unit.priority = std::max(unit.priority, VictimPriority(*m.pod, objects));
+      }
+      if (unit.priority >= r.info.spec->priority) {
+        pods_.resize(unit.first);
+        continue;
       }
       unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
       std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {

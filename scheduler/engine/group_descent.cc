@@ -61,6 +61,7 @@ bool GroupSearch::Spend() {
   const uint64_t cost = kStepBase + snapshot_.words() * (across_ || volumes_ ? 4 : 1);
   if (left_ < cost) exhausted_ = true;
   left_ -= std::min(left_, cost);
+  left_in_all_ -= std::min(left_in_all_, cost);
   return !exhausted_;
 }
 
@@ -80,7 +81,7 @@ bool GroupSearch::Search() {
   searched_ = true;
   partial_ = grows_ && slice_size_ != 0;  // slices are filled one after the other
   // Twice the steps that one straight way down takes, at least.
-  left_ = std::max(kBudget, 2 * need_ * (kStepBase + snapshot_.words()));
+  left_ = std::min(left_in_all_, std::max(kBudget, 2 * need_ * (kStepBase + snapshot_.words())));
   slack_ = request_->members.size() - need_;
   state_ = 0;
   seen_.clear();

@@ -54,7 +54,8 @@ struct Obstacles {
   int32_t with_room = 0;                                          // nodes that pass all filters
 };
 
-Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint32_t shape, Explanation& out) {
+// `left`: some of its members are not placed, and so removing pods may help.
+Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint32_t shape, bool left, Explanation& out) {
   Obstacles found;
   ShapeCache::Entry& entry = *group.search.shapes()[shape].entry;
   Evaluation& answer = entry.answer;
@@ -63,7 +64,7 @@ Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint
   for (const std::string& name : answer.narrowed_by()) AddRejector(group.framework.Find(name), out);
   if (!answer.pre_filter().ok()) {
     AddRejector(group.framework.Find(answer.pre_filter_plugin()), out);
-    out.preemption_may_help |= answer.pre_filter().code == Code::kUnschedulable;
+    out.preemption_may_help |= left && answer.pre_filter().code == Code::kUnschedulable;
     found.causes[{std::string(answer.pre_filter_plugin()), absl::StrJoin(answer.pre_filter().reasons, ", ")}] =
         static_cast<int32_t>(nodes.size());
     return found;
@@ -75,7 +76,7 @@ Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint
   };
   entry.verdicts.ForEachKind([&](const RejectionKinds::Kind& kind, int32_t) {
     AddRejector(plugin_of(kind), out);
-    out.preemption_may_help |= kind.code == Code::kUnschedulable;
+    out.preemption_may_help |= left && kind.code == Code::kUnschedulable;
   });
   for (const NodeIndex n : nodes) {
     if (answer.feasible().Has(n)) {
@@ -180,7 +181,7 @@ class Places {
     for (uint32_t s = 0; s < search.shapes().size() && s < kShapes && error_.ok(); ++s) {
       const bool left = LeftOf(s);
       if (!left && told_ > 0) continue;
-      Obstacles found = Look(group_, candidate.nodes, s, out_);
+      Obstacles found = Look(group_, candidate.nodes, s, left, out_);
       error_.Update(found.error);
       if (!left || any) continue;
       any = true;
@@ -287,7 +288,7 @@ Explanation ExplainLeft(const GroupContext& group, const PlacementCandidate& can
   Explanation out;
   AddRejector(GroupPlaces::PluginFor(group.framework, group.request), out);
   const auto left = std::find(search.nodes().begin(), search.nodes().end(), kNoNode) - search.nodes().begin();
-  const Obstacles found = Look(group, candidate.nodes, search.shape_of()[static_cast<size_t>(left)], out);
+  const Obstacles found = Look(group, candidate.nodes, search.shape_of()[static_cast<size_t>(left)], true, out);
   if (!found.error.ok()) return Broken(found.error);
   AddRejector(search.refused_by(), out);
   const std::string text = Text(found);

@@ -80,6 +80,11 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
         for (const PlacedMember& m : snapshot_.MembersOf(pod.pod->ns(), pod.pod->group)) {
           pods_.push_back({{m.pod, m.info}, m.row});
           unit.start = std::min(unit.start, StartOf(*m.pod));
+          unit.priority = std::max(unit.priority, VictimPriority(*m.pod, objects));
+        }
+        if (unit.priority >= request.priority) {
+          pods_.resize(unit.first);
+          continue;
         }
         unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
         std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {
@@ -131,6 +136,72 @@ void GroupPreemption::RemoveAll() {
   for (auto it = pods_.rbegin(); it != pods_.rend(); ++it) statement_.Remove(it->pod, it->row);
 }
 
+// What has to go from each row for one more pod of the shape, again and again, the least important first:
+// budgets broken, pods, how high their priority is, work lost.
+void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main) {
+  using Price = std::tuple<int32_t, int64_t, int32_t, bool, int64_t>;
+  struct Step {
+    Price price;
+    size_t index;  // in prices_.steps
+  };
+  std::vector<std::vector<uint32_t>> of_row(snapshot_.size());  // units, the least important first
+  std::vector<int32_t> violations(units_.size(), 0);
+  budgets_.Reset();
+  for (uint32_t u = 0; u < units_.size(); ++u) {
+    for (const PlacedPod& p : Pods(units_[u])) violations[u] += budgets_.Violates(*p.pod.pod);
+  }
+  for (uint32_t u = static_cast<uint32_t>(units_.size()); u-- > 0;) {
+    for (const PlacedPod& p : Pods(units_[u])) {
+      if (of_row[p.row].empty() || of_row[p.row].back() != u) of_row[p.row].push_back(u);
+    }
+  }
+  std::vector<Step> steps;
+  prices_.steps.clear();
+  prices_.of_row.assign(1, 0);
+  std::vector<int64_t> free(main.requests.size());
+  for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
+    int64_t slots = before_[n];
+    prices_.steps.push_back({slots, 0});
+    int64_t pods = snapshot_.Free(kPods)[n];
+    for (size_t i = 0; i < free.size(); ++i) free[i] = snapshot_.Free(main.requests[i].resource)[n];
+    Price price{0, 0, INT32_MIN, false, 0};
+    for (const uint32_t u : of_row[n]) {
+      const Unit& unit = units_[u];
+      auto& [broken, count, priority, core, lost] = price;
+      broken += violations[u];
+      count += unit.count;
+      priority = std::max(priority, unit.priority);
+      core |= !unit.elastic;
+      for (const PlacedPod& p : Pods(unit)) {
+        if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+        if (p.row != n) continue;
+        ++pods;
+        for (const PodInfo::Want& used : p.pod.info->usage) {
+          for (size_t i = 0; i < free.size(); ++i) free[i] += used.resource == main.requests[i].resource ? used.amount : 0;
+        }
+      }
+      int64_t now = pods;
+      for (size_t i = 0; i < free.size(); ++i) {
+        const PodInfo::Want& want = main.requests[i];
+        if (want.amount > 0 && group.search.Limits(want.resource)) now = std::min(now, free[i] / want.amount);
+      }
+      if (now <= slots && u != of_row[n].back()) continue;
+      slots = std::max(now, slots + 1);  // at the last: what else was in the way is gone too
+      steps.push_back({price, prices_.steps.size()});
+      prices_.steps.push_back({slots, 0});
+      price = {0, 0, INT32_MIN, false, 0};
+    }
+    prices_.of_row.push_back(static_cast<uint32_t>(prices_.steps.size()));
+  }
+  std::sort(steps.begin(), steps.end(),
+            [](const Step& a, const Step& b) { return std::tie(a.price, a.index) < std::tie(b.price, b.index); });
+  int64_t rank = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    rank += i == 0 || steps[i].price != steps[i - 1].price;
+    prices_.steps[steps[i].index].cost = rank;
+  }
+}
+
 // About how many pods have to go from the candidate, by the room that they leave on each node.
 int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCandidate& candidate) {
   int64_t missing = static_cast<int64_t>(group.search.need());
@@ -159,6 +230,7 @@ GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const s
     room.result.message = absl::StrCat("preemption: ", AsAbsl(why));
     return room;
   }
+  room.result.nominate = "";  // unless room is found
   FindUnits(group);
   if (units_.empty()) {
     room.result.message = "preemption: No preemption victims found for incoming preemptor";
@@ -178,9 +250,12 @@ GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const s
   const size_t mark = statement_.Checkpoint();
   search.RefreshAll();
   count_slots(before_);
+  FindPrices(group, *search.shapes()[main].entry->pod);
   RemoveAll();
   search.RefreshAll();
   count_slots(after_);
+  search.Prefer(&prices_);
+  search.RenewBudget();
   goers_.assign(snapshot_.size(), 0);
   for (const PlacedPod& p : pods_) ++goers_[p.row];
 
@@ -215,6 +290,7 @@ GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const s
     return search.broken_shape() != nullptr;
   });
   proven &= answer.complete && chosen.size() <= kPlaces;
+  search.Prefer(nullptr);
   statement_.Rollback(mark);
   search.RefreshAll();
 

@@ -66,6 +66,7 @@ class GroupPreemption {
   void AddElastic(const GroupContext& group);
   void RemoveAll();
   std::span<const PlacedPod> Pods(const Unit& unit) const { return std::span(pods_).subspan(unit.first, unit.count); }
+  void FindPrices(const GroupContext& group, const PodInfo& main);
   int64_t Estimate(const GroupContext& group, const PlacementCandidate& candidate);
   void Prove(const GroupContext& group, Found& found);
   void Spare(const GroupContext& group, std::span<const uint32_t> units, std::vector<uint32_t>& victims);
@@ -79,6 +80,7 @@ class GroupPreemption {
   std::vector<Unit> units_;  // the most important first
   BudgetLedger budgets_;
   Time newest_;              // start among all
+  GroupSearch::Prices prices_;
   std::vector<int64_t> before_, after_, goers_;  // by row: slots with and without the units; their pods
   std::vector<std::pair<NodeIndex, uint32_t>> on_rows_;  // placed members by row, in the order of placing
   std::vector<uint32_t> affected_;                       // scratch

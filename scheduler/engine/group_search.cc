@@ -30,7 +30,9 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
   nominated_ = nominated;
   work_ = &work;
   candidate_ = nullptr;
+  prices_ = nullptr;
   need_ = std::max<size_t>(1, request.min);
+  RenewBudget();
   across_ = grows_ = volumes_ = searched_ = false;
   known_ = true;
   broken_ = nullptr;
@@ -89,6 +91,11 @@ bool GroupSearch::Look(Shape& shape, StageListener* stages) {
   return broken_ == nullptr;
 }
 
+// At least eight straight ways down: 1,024 members at 100,000 nodes need 1.6 million steps for one.
+void GroupSearch::RenewBudget() {
+  left_in_all_ = std::max(kBudgetsInAll * kBudget, 8 * need_ * (kStepBase + snapshot_.words()));
+}
+
 bool GroupSearch::Refresh(uint32_t shape) { return Look(shapes_[shape], nullptr); }
 
 bool GroupSearch::RefreshAll() {
@@ -132,9 +139,32 @@ bool GroupSearch::Allowed(uint32_t member, NodeIndex n) const {
   return slice.placed == 0 || domain_of_row_[n] == slice.domain;
 }
 
+void GroupSearch::Prefer(const Prices* prices) {
+  prices_ = prices;
+  on_row_.assign(prices == nullptr ? 0 : snapshot_.size(), 0);
+}
+
+int64_t GroupSearch::CostOf(NodeIndex n) const {
+  for (uint32_t i = prices_->of_row[n]; i < prices_->of_row[n + 1]; ++i) {
+    if (prices_->steps[i].slots > on_row_[n]) return prices_->steps[i].cost;
+  }
+  return std::numeric_limits<int64_t>::max();
+}
+
 // Requires: the member's answer is up to date.
 NodeIndex GroupSearch::Pick(uint32_t member, std::span<const NodeIndex> nodes) const {
   const Evaluation& answer = shapes_[shape_of_[member]].entry->answer;
+  if (prices_ != nullptr) {
+    NodeIndex best = kNoNode;
+    int64_t best_cost = 0;
+    for (const NodeIndex n : nodes) {
+      if (!answer.feasible().Has(n) || !Allowed(member, n)) continue;
+      const int64_t cost = CostOf(n);
+      if (best != kNoNode && (cost > best_cost || (cost == best_cost && !answer.Better(n, best, snapshot_)))) continue;
+      best = n, best_cost = cost;
+    }
+    return best;
+  }
   if (slice_size_ == 0 && nodes.size() == snapshot_.size()) return answer.Best();
   if (answer.feasible_count() == 0) return kNoNode;
   return answer.BestAmong(nodes, snapshot_, [&](NodeIndex n) { return !Allowed(member, n); });
@@ -161,6 +191,7 @@ bool GroupSearch::PlaceOn(uint32_t member, NodeIndex n) {
   score_[member] = shapes_[shape_of_[member]].entry->answer.Total(n);
   order_.push_back(member);
   marks_.push_back(mark);
+  if (prices_ != nullptr) ++on_row_[n];
   if (slice_size_ != 0) {
     Slice& slice = slices_[member / slice_size_];
     slice.domain = domain_of_row_[n];
@@ -173,6 +204,7 @@ void GroupSearch::UndoTo(size_t count) {
   if (order_.size() <= count) return;
   statement_.Rollback(marks_[count]);
   for (size_t i = count; i < order_.size(); ++i) {
+    if (prices_ != nullptr) --on_row_[node_[order_[i]]];
     node_[order_[i]] = kNoNode;
     if (slice_size_ != 0) --slices_[order_[i] / slice_size_].placed;
   }
@@ -183,6 +215,7 @@ void GroupSearch::UndoTo(size_t count) {
 // --- Greedy ------------------------------------------------------------------------------------
 
 bool GroupSearch::GreedyMember(uint32_t member, std::span<const NodeIndex> nodes) {
+  left_in_all_ -= std::min(left_in_all_, kStepBase + snapshot_.words());
   if (!Refresh(shape_of_[member])) return false;
   const NodeIndex n = Pick(member, nodes);
   return n != kNoNode && PlaceOn(member, n);
@@ -230,11 +263,13 @@ GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, boo
   const size_t most = whole ? node_.size() : need_;
   searched_ = exhausted_ = partial_ = false;
   if (BoundInside(need_) < need_) return Verdict::kImpossible;
+  if (left_in_all_ == 0) return Verdict::kNotFound;
   const Plugin* refused_before = std::exchange(refused_by_, nullptr);
-  bool placed = Greedy(/*along_runs=*/true, need_, most);
+  const bool runs_first = prices_ == nullptr || slice_size_ != 0 || runs_bind_;
+  bool placed = Greedy(runs_first, need_, most);
   if (!placed && broken_ == nullptr && !candidate.runs.empty() && !runs_bind_) {
     UndoTo(0);
-    placed = Greedy(/*along_runs=*/false, need_, most);
+    placed = Greedy(!runs_first, need_, most);
   }
   // Equal pods that heed nobody else fill each node up, whatever their order: more cannot be placed.
   const bool exact = shapes_.size() == 1 && !across_ && !volumes_ && slice_size_ == 0 && refused_by_ == nullptr;

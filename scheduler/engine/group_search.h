@@ -28,6 +28,8 @@ class GroupSearch {
   // 400,000 steps are 4,200 looks at 5,000 nodes (79 words), some 15 ms, and 23,000 at up to 64 nodes.
   static constexpr uint64_t kBudget = 400'000;
   static constexpr uint64_t kStepBase = 16;
+  // And in all candidates together, greedy passes included, in times that: with more, the rest is given up.
+  static constexpr uint64_t kBudgetsInAll = 4;
   // Up to so many shapes, the search always takes the one with the fewest nodes left; with more, in the
   // order that this gives at the start.
   static constexpr size_t kDynamicShapes = 16;
@@ -55,12 +57,27 @@ class GroupSearch {
   // here stays valid until the last call for this group.
   bool Begin(const Framework& framework, const GroupRequest& request, ShapeCache& shapes, const Nominated* nominated,
              StageListener* stages, WorkCount& work);
+  // What was spent counts no more.
+  void RenewBudget();
   // Brings one answer, or all, up to date with the cluster. False where it is broken.
   bool Refresh(uint32_t shape);
   bool RefreshAll();
 
   // The whole cluster as a candidate. Valid until the next call.
   PlacementCandidate WholeCluster();
+
+  // What it costs to have one more member on a row, in steps: of the row's, the first with more slots than
+  // members are there counts. Rows beyond their last step cost the most.
+  struct Price {
+    int64_t slots;
+    int64_t cost;  // 0: nothing
+  };
+  struct Prices {
+    std::vector<Price> steps;      // row after row, slots ascending
+    std::vector<uint32_t> of_row;  // begin in `steps`, by row; one more than there are rows
+  };
+  // While set, the cheapest nodes come first and runs later; null: the best, as scores and runs say.
+  void Prefer(const Prices* prices);
 
   // All need: nothing of the group is placed by an earlier call, or Undo() was called since.
   // `whole`: elastic members too, each where there is room; else the minimum only.
@@ -120,6 +137,7 @@ class GroupSearch {
   void Enter(const PlacementCandidate& candidate);
   void Clear();
   bool Allowed(uint32_t member, NodeIndex n) const;
+  int64_t CostOf(NodeIndex n) const;
   NodeIndex Pick(uint32_t member, std::span<const NodeIndex> nodes) const;
   bool PlaceOn(uint32_t member, NodeIndex n);
   void UndoTo(size_t count);
@@ -162,6 +180,8 @@ class GroupSearch {
   const Plugin* refused_by_ = nullptr;
   Outcome refusal_;
   std::vector<NodeIndex> all_rows_;
+  const Prices* prices_ = nullptr;
+  std::vector<uint32_t> on_row_;  // members placed, while there are prices
 
   // Of the candidate.
   const PlacementCandidate* candidate_ = nullptr;
@@ -186,7 +206,7 @@ class GroupSearch {
   // Of the search.
   std::vector<Class> classes_;
   absl::flat_hash_set<uint64_t> seen_;  // states that were tried
-  uint64_t state_ = 0, left_ = 0;
+  uint64_t state_ = 0, left_ = 0, left_in_all_ = 0;
   size_t slack_ = 0;  // members that may yet be left out
   bool symmetric_ = false, exhausted_ = false, partial_ = false, searched_ = false;
 };

@@ -354,7 +354,7 @@ TEST(GroupSearchTest, FindsWhatAnExhaustiveSearchFinds) {
   const auto framework = *Framework::Create(DefaultConfiguration(registry).profiles[0], registry);
   WorkerPool pool{1};
   const char* asked = std::getenv("MUSTER_CASES");
-  const int cases = asked != nullptr ? std::atoi(asked) : 500;
+  const int cases = asked != nullptr ? std::atoi(asked) : 5000;
   const char* from = std::getenv("MUSTER_SEED");
   const uint64_t first = from != nullptr ? static_cast<uint64_t>(std::atoll(from)) : 1;
   Tally tally;
