@@ -102,7 +102,8 @@ void SlotCounts::Update(const DomainTree& tree, const Snapshot& snap, const Slot
       const uint64_t changed = open.word(w) ^ open_.word(w);
       if (changed == 0) continue;
       open_.word(w) = open.word(w);
-      NodeSet::ForEachBit(changed, w, [&](NodeIndex n) { Set(tree, n, open.Has(n) ? rule_.SlotsOn(snap, hosts, n) : 0); });
+      NodeSet::ForEachBit(changed, w,
+                          [&](NodeIndex n) { Set(tree, n, open.Has(n) ? rule_.SlotsOn(snap, hosts, n) : 0); });
     }
   }
   cell_version_ = snap.cell_version();

@@ -40,15 +40,13 @@ std::span<const PlacementRun> GroupLayout::Lay(DomainId id, size_t count) {
   } else {
     const size_t inside = Lay(kRoot, 0, std::min<uint64_t>(count, Room(kRoot)));
     if (inside < count) {
-      runs_.push_back(
-          {static_cast<uint32_t>(inside), static_cast<uint32_t>(count - inside), tree.Outside()});
+      runs_.push_back({static_cast<uint32_t>(inside), static_cast<uint32_t>(count - inside), tree.Outside()});
     }
   }
   for (DomainId domain : run_domains_) {
     for (; domain != kNoDomain; domain = tree.Parent(domain)) taken_[domain] = 0;
   }
-  std::sort(runs_.begin(), runs_.end(),
-            [](const PlacementRun& a, const PlacementRun& b) { return a.first < b.first; });
+  std::sort(runs_.begin(), runs_.end(), [](const PlacementRun& a, const PlacementRun& b) { return a.first < b.first; });
   return runs_;
 }
 

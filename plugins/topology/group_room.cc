@@ -68,8 +68,8 @@ std::string GroupRoom::MakeSlices() {
   for (size_t i = 1; i < placed_.size(); ++i) {
     const Placed &a = placed_[i - 1], &b = placed_[i];
     if (a.rank / size == b.rank / size && a.home != b.home) {
-      return absl::StrCat("slice ", a.rank / size, " of its pods is in several domains of ", key, " already: ",
-                          tree.Name(a.home, group_->snap), " and ", tree.Name(b.home, group_->snap));
+      return absl::StrCat("slice ", a.rank / size, " of its pods is in several domains of ", key,
+                          " already: ", tree.Name(a.home, group_->snap), " and ", tree.Name(b.home, group_->snap));
     }
   }
   MakeRankedSlices();

@@ -23,8 +23,8 @@ struct GroupOnTree {
   const DomainTree& tree;
   std::span<const SlotCounts* const> counts;  // by shape
   const SlotCounts& together;                 // what any shape takes at least; of one shape, its own
-  size_t level = 0;        // of kRequired and kPreferred, else 0
-  size_t slice_level = 0;  // 0: no slices
+  size_t level = 0;                           // of kRequired and kPreferred, else 0
+  size_t slice_level = 0;                     // 0: no slices
 
   size_t size() const { return request.members.size(); }
   bool sliced() const { return slice_level != 0; }
@@ -95,7 +95,7 @@ class GroupRoom {
   std::vector<Placed> placed_;
   std::vector<Home> homes_;
   std::vector<uint64_t> whole_;  // by domain of the slice level and those above
-  uint64_t whole_members_ = 0;     // in slices without home that are not short
+  uint64_t whole_members_ = 0;   // in slices without home that are not short
   uint64_t short_ = 0;           // members of the last slice where it is short and has no home
 };
 

@@ -71,14 +71,14 @@ bool TopologyPlacementGenerator::MarkUsed(const GroupOnTree& group, DomainId* pi
     for (DomainId id = leaf; id != kNoDomain; id = tree.Parent(id)) ++used_[id];
     if (asked.mode != Mode::kRequired || !impossible->empty()) continue;
     if (leaf == kNoDomain) {
-      *impossible = absl::StrCat("its pod on node ", AsAbsl(group.snap.NodeName(n)), " is outside every domain of ",
-                                 asked.level);
+      *impossible =
+          absl::StrCat("its pod on node ", AsAbsl(group.snap.NodeName(n)), " is outside every domain of ", asked.level);
       continue;
     }
     const DomainId domain = tree.Around(leaf, group.level);
     if (*pinned != kNoDomain && *pinned != domain) {
-      *impossible = absl::StrCat("its pods are in several domains of ", asked.level, " already: ",
-                                 tree.Name(*pinned, group.snap), " and ", tree.Name(domain, group.snap));
+      *impossible = absl::StrCat("its pods are in several domains of ", asked.level,
+                                 " already: ", tree.Name(*pinned, group.snap), " and ", tree.Name(domain, group.snap));
       continue;
     }
     *pinned = domain;
@@ -102,7 +102,8 @@ void TopologyPlacementGenerator::VisitAll(const GroupOnTree& group, DomainId pin
   for (const bool all : {true, false}) {
     if (!all && group.request.min == size) break;
     for (size_t level = group.level; !placed; --level) {
-      const DomainTree::Range domains = pinned == kNoDomain ? tree.OfLevel(level) : DomainTree::Range{pinned, pinned + 1};
+      const DomainTree::Range domains =
+          pinned == kNoDomain ? tree.OfLevel(level) : DomainTree::Range{pinned, pinned + 1};
       placed = VisitLevel(group, domains, all, visit, answer);
       if (!preferred || level == 0) break;
     }
@@ -118,8 +119,8 @@ void TopologyPlacementGenerator::VisitAll(const GroupOnTree& group, DomainId pin
 
 // Visits those of `domains` (all of one level) that hold all members, or (not `all`) at least the
 // minimum but not all. True: the group was placed.
-bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree::Range domains, bool all,
-                                            Visit visit, PlacementAnswer& answer) const {
+bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree::Range domains, bool all, Visit visit,
+                                            PlacementAnswer& answer) const {
   const uint64_t size = group.size();
   const uint64_t need = std::max<uint64_t>(group.request.min, 1);
   options_.clear();
@@ -127,8 +128,7 @@ bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree
     const uint64_t held = room_.Held(id, need);
     if (held > answer.most) answer.most = held, most_ = id;
     if (held < need || all != (held == size)) continue;
-    options_.push_back(
-        {Distance(group, id), all ? DomainsNeeded(group, id) : size - held, room_.Left(id), id, held});
+    options_.push_back({Distance(group, id), all ? DomainsNeeded(group, id) : size - held, room_.Left(id), id, held});
   }
   // A heap: mostly the first will do.
   const auto later = [](const Option& a, const Option& b) {
@@ -144,8 +144,7 @@ bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree
   return false;
 }
 
-bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId domain, uint64_t held,
-                                          Visit visit) const {
+bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId domain, uint64_t held, Visit visit) const {
   const DomainTree& tree = group.tree;
   PlacementCandidate candidate;
   name_.clear();

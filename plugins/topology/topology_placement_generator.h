@@ -37,8 +37,8 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
                                      absl::FunctionRef<bool(const PlacementCandidate&)> visit) const override;
 
  private:
-  struct Shape;   // what is kept in a shape's memo
-  struct Option {  // a domain that may be visited, in the order of the members but `held`
+  struct Shape;       // what is kept in a shape's memo
+  struct Option {     // a domain that may be visited, in the order of the members but `held`
     uint32_t far;     // how many levels up it meets the pods that are placed already
     uint64_t second;  // domains of the asked level that it needs; or the members that it does not hold
     uint64_t left;    // when the members are in

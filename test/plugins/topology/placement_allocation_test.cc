@@ -37,8 +37,8 @@ TEST(TopologyPlacementGenerator, AllocatesNothingForAKnownShape) {
   size_t visited = 0;
   const auto ask = [&](const TopologyRequest& topology) {
     for (const size_t count : {0u, 1u}) {
-      const PlacementRequest request{topology, shapes, members, 3, std::span(placed).first(count),
-                                     std::span(ranks).first(count)};
+      const PlacementRequest request{
+          topology, shapes, members, 3, std::span(placed).first(count), std::span(ranks).first(count)};
       places.generator.GeneratePlacements(request, places.snap, [&](const PlacementCandidate&) {
         ++visited;
         return true;

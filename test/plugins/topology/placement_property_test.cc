@@ -40,7 +40,8 @@ class Case {
     for (NodeIndex n = 0; n < places->snap.size(); ++n) {
       paths.emplace_back();
       const Labels& labels = places->snap.node(n).labels;
-      if (!std::all_of(keys.begin(), keys.end(), [&](const std::string& key) { return labels.contains(key); })) continue;
+      if (!std::all_of(keys.begin(), keys.end(), [&](const std::string& key) { return labels.contains(key); }))
+        continue;
       for (size_t depth = 0; depth <= levels; ++depth) {
         domains[depth][paths[n]].push_back(n);
         if (depth < levels) paths[n].push_back(labels.find(keys[depth])->second);
@@ -98,8 +99,8 @@ class Case {
   std::mt19937 random;
   size_t levels, level = 0;
   std::vector<std::string> keys;
-  std::vector<Path> paths;    // by node
-  std::vector<int64_t> free;  // likewise
+  std::vector<Path> paths;                                      // by node
+  std::vector<int64_t> free;                                    // likewise
   std::vector<std::map<Path, std::vector<NodeIndex>>> domains;  // by level
   std::unique_ptr<Places> places;
   Asked asked;

@@ -33,7 +33,7 @@ struct Asked {
   size_t min = SIZE_MAX;  // SIZE_MAX: all
   std::string slice_level = {};
   int32_t slice_size = 0;
-  std::vector<std::string> placed = {};    // nodes
+  std::vector<std::string> placed = {};     // nodes
   std::vector<uint32_t> placed_ranks = {};  // UINT32_MAX: none
   std::vector<int64_t> gpus = {};
 };
@@ -126,9 +126,9 @@ class Places {
   std::string Text(const PlacementCandidate& candidate) const {
     std::string text = candidate.domain.empty() ? "all" : std::string(candidate.domain);
     for (const PlacementRun& run : candidate.runs) {
-      absl::StrAppend(&text, " [", run.first, "+", run.count, " ",
-                      absl::StrJoin(run.nodes, ",", [&](std::string* out, NodeIndex n) { out->append(snap.NodeName(n)); }),
-                      "]");
+      absl::StrAppend(
+          &text, " [", run.first, "+", run.count, " ",
+          absl::StrJoin(run.nodes, ",", [&](std::string* out, NodeIndex n) { out->append(snap.NodeName(n)); }), "]");
     }
     return text;
   }

@@ -83,8 +83,8 @@ TEST(TopologyPlacementGenerator, RunsKeepNeighboursTogether) {
     const char* want;
   } kRows[] = {
       {"b1:r1=4,2", Mode::kRequired, "rack", 6, "rack r1 [0+4 n00] [4+2 n01]"},
-      {"b1:r1=2,4,3", Mode::kRequired, "rack", 3, "rack r1 [0+3 n02]"},             // one holds all: the tightest
-      {"b1:r1=2,4,3", Mode::kRequired, "rack", 6, "rack r1 [0+4 n01] [4+2 n00]"},   // largest first, tightest last
+      {"b1:r1=2,4,3", Mode::kRequired, "rack", 3, "rack r1 [0+3 n02]"},            // one holds all: the tightest
+      {"b1:r1=2,4,3", Mode::kRequired, "rack", 6, "rack r1 [0+4 n01] [4+2 n00]"},  // largest first, tightest last
       {"b1:r1=2,4,3", Mode::kRequired, "rack", 5, "rack r1 [0+4 n01] [4+1 n00]"},
       {"b1:r1=1,1 r2=1 r3=2", Mode::kRequired, "block", 4, "block b1 [0+1 n00] [1+1 n01] [2+2 n03]"},
       {"b1:r1=3 r2=2; b2:r3=4", Mode::kPreferred, "rack", 9, "all [0+3 n00] [3+2 n01] [5+4 n02]"},
@@ -109,9 +109,16 @@ TEST(TopologyPlacementGenerator, PlacedPodsPinARequiredDomainAndDrawPreferredOne
       {"b1:r1=4 r2=2", Mode::kRequired, 2, {"n00"}, {"rack r1"}},
       {"b1:r1=4 r2=2", Mode::kRequired, 3, {"n01"}, {"most 2 in rack r2"}},
       {"b1:r1=4,1 r2=2", Mode::kRequired, 2, {"n01", "n00", "n01"}, {"rack r1"}},
-      {"b1:r1=4 r2=2", Mode::kRequired, 2, {"n00", "n01"},
+      {"b1:r1=4 r2=2",
+       Mode::kRequired,
+       2,
+       {"n00", "n01"},
        {"impossible: its pods are in several domains of rack already: rack r1 and rack r2"}},
-      {"b1:r1=4; -=3", Mode::kRequired, 2, {"n01"}, {"impossible: its pod on node n01 is outside every domain of rack"}},
+      {"b1:r1=4; -=3",
+       Mode::kRequired,
+       2,
+       {"n01"},
+       {"impossible: its pod on node n01 is outside every domain of rack"}},
       {"b1:r1=4 r2=2", Mode::kPreferred, 2, {"n00"}, {"rack r1", "rack r2", "block b1", "all"}},
       {"b1:r1=1 r2=3; b2:r3=2", Mode::kPreferred, 2, {"n00"}, {"rack r2", "rack r3", "block b1", "block b2", "all"}},
       {"b1:r1=1 r2=1 r3=1; b2:r4=2 r5=1", Mode::kPreferred, 3, {"n01"}, {"block b1", "block b2", "all"}},
@@ -119,7 +126,8 @@ TEST(TopologyPlacementGenerator, PlacedPodsPinARequiredDomainAndDrawPreferredOne
   };
   for (const auto& row : kRows) {
     Places places(row.cluster);
-    EXPECT_THAT(places.Domains({.mode = row.mode, .count = row.count, .placed = row.placed}), ElementsAreArray(row.want))
+    EXPECT_THAT(places.Domains({.mode = row.mode, .count = row.count, .placed = row.placed}),
+                ElementsAreArray(row.want))
         << row.cluster;
   }
   // Racks that the group is in already come first.
@@ -136,7 +144,12 @@ TEST(TopologyPlacementGenerator, SlicesStayWhole) {
     int32_t size;
     Texts want;
   } kRows[] = {
-      {"b1:r1=3 r2=2; b2:r3=4", Mode::kRequired, "block", 4, 4, 2,
+      {"b1:r1=3 r2=2; b2:r3=4",
+       Mode::kRequired,
+       "block",
+       4,
+       4,
+       2,
        {"block b1 [0+2 n00] [2+2 n01]", "block b2 [0+4 n02]"}},
       {"b1:r1=3 r2=1; b2:r3=5", Mode::kRequired, "block", 4, 4, 2, {"block b2 [0+4 n02]"}},
       {"b1:r1=3 r2=3; b2:r3=3", Mode::kRequired, "block", 6, 6, 2, {"most 4 in block b1"}},
@@ -145,12 +158,18 @@ TEST(TopologyPlacementGenerator, SlicesStayWhole) {
       {"b1:r1=3 r2=3; b2:r3=3", Mode::kNone, "", 6, 6, 2, {"all [0+2 n00] [2+2 n01] [4+2 n02]"}},
       {"b1:r1=3 r2=3; b2:r3=3; -=9", Mode::kUnconstrained, "", 8, 8, 2, {"most 6 in any block"}},
       {"b1:r1=3 r2=3; b2:r3=4", Mode::kPreferred, "block", 8, 8, 2, {"all [0+2 n00] [2+2 n01] [4+4 n02]"}},
-      {"b1:r1=2 r2=2; b2:r3=4", Mode::kPreferred, "block", 4, 4, 2,
+      {"b1:r1=2 r2=2; b2:r3=4",
+       Mode::kPreferred,
+       "block",
+       4,
+       4,
+       2,
        {"block b1 [0+2 n00] [2+2 n01]", "block b2 [0+4 n02]", "all [0+2 n00] [2+2 n01]"}},
       // The last slice is short; it may have to go where an earlier one is.
       {"b1:r1=3 r2=2", Mode::kRequired, "block", 5, 5, 2, {"block b1 [0+2 n00] [2+2 n01] [4+1 n00]"}},
       {"b1:r1=5 r2=4", Mode::kRequired, "block", 9, 9, 4, {"block b1 [0+4 n00] [4+4 n01] [8+1 n00]"}},
       {"b1:r1=4 r2=4", Mode::kRequired, "block", 9, 9, 4, {"most 8 in block b1"}},
+      {"b1:r1=4 r2=5", Mode::kRequired, "rack", 5, 4, 4, {"rack r2 [0+4 n01] [4+1 n01]", "rack r1 [0+4 n00]"}},
       {"b1:r1=7 r2=1", Mode::kRequired, "block", 5, 5, 4, {"block b1 [0+4 n00] [4+1 n00]"}},
       {"b1:r1=4 r2=3 r3=2", Mode::kRequired, "block", 5, 5, 4, {"block b1 [0+4 n00] [4+1 n02]"}},
       {"b1:r1=4 r2=4", Mode::kRequired, "rack", 3, 3, 4, {"rack r1 [0+3 n00]", "rack r2 [0+3 n01]"}},
@@ -183,7 +202,11 @@ TEST(TopologyPlacementGenerator, SlicesOfWhichSomeArePlacedStayWhereTheyAre) {
       {"b1:r1=1 r2=5", 6, 6, {"n00", "n00", "n01"}, {0, 1, 5}, "all [0+1 n00] [1+2 n01] [3+3 n01]"},
       {"b1:r1=0 r2=9", 6, 6, {"n00", "n00", "n01"}, {0, 1, 5}, "most 5 in "},
       {"b1:r1=0 r2=9", 6, 3, {"n00", "n00", "n01"}, {0, 1, 5}, "all [1+2 n01] [3+3 n01]"},
-      {"b1:r1=9 r2=9", 5, 5, {"n00", "n01"}, {0, 1},
+      {"b1:r1=9 r2=9",
+       5,
+       5,
+       {"n00", "n01"},
+       {0, 1},
        "impossible: slice 0 of its pods is in several domains of rack already: rack r1 and rack r2"},
       {"b1:r1=9; -=9", 5, 5, {"n01"}, {0}, "impossible: its pod on node n01 is outside every domain of rack"},
       // Without ranks the first members complete what is begun.
@@ -218,8 +241,8 @@ TEST(TopologyPlacementGenerator, GroupsOfSeveralShapes) {
     Texts want;
   } kRows[] = {
       {"b1:r1=4 r2=6 r3=8", {4, 1, 1}, 3, {"rack r2", "rack r3"}},
-      {"b1:r1=3,3 r2=4,2", {4, 1, 1}, 3, {"rack r2"}},          // no node of r1 takes the first
-      {"b1:r1=5,3 r2=4,2", {4, 4}, 2, {"most 1 in rack r1"}},   // one shape: by its slots
+      {"b1:r1=3,3 r2=4,2", {4, 1, 1}, 3, {"rack r2"}},            // no node of r1 takes the first
+      {"b1:r1=5,3 r2=4,2", {4, 4}, 2, {"most 1 in rack r1"}},     // one shape: by its slots
       {"b1:r1=5,4 r2=4,5", {5, 4, 4}, 3, {"most 2 in rack r1"}},  // 13 of 9
       {"b1:r1=5,4 r2=4", {5, 4, 4}, 2, {"rack r1"}},
       {"b1:r1=5,4 r2=4,4", {5, 4, 4}, 2, {"rack r1", "rack r2"}},
@@ -227,7 +250,8 @@ TEST(TopologyPlacementGenerator, GroupsOfSeveralShapes) {
   };
   for (const auto& row : kRows) {
     Places places(row.cluster);
-    EXPECT_THAT(places.Domains({.count = row.gpus.size(), .min = row.min, .gpus = row.gpus}), ElementsAreArray(row.want))
+    EXPECT_THAT(places.Domains({.count = row.gpus.size(), .min = row.min, .gpus = row.gpus}),
+                ElementsAreArray(row.want))
         << row.cluster;
   }
   Places places("b1:r1=4,4 r2=4", {"block", "rack", "kubernetes.io/hostname"});
