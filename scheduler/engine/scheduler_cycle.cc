@@ -152,7 +152,10 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
   }
   if (!group.lone()) {
     const GroupId id = GroupId::Of(*group.first().pod);
-    if (const auto* object = groups_.ObjectOf(id)) group_status_.Failed(id, *object, profile, reason, why.message);
+    // Where the minimum has its places, what is left over is elastic: no failure of the group.
+    const GroupState state = groups_.Read(id, &group, cache_.Refresh());
+    if (state.object != nullptr && state.Needed() > 0)
+      group_status_.Failed(id, *state.object, profile, reason, why.message);
   }
   if (decision.room) MakeRoom(group, decision);
 }
