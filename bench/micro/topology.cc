@@ -117,6 +117,30 @@ void AllPlaces(benchmark::State& state) {
 }
 BENCHMARK(AllPlaces)->Unit(benchmark::kMicrosecond);
 
+// A leader of another shape before the workers.
+void FirstPlaceOfMixedGroup(benchmark::State& state) {
+  Cluster cluster(5'000);
+  const PodInfoPtr leader = cluster.snap.Resolve(GpuPodSpec(2, {}));
+  NodeSet feasible(cluster.snap.size());
+  CycleState memo;
+  std::vector<uint32_t> members(static_cast<size_t>(state.range(0)), 0);
+  members[0] = 1;
+  for (auto _ : state) {
+    cluster.ChangeARow();
+    for (NodeIndex n = 0; n < cluster.snap.size(); ++n) {
+      if (cluster.snap.Free(leader->requests.back().resource)[n] >= 2) feasible.Add(n);
+    }
+    const PlacementShape shapes[] = {{cluster.info.get(), &cluster.feasible, &cluster.memo},
+                                     {leader.get(), &feasible, &memo}};
+    cluster.generator.GeneratePlacements({kInBlock, shapes, members, members.size(), {}, {}}, cluster.snap,
+                                         [](const PlacementCandidate& candidate) {
+                                           benchmark::DoNotOptimize(candidate.runs.data());
+                                           return true;
+                                         });
+  }
+}
+BENCHMARK(FirstPlaceOfMixedGroup)->Arg(8)->Arg(512)->Unit(benchmark::kMicrosecond);
+
 void BuildDomainTree(benchmark::State& state) {
   Cluster cluster(static_cast<size_t>(state.range(0)));
   for (auto _ : state) benchmark::DoNotOptimize(DomainTree(cluster.snap, GpuTopology().levels, 1).size());
