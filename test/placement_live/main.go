@@ -100,8 +100,8 @@ func parse(args []string) (o options, output string, err error) {
 		err = fmt.Errorf("-kind: want repeated or distinct, not %q", o.kind)
 	case o.gangs < 0 || o.gangSize < 1:
 		err = fmt.Errorf("-gangs, -gang-size: want no negative number, and at least one pod a gang")
-	case o.gangs > 0 && (o.coldStart || o.workloadFile != "" || given["pods"] || given["kind"]):
-		err = fmt.Errorf("-gangs: its pods are its own: no -cold-start, -workload, -pods or -kind")
+	case o.gangs > 0 && (o.coldStart || o.workloadFile != "" || given["kind"]):
+		err = fmt.Errorf("-gangs: its pods are its own: no -cold-start, -workload or -kind")
 	case o.nodes < 1 || o.pods < 2 || o.boundPods < 0 || o.repeats < 1 || o.rate < 0:
 		err = fmt.Errorf("want at least one node, two pods, one repeat and no negative number")
 	case flags.NArg() > 0:

@@ -54,6 +54,25 @@ func TestBurst(t *testing.T) {
 	t.Log("\n" + result.table())
 }
 
+func TestGangs(t *testing.T) {
+	result, err := burst(smokeOptions(t, "-gangs=10", "-gang-size=5", "-nodes=100"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Runs) != 3 {
+		t.Fatalf("%d runs, want 3", len(result.Runs))
+	}
+	for _, one := range result.Runs {
+		if one.Pods != 50 || one.Throughput <= 0 || one.Case != caseLimit && one.Split != 0 {
+			t.Errorf("implausible: %+v", one)
+		}
+		if one.Case != caseLimit && one.Decision == nil {
+			t.Errorf("without the scheduler's own figures: %+v", one)
+		}
+	}
+	t.Log("\n" + result.table())
+}
+
 func TestArrivals(t *testing.T) {
 	result, err := burst(smokeOptions(t, "-rate=100", "-kind=distinct", "-cases=limit,muster"))
 	if err != nil {
@@ -89,7 +108,7 @@ func TestParse(t *testing.T) {
 		{"-kind distinct", ""},
 		{"-o yaml", "-o"}, {"-kind odd", "-kind"}, {"-cases nobody", "-cases"}, {"-nodes 0", "at least"},
 		{"-gangs 5", ""}, {"-gangs 5 -gang-size 2 -one-rack=false", ""},
-		{"-gangs 5 -pods 10", "-gangs"}, {"-gangs 5 -cold-start", "-gangs"}, {"-gangs 5 -gang-size 0", "-gang-size"},
+		{"-gangs 5 -kind distinct", "-gangs"}, {"-gangs 5 -cold-start", "-gangs"}, {"-gangs 5 -gang-size 0", "-gang-size"},
 		{"-rate -1", "negative"}, {"extra", "extra"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
