@@ -14,6 +14,7 @@ Time Window(Time t) { return absl::FromUnixSeconds(absl::ToUnixSeconds(t)); }
 
 SchedulingQueue::Before WithSequence(SchedulingQueue::Before before) {
   return [before = std::move(before)](const QueuedGroup& a, const QueuedGroup& b) {
+    if (a.partial != b.partial) return a.partial;
     if (before(a, b)) return true;
     if (before(b, a)) return false;
     return a.sequence < b.sequence;
@@ -125,11 +126,12 @@ void SchedulingQueue::Update(const std::string& uid, PodPtr pod, PodInfoPtr info
   Attach(group, part);
 }
 
-void SchedulingQueue::SetPriority(QueuedGroup& group, int32_t priority) {
-  if (group.priority == priority) return;
+void SchedulingQueue::SetOrder(QueuedGroup& group, int32_t priority, bool partial) {
+  if (group.priority == priority && group.partial == partial) return;
   const QueuedGroup::Part part = group.part;
   Detach(group);
   group.priority = priority;
+  group.partial = partial;
   Attach(group, part);
 }
 

@@ -42,6 +42,7 @@ struct QueuedGroup {
   absl::InlinedVector<QueuedMember, 1> members;  // never empty; in no promised order
   std::string key;                // names the group; "" for a lone pod
   int32_t priority = 0;           // the group's
+  bool partial = false;           // see SetOrder
   uint32_t profile = 0;           // index of the profile that the first pod asked for
   Part part = Part::kNone;
   uint32_t attempts = 0;          // decisions so far
@@ -87,7 +88,9 @@ class SchedulingQueue {
   void Remove(const std::string& uid);
   // The pod changed; the group stays in its part.
   void Update(const std::string& uid, PodPtr pod, PodInfoPtr info);
-  void SetPriority(QueuedGroup& group, int32_t priority);
+  // `partial`: some of the pods that must run together do so already; such a group is tried before all
+  // others, so that they do not take the room that completes it.
+  void SetOrder(QueuedGroup& group, int32_t priority, bool partial);
   // Moves a gated group in, or gates one that waits.
   void SetGated(QueuedGroup& group, bool gated, Time now);
   // A group that is in no part has a pod to be tried again.

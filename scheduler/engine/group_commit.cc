@@ -44,8 +44,7 @@ void GroupCommits::Start(const std::string& key, Time popped_at, Duration timeou
   ++preparing_[key];
   if (commit.preparing == 0) return SendBinds(id);
   for (Place& place : commit.places) {
-    if (place.stage == Place::Stage::kPreparing)
-      volumes_.Start(TaskOf(commit, place), std::move(place.member.volumes));
+    if (place.stage == Place::Stage::kPreparing) volumes_.Start(TaskOf(commit, place), std::move(place.member.volumes));
   }
 }
 
@@ -163,7 +162,9 @@ void GroupCommits::ReleaseEmpty(const std::string& key) {
   for (const auto& [id, commit] : commits_) {
     if (commit.key == key && commit.binding) ids.push_back(id);
   }
-  for (const uint64_t id : ids) Release(id, [](const Place& p) { return p.stage == Place::Stage::kEmpty; }, "");
+  for (const uint64_t id : ids)
+    Release(
+        id, [](const Place& p) { return p.stage == Place::Stage::kEmpty; }, "");
 }
 
 void GroupCommits::ReleaseAll() {

@@ -120,9 +120,9 @@ class GroupCommits {
   const Callbacks callbacks_;
   uint64_t next_id_ = 0;
   absl::btree_map<uint64_t, Commit> commits_;
-  absl::flat_hash_map<std::string, uint64_t> of_pod_;     // by uid
-  size_t empty_ = 0;                                      // slots whose pod is gone
-  absl::flat_hash_map<std::string, size_t> preparing_;    // by group: batches whose binds are not out
+  absl::flat_hash_map<std::string, uint64_t> of_pod_;   // by uid
+  size_t empty_ = 0;                                    // slots whose pod is gone
+  absl::flat_hash_map<std::string, size_t> preparing_;  // by group: batches whose binds are not out
 };
 
 }  // namespace muster

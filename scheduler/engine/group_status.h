@@ -17,8 +17,7 @@ namespace muster {
 
 class GroupStatus {
  public:
-  GroupStatus(EventLoop& loop, ApiServer& api, EventRecorder& recorder)
-      : loop_(loop), api_(api), recorder_(recorder) {}
+  GroupStatus(EventLoop& loop, ApiServer& api, EventRecorder& recorder) : loop_(loop), api_(api), recorder_(recorder) {}
 
   // Its pods could not be placed; `reason` is "Unschedulable" or "SchedulerError". Once its minimum was
   // scheduled, that stays told.

@@ -13,8 +13,6 @@ constexpr Duration kTimeout = absl::Minutes(5);
 
 std::string_view Policy(std::string_view policy) { return policy.empty() ? "PreemptLowerPriority" : policy; }
 
-bool Leaving(const Pod& pod) { return pod.deleting || pod.preempted; }
-
 // Members must agree on what the group as a whole is decided by.
 class Agreement {
  public:
@@ -46,9 +44,10 @@ class Agreement {
     }
     const std::string_view mine = Policy(pod.spec->preemption_policy);
     if (!group_policy_.empty() && mine != group_policy_) {
-      return absl::StrCat("all pods in a single pod group should have the same preemption policy as the pod group's "
-                          "preemption policy, got ",
-                          AsAbsl(mine), " and ", group_policy_);
+      return absl::StrCat(
+          "all pods in a single pod group should have the same preemption policy as the pod group's "
+          "preemption policy, got ",
+          AsAbsl(mine), " and ", group_policy_);
     }
     if (const std::string_view theirs = Policy(first_->spec->preemption_policy); mine != theirs) {
       return absl::StrCat("all pods in a single pod group should have the same preemption policy, got ", AsAbsl(mine),
@@ -131,7 +130,7 @@ GroupState PodGroups::Read(const GroupId& id, const QueuedGroup* group, const Sn
   }
   GroupRef ref{id.source, id.name, 0};
   for (const PlacedMember& member : snapshot.MembersOf(id.ns, ref)) {
-    if (Leaving(*member.pod)) continue;
+    if (member.pod->deleting) continue;
     ++state.placed;
     if (!cache_.IsAssumed(member.pod->uid)) ++state.bound;
     if (member.pod->started != absl::InfinitePast()) ++state.running;
@@ -169,8 +168,8 @@ std::string PodGroups::Short(const PodGroup& object, const GroupId& id, const Sn
       snapshot.usable().ForEach([&](NodeIndex n) { have += std::max<int64_t>(free[n], 0); });
     }
     if (have >= wanted.value) continue;
-    return absl::StrCat("pod group \"", id.name, "\": its minResources ask for ", wanted.value, " of ",
-                        wanted.resource, ", and the cluster has ", have, " free");
+    return absl::StrCat("pod group \"", id.name, "\": its minResources ask for ", wanted.value, " of ", wanted.resource,
+                        ", and the cluster has ", have, " free");
   }
   return "";
 }

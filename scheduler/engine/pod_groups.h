@@ -43,14 +43,14 @@ struct GroupState {
     kBroken,   // it makes no sense, or cannot be read
   };
   Stage stage = Stage::kReady;
-  std::string message;  // unless kReady: why
+  std::string message;               // unless kReady: why
   const PodGroup* object = nullptr;  // valid until objects change
   bool gang = true;
-  size_t min = 1;      // how many of its pods must run together
-  size_t waiting = 0;  // pending pods that can be tried
-  size_t placed = 0;   // pods on nodes, but for those that are about to go
-  size_t bound = 0;    // those of them of which the server says so
-  size_t running = 0;  // those of them that have started
+  size_t min = 1;              // how many of its pods must run together
+  size_t waiting = 0;          // pending pods that can be tried
+  size_t placed = 0;           // pods on nodes, but for those that are about to go
+  size_t bound = 0;            // those of them of which the server says so
+  size_t running = 0;          // those of them that have started
   std::string scheduler_name;  // its pods'; "" where it has none
   int32_t priority = 0;
   std::string preemption_policy;

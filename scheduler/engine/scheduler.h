@@ -106,7 +106,7 @@ class Scheduler {
   void GroupChanged(GroupId id);
   void CheckGroups();
   void CheckGroup(const GroupId& id, const std::string& key, const Snapshot& snapshot);
-  void NoteGate(const std::string& key, const GroupState& state);
+  void NoteGate(const QueuedGroup& group, const GroupState& state);
   void OpenGate(const std::string& key);
   void TellGates();
   void TellGate(QueuedGroup& group, const Gate& gate);

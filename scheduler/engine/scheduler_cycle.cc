@@ -1,9 +1,8 @@
-#include "scheduler/engine/scheduler.h"
-
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "scheduler/engine/scheduler.h"
 #include "scheduler/runtime/log.h"
 
 namespace muster {
@@ -201,8 +200,8 @@ void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const A
     if (status.ok()) {
       queue_.Release(*group, loop_.Now());
     } else {
-      const std::string what = absl::StrCat("preemption: evicting pods", node.empty() ? "" : " from node ", node, ": ",
-                                            status.message);
+      const std::string what =
+          absl::StrCat("preemption: evicting pods", node.empty() ? "" : " from node ", node, ": ", status.message);
       LogWarning(absl::StrCat(preemptor.Key(), ": ", what));
       queue_.Failed(*group, loop_.Now());
       for (QueuedMember& member : group->members) {
@@ -246,8 +245,8 @@ void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& sta
     if (group != nullptr) {
       queue_.Failed(*group, now);
       if (!not_ours)
-        TellFailure(*queue_.FindMember(pod.uid), "SchedulerError", absl::StrCat("running Bind plugin \"DefaultBinder\": ", status.message),
-                    "");
+        TellFailure(*queue_.FindMember(pod.uid), "SchedulerError",
+                    absl::StrCat("running Bind plugin \"DefaultBinder\": ", status.message), "");
     }
   }
   if (drained_ && binding_.in_flight() == 0) std::exchange(drained_, nullptr)();

@@ -80,11 +80,16 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
   const bool busy = group->part == QueuedGroup::Part::kHeld || commits_.Preparing(key);
   if (state.stage != GroupState::Stage::kReady) {
     if (state.waiting == 0) return OpenGate(key);
-    if (!busy) queue_.SetGated(*group, true, now);
-    return NoteGate(key, state);
+    if (!busy) {
+      queue_.SetGated(*group, true, now);
+      // No room is kept for what cannot be tried.
+      for (const QueuedMember& member : group->members)
+        OnNominationGone(*member.pod, group_cycle_.nominator().NodeOf(member.pod->uid));
+    }
+    return NoteGate(*group, state);
   }
   OpenGate(key);
-  queue_.SetPriority(*group, state.priority);
+  queue_.SetOrder(*group, state.priority, state.placed > 0 && state.Needed() > 0);
   const bool news = state.waiting > group->tried || state.Needed() < group->needed;
   if (state.waiting == 0) {
     // Nothing to try: gated pods wait for their gates, others are on their way.
@@ -99,10 +104,13 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
 
 // --- Telling why a group is not tried ------------------------------------------------------------
 
-void Scheduler::NoteGate(const std::string& key, const GroupState& state) {
-  const auto [it, added] = gates_.try_emplace(key);
+void Scheduler::NoteGate(const QueuedGroup& group, const GroupState& state) {
+  const auto [it, added] = gates_.try_emplace(group.key);
   Gate& gate = it->second;
-  if (!added && gate.message == state.message) return;
+  const bool all_know = std::none_of(group.members.begin(), group.members.end(), [](const QueuedMember& member) {
+    return !member.gated && !member.placed && member.verdict.empty();
+  });
+  if (!added && gate.message == state.message && all_know) return;
   gate.message = state.message;
   gate.broken = state.stage == GroupState::Stage::kBroken;
   if (!added && !gate.told) return;  // it is about to be

@@ -1,8 +1,7 @@
-#include "scheduler/engine/scheduler.h"
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "scheduler/engine/scheduler.h"
 
 namespace muster {
 namespace {
@@ -25,7 +24,10 @@ void Scheduler::TellFailure(QueuedMember& member, const std::string& reason, con
   const bool told = (pod.scheduled == condition && !nominated) || member.verdict == VerdictOf(patch);
   // A group's pods are many: what is no news to any of them is told of the group as a whole.
   if (!told || !pod.group.present()) recorder_.FailedScheduling(pod, message);
-  if (told) return;
+  if (told) {
+    member.verdict = VerdictOf(patch);
+    return;
+  }
   if (pod.scheduled.status != condition.status) patch.transition = loop_.Now();
   Tell(member, patch);
 }
@@ -40,7 +42,8 @@ void Scheduler::Tell(QueuedMember& member, const PodStatusPatch& patch) {
     untold->verdict.clear();  // the next attempt tells anew
     untold->nominated = untold->pod->nominated_node;
     // The next attempt may be minutes away: a write that may yet succeed is made again before.
-    if (status.Retriable()) loop_.After(kTellAgain, [this, uid, patch] { TellAgain(uid, patch); });
+    if (status.Retriable() || status.code == ApiCode::kConflict)
+      loop_.After(kTellAgain, [this, uid, patch] { TellAgain(uid, patch); });
   });
 }
 
@@ -88,7 +91,9 @@ void Scheduler::UpdateGauges() {
   if (metrics_ == nullptr) return;
   metrics_->PendingPods(Metrics::Queue::kActive, static_cast<int64_t>(queue_.PodsIn(QueuedGroup::Part::kActive)));
   metrics_->PendingPods(Metrics::Queue::kBackoff, static_cast<int64_t>(queue_.PodsIn(QueuedGroup::Part::kBackoff)));
-  metrics_->PendingPods(Metrics::Queue::kUnschedulable, static_cast<int64_t>(queue_.PodsIn(QueuedGroup::Part::kUnschedulable) + queue_.PodsIn(QueuedGroup::Part::kHeld)));
+  metrics_->PendingPods(
+      Metrics::Queue::kUnschedulable,
+      static_cast<int64_t>(queue_.PodsIn(QueuedGroup::Part::kUnschedulable) + queue_.PodsIn(QueuedGroup::Part::kHeld)));
   metrics_->PendingPods(Metrics::Queue::kGated, static_cast<int64_t>(queue_.PodsIn(QueuedGroup::Part::kGated)));
   metrics_->CacheSize(static_cast<int64_t>(cache_.node_count()), static_cast<int64_t>(cache_.placed_count()),
                       static_cast<int64_t>(cache_.assumed_count()));

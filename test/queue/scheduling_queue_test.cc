@@ -204,7 +204,11 @@ TEST_F(SchedulingQueueTest, AGroupIsOrderedByItsOwnPriority) {
   Add("lone", 3);
   QueuedGroup& group = Join("g", "g-0", 0);
   queue_.SetGated(group, false, now_);
-  queue_.SetPriority(group, 7);
+  queue_.SetOrder(group, 7, false);
+  QueuedGroup& half_there = Join("h", "h-0", 0);
+  queue_.SetGated(half_there, false, now_);
+  queue_.SetOrder(half_there, 0, true);
+  EXPECT_EQ(Pop(), "h-0");
   EXPECT_EQ(Pop(), "g-0");
   EXPECT_EQ(Pop(), "lone");
 }

@@ -58,9 +58,10 @@ class Auditor final : public SimApiServer::Observer {
   }
 
   // To be called where nothing is under way: no gang has some of its minimum bound and not all. Gangs that
-  // lost a bound pod may wait for others.
-  void CheckGangs() const {
-    for (const auto& [key, gang] : gangs_) {
+  // lost a pod, bound or about to be, may wait for others.
+  void CheckGangs() {
+    for (auto& [key, gang] : gangs_) {
+      if (gang.bound == 0) gang.lost = false;
       if (gang.lost || gang.bound == 0) continue;
       EXPECT_GE(gang.bound, MinimumOf(gang.id)) << "gang " << key << " runs in part";
     }
@@ -97,14 +98,15 @@ class Auditor final : public SimApiServer::Observer {
   }
   void CountGang(const PodPtr& before, const PodPtr& after) {
     const bool was = TakesRoom(before) && !before->deleting, is = TakesRoom(after) && !after->deleting;
-    if (was == is) return;
-    const Pod& pod = is ? *after : *before;
+    const Pod& pod = after != nullptr ? *after : *before;
     if (!pod.group.present() || pod.spec->scheduler_name != kOurs) return;
     Gang& gang = gangs_[GroupKeyOf(pod)];
+    gang.lost |= after == nullptr;
+    if (was == is) return;
     gang.id = GroupId::Of(pod);
     gang.size = pod.group.size;
     gang.bound += is ? 1 : -1;
-    gang.lost = is ? gang.lost && gang.bound < MinimumOf(gang.id) : gang.bound > 0;
+    gang.lost = is ? gang.lost && gang.bound < MinimumOf(gang.id) : true;
   }
   static bool TakesRoom(const PodPtr& pod) { return pod != nullptr && !pod->node.empty() && !pod->ended; }
   void Count(const Pod& pod, int sign) {
