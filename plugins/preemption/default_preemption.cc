@@ -10,6 +10,7 @@
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/explain.h"
 #include "scheduler/framework/nominator.h"
+#include "scheduler/framework/victims.h"
 
 namespace muster {
 namespace {
@@ -25,7 +26,8 @@ std::string_view NotEligible(const PostFilterRequest& r) {
   const Code code = r.answer.pre_filter().ok() ? r.verdicts.code(n) : r.answer.pre_filter().code;
   if (code == Code::kUnschedulableAndUnresolvable) return "";
   for (const PodOnNode& other : r.snap.PodsOn(n)) {
-    if (other.info->spec->priority < r.info.spec->priority && other.pod->deleting && other.pod->preempted)
+    if (other.pod->deleting && other.pod->preempted &&
+        VictimPriority(*other.pod, r.snap.objects()) < r.info.spec->priority)
       return "not eligible due to a terminating pod on the nominated node.";
   }
   return "";

@@ -25,8 +25,8 @@ void DryRuns::Refresh(const PostFilterRequest& r) {
   // Whether the pod fits on a row may then depend on others, or on who uses its claims anywhere.
   const bool across = r.answer.looks_across(r.framework) || !r.info.spec->volumes.empty();
   std::span<const NodeIndex> changed;
-  if (epoch_ != r.answer.epoch() || groups_version_ != groups || rows_.size() != snap.size() || !snap.ChangedSince(cell_version_, &changed) ||
-      (across && !changed.empty())) {
+  if (epoch_ != r.answer.epoch() || groups_version_ != groups || rows_.size() != snap.size() ||
+      !snap.ChangedSince(cell_version_, &changed) || (across && !changed.empty())) {
     rows_.assign(snap.size(), {});
     rejections_.nodes.assign(snap.size(), {});
     one_.Reset(snap.size());
@@ -72,7 +72,9 @@ void DryRuns::FindUnits(const PostFilterRequest& r, NodeIndex n) {
     const PodGroup* group = NativeGroupOf(*pod.pod, objects);
     const int32_t priority = group != nullptr && group->priority ? *group->priority : pod.info->spec->priority;
     if (priority >= r.info.spec->priority) continue;
-    Unit unit{priority, group != nullptr && group->disrupted_whole, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1, 0};
+    Unit unit{
+        priority, group != nullptr && group->disrupted_whole, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1,
+        0};
     if (!unit.whole) {
       pods_.push_back({pod, n});
     } else if (std::none_of(potential_.begin(), potential_.end(), [&](const Unit& u) {

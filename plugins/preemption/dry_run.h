@@ -16,11 +16,11 @@ namespace muster {
 // One node's dry run, without the victims' names.
 struct DryRun {
   enum class Result : uint8_t {
-    kUnknown,    // not tried yet
-    kCandidate,  // the pod fits once the victims are gone
-    kNoVictims,  // nobody there has a lower priority
-    kFails,      // it does not fit even then
-    kFitsAnyway, // it would fit with all of them there: contradicts the filters
+    kUnknown,     // not tried yet
+    kCandidate,   // the pod fits once the victims are gone
+    kNoVictims,   // nobody there has a lower priority
+    kFails,       // it does not fit even then
+    kFitsAnyway,  // it would fit with all of them there: contradicts the filters
   };
   Result result = Result::kUnknown;
   int32_t violations = 0;  // victims that a disruption budget protects
@@ -75,10 +75,10 @@ class DryRuns : public PluginState {
   std::vector<DryRun> rows_;
   BudgetLedger budgets_;
   RejectionKinds kinds_;
-  Rejections rejections_;  // scratch, but for its texts
-  NodeSet one_;            // scratch: empty between calls
-  std::vector<PlacedPod> pods_;                                   // scratch, by unit
-  std::vector<Unit> potential_, protected_, others_, victims_;    // scratch
+  Rejections rejections_;                                       // scratch, but for its texts
+  NodeSet one_;                                                 // scratch: empty between calls
+  std::vector<PlacedPod> pods_;                                 // scratch, by unit
+  std::vector<Unit> potential_, protected_, others_, victims_;  // scratch
   std::vector<PodOnNode> victim_pods_;
   uint64_t epoch_ = 0, cell_version_ = 0, budgets_version_ = 0, groups_version_ = 0;
   NodeIndex own_row_ = kNoNode;

@@ -27,8 +27,8 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupR
   // the whole minimum, each seeing the ones before it.
   // 5. Make room: where nothing fits, victims are looked for, and what they would do is proved.
   const size_t start = statement_.Checkpoint();
-  const bool lone = request.members.size() == 1 && request.min == 1 && !request.group.present() &&
-                    !request.topology.present();
+  const bool lone =
+      request.members.size() == 1 && request.min == 1 && !request.group.present() && !request.topology.present();
   const bool fits = lone ? PlacePod(framework, request.members[0], stages) : PlaceGroup(framework, request, stages);
   if (!fits || !CollectIntents(framework, request.members)) {
     statement_.Rollback(start);
@@ -144,8 +144,8 @@ void GroupCycle::MakeRoom(const Framework& framework, const Member& member, Shap
                           const Nominated* nominated, StageListener* stages) {
   if (framework.post_filters().empty() || snapshot_.size() == 0) return;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
-  const PostFilterRequest request{framework,  *member.pod, *member.info, snapshot_, entry.answer, entry.verdicts,
-                                  statement_, nominated,   seed_};
+  const PostFilterRequest request{framework,      *member.pod, *member.info, snapshot_, entry.answer,
+                                  entry.verdicts, statement_,  nominated,    seed_};
   std::vector<std::string> messages;
   for (const PostFilterPlugin* plugin : framework.post_filters()) {
     PostFilterResult said = plugin->PostFilter(request, entry.memo);
@@ -203,12 +203,13 @@ bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& requ
   result_.from_cache = search_.known();
   if (sound && !nominated_.empty()) placed = PlaceNominated(framework, request, nominated);
   if (sound && !placed) {
-    answer = places_.Visit(framework, request, search_.need(), snapshot_, search_, [&](const PlacementCandidate& candidate) {
-      const Verdict said = search_.Place(candidate);
-      if (said == Verdict::kPlaced) TakePlacements(framework, request, candidate, nominated);
-      if (said != Verdict::kImpossible) verdict = said;
-      return said == Verdict::kPlaced || said == Verdict::kBroken;
-    });
+    answer =
+        places_.Visit(framework, request, search_.need(), snapshot_, search_, [&](const PlacementCandidate& candidate) {
+          const Verdict said = search_.Place(candidate);
+          if (said == Verdict::kPlaced) TakePlacements(framework, request, candidate, nominated);
+          if (said != Verdict::kImpossible) verdict = said;
+          return said == Verdict::kPlaced || said == Verdict::kBroken;
+        });
     placed = verdict == Verdict::kPlaced;
     if (!answer.complete && verdict == Verdict::kImpossible) verdict = Verdict::kNotFound;
   }

@@ -81,9 +81,9 @@ class GroupCycle {
   GroupSearch search_;
   GroupPlaces places_;
   GroupPreemption preemption_;
-  Explanation rejected_;  // by Reserve, Permit or PreBind; or with what PostFilter said; or of a group
-  std::vector<std::string> nominated_;      // by member: the node that it waits for; empty where none does
-  std::vector<NodeIndex> nominated_rows_;   // likewise
+  Explanation rejected_;                   // by Reserve, Permit or PreBind; or with what PostFilter said; or of a group
+  std::vector<std::string> nominated_;     // by member: the node that it waits for; empty where none does
+  std::vector<NodeIndex> nominated_rows_;  // likewise
 };
 
 }  // namespace muster

@@ -42,8 +42,9 @@ bool HostnamesAreUnique(const Snapshot& snap) {
 
 bool SameLabels(const Labels& a, const Labels& b) {
   if (a.size() != b.size()) return false;
-  return std::equal(a.begin(), a.end(), b.begin(),
-                    [](const auto& x, const auto& y) { return x == y || (x.first == kHostname && y.first == kHostname); });
+  return std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
+    return x == y || (x.first == kHostname && y.first == kHostname);
+  });
 }
 
 // A node that a member may go to: the best comes off a heap first.
@@ -85,8 +86,9 @@ bool GroupSearch::Search() {
   slack_ = request_->members.size() - need_;
   state_ = 0;
   seen_.clear();
-  symmetric_ = nominated_ == nullptr && !volumes_ && HostnamesAreUnique(snapshot_) &&
-               std::none_of(shapes_.begin(), shapes_.end(), [](const Shape& s) { return NamesNodes(*s.entry->pod->spec); });
+  symmetric_ =
+      nominated_ == nullptr && !volumes_ && HostnamesAreUnique(snapshot_) &&
+      std::none_of(shapes_.begin(), shapes_.end(), [](const Shape& s) { return NamesNodes(*s.entry->pod->spec); });
   classes_.clear();
   for (uint32_t m = 0; m < shape_of_.size(); ++m) {
     const auto slice = static_cast<uint32_t>(slice_size_ == 0 ? 0 : m / slice_size_);

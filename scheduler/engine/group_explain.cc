@@ -55,7 +55,8 @@ struct Obstacles {
 };
 
 // `left`: some of its members are not placed, and so removing pods may help.
-Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint32_t shape, bool left, Explanation& out) {
+Obstacles Look(const GroupContext& group, std::span<const NodeIndex> nodes, uint32_t shape, bool left,
+               Explanation& out) {
   Obstacles found;
   ShapeCache::Entry& entry = *group.search.shapes()[shape].entry;
   Evaluation& answer = entry.answer;
@@ -107,7 +108,8 @@ std::string Text(const Obstacles& found) {
   for (size_t i = 0; i < by_count.size() && i < kReasons; ++i)
     parts.push_back(absl::StrCat(-std::get<0>(by_count[i]), " ", std::get<1>(by_count[i])));
   if (by_count.size() > kReasons) parts.push_back(absl::StrCat(by_count.size() - kReasons, " other reasons"));
-  if (found.with_room > 0) parts.push_back(absl::StrCat(found.with_room, " node(s) with room for one, but not for all together"));
+  if (found.with_room > 0)
+    parts.push_back(absl::StrCat(found.with_room, " node(s) with room for one, but not for all together"));
   return absl::StrJoin(parts, ", ");
 }
 
@@ -118,8 +120,8 @@ std::string Change(const GroupContext& group, const Obstacles& found, size_t mis
     const auto most = std::max_element(found.lacking.begin(), found.lacking.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
     const std::string amounts = AmountsOf(*group.search.shapes()[0].entry->pod, group.snap, &most->first);
-    return absl::StrCat(nodes, " with ", amounts.empty() ? "room for a pod" : absl::StrCat(amounts, " free"), In(domain),
-                        " would do");
+    return absl::StrCat(nodes, " with ", amounts.empty() ? "room for a pod" : absl::StrCat(amounts, " free"),
+                        In(domain), " would do");
   }
   if (found.causes.empty() || found.with_room > 0) return "";
   const auto most = std::max_element(found.causes.begin(), found.causes.end(),
@@ -264,10 +266,11 @@ Explanation ExplainGroup(const GroupContext& group, const PlacementAnswer& answe
   search.RefreshAll();
   Places places(group, out);
   const auto visit = [&](size_t min) {
-    group.places.Visit(group.framework, group.request, min, group.snap, search, [&](const PlacementCandidate& candidate) {
-      places.Add(candidate, /*place=*/true);
-      return places.told() == kDomains;
-    });
+    group.places.Visit(group.framework, group.request, min, group.snap, search,
+                       [&](const PlacementCandidate& candidate) {
+                         places.Add(candidate, /*place=*/true);
+                         return places.told() == kDomains;
+                       });
   };
   visit(search.need());
   if (places.told() == 0 && answer.most > 0) visit(answer.most);  // what could not hold all of them
@@ -293,7 +296,8 @@ Explanation ExplainLeft(const GroupContext& group, const PlacementCandidate& can
   AddRejector(search.refused_by(), out);
   const std::string text = Text(found);
   out.message = Bounded(absl::StrCat("no room for ", search.nodes().size() - search.placed(), " pods above the minimum",
-                                     In(candidate.domain), text.empty() ? "" : ": ", text)) + ".";
+                                     In(candidate.domain), text.empty() ? "" : ": ", text)) +
+                ".";
   for (const auto& [cause, nodes] : found.causes) out.causes.push_back({cause.first, cause.second, nodes});
   return out;
 }

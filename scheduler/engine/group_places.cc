@@ -36,14 +36,15 @@ PlacementAnswer GroupPlaces::Visit(const Framework& framework, const GroupReques
   placed_.clear();
   if (request.group.present()) {
     for (const PlacedMember& m : snap.MembersOf(request.members[0].pod->ns(), request.group)) {
-      if (!m.pod->deleting) placed_.emplace_back(m.row, m.pod->rank < 0 ? UINT32_MAX : static_cast<uint32_t>(m.pod->rank));
+      if (!m.pod->deleting)
+        placed_.emplace_back(m.row, m.pod->rank < 0 ? UINT32_MAX : static_cast<uint32_t>(m.pod->rank));
     }
   }
   std::sort(placed_.begin(), placed_.end());
   placed_nodes_.clear();
   placed_ranks_.clear();
   for (const auto& [row, rank] : placed_) placed_nodes_.push_back(row), placed_ranks_.push_back(rank);
-  const PlacementRequest asked{request.topology, shapes_,      search.shape_of(), min,
+  const PlacementRequest asked{request.topology, shapes_,       search.shape_of(), min,
                                placed_nodes_,    placed_ranks_, search.limits()};
   return plugin->GeneratePlacements(asked, snap, [&](const PlacementCandidate& candidate) {
     // What the plugin was given is as it was again, or nothing more is asked.

@@ -1,5 +1,6 @@
 // The candidate places of a group: what the profile's PlacementGenerate plugin gives where the group asks
-// for topology, else the whole cluster.
+// for topology, else the whole cluster. (A profile without such a plugin places nobody who requires a
+// domain or slices; what is only preferred it leaves alone.)
 #ifndef MUSTER_SCHEDULER_ENGINE_GROUP_PLACES_H_
 #define MUSTER_SCHEDULER_ENGINE_GROUP_PLACES_H_
 

@@ -70,7 +70,8 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
   useful.ForEach([&](NodeIndex n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
       if (SameGroup(*pod.pod, ns, request.group)) continue;
-      Unit unit{VictimPriority(*pod.pod, objects), false, false, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1};
+      Unit unit{VictimPriority(*pod.pod, objects),   false, false, StartOf(*pod.pod),
+                static_cast<uint32_t>(pods_.size()), 1};
       if (unit.priority >= request.priority) continue;
       const PodGroup* own = NativeGroupOf(*pod.pod, objects);
       if (own == nullptr || !own->disrupted_whole) {
@@ -177,7 +178,8 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
         if (p.row != n) continue;
         ++pods;
         for (const PodInfo::Want& used : p.pod.info->usage) {
-          for (size_t i = 0; i < free.size(); ++i) free[i] += used.resource == main.requests[i].resource ? used.amount : 0;
+          for (size_t i = 0; i < free.size(); ++i)
+            free[i] += used.resource == main.requests[i].resource ? used.amount : 0;
         }
       }
       int64_t now = pods;
@@ -238,10 +240,10 @@ GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const s
   }
   budgets_.Load(snapshot_.objects());
   // The shape of most members stands for all in estimates.
-  const auto main = static_cast<uint32_t>(
-      std::max_element(search.shapes().begin(), search.shapes().end(),
-                       [](const auto& a, const auto& b) { return a.members < b.members; }) -
-      search.shapes().begin());
+  const auto main =
+      static_cast<uint32_t>(std::max_element(search.shapes().begin(), search.shapes().end(),
+                                             [](const auto& a, const auto& b) { return a.members < b.members; }) -
+                            search.shapes().begin());
   const auto count_slots = [&](std::vector<int64_t>& slots) {
     slots.assign(snapshot_.size(), 0);
     const ShapeCache::Entry& entry = *search.shapes()[main].entry;
@@ -329,7 +331,8 @@ void GroupPreemption::Prove(const GroupContext& group, Found& found) {
   std::vector<uint32_t> spared, others;  // the protected first, each the most important first
   for (uint32_t u = 0; u < units_.size(); ++u) {
     const auto pods = Pods(units_[u]);
-    if (!search.heeds_others() && std::none_of(pods.begin(), pods.end(), [&](const auto& p) { return rows.Has(p.row); }))
+    if (!search.heeds_others() &&
+        std::none_of(pods.begin(), pods.end(), [&](const auto& p) { return rows.Has(p.row); }))
       continue;  // in nobody's way
     bool violates = false;
     for (const PlacedPod& p : pods) violates |= budgets_.Violates(*p.pod.pod);
@@ -344,7 +347,8 @@ void GroupPreemption::Prove(const GroupContext& group, Found& found) {
 }
 
 // Those of the units stay for whom there is room beside the group, the first before the others.
-void GroupPreemption::Spare(const GroupContext& group, std::span<const uint32_t> units, std::vector<uint32_t>& victims) {
+void GroupPreemption::Spare(const GroupContext& group, std::span<const uint32_t> units,
+                            std::vector<uint32_t>& victims) {
   if (units.empty()) return;
   for (const uint32_t u : units) {
     for (const PlacedPod& p : Pods(units_[u])) statement_.Place(p.pod, p.row);
@@ -373,7 +377,8 @@ bool GroupPreemption::StillFits(const GroupContext& group, std::span<const uint3
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   return std::all_of(rows.begin(), rows.end(), [&](NodeIndex n) {
     affected_.clear();
-    const auto from = std::partition_point(on_rows_.begin(), on_rows_.end(), [&](const auto& m) { return m.first < n; });
+    const auto from =
+        std::partition_point(on_rows_.begin(), on_rows_.end(), [&](const auto& m) { return m.first < n; });
     for (auto it = from; it != on_rows_.end() && it->first == n; ++it) affected_.push_back(it->second);
     return MembersFit(group, affected_);
   });
@@ -392,9 +397,8 @@ bool GroupPreemption::MembersFit(const GroupContext& group, std::span<const uint
     if (fits) {
       const uint32_t shape = search.shape_of()[m];
       ShapeCache::Entry& entry = *search.shapes()[shape].entry;
-      fits = search.heeds_others()
-                 ? group.search.Refresh(shape) && entry.answer.feasible().Has(n)
-                 : entry.answer.Fits(group.framework, *entry.pod, snapshot_, n, group.nominated);
+      fits = search.heeds_others() ? group.search.Refresh(shape) && entry.answer.feasible().Has(n)
+                                   : entry.answer.Fits(group.framework, *entry.pod, snapshot_, n, group.nominated);
     }
     statement_.Place(on_node(m), n);
   }

@@ -79,9 +79,9 @@ class GroupPreemption {
   std::vector<PlacedPod> pods_;
   std::vector<Unit> units_;  // the most important first
   BudgetLedger budgets_;
-  Time newest_;              // start among all
+  Time newest_;  // start among all
   GroupSearch::Prices prices_;
-  std::vector<int64_t> before_, after_, goers_;  // by row: slots with and without the units; their pods
+  std::vector<int64_t> before_, after_, goers_;          // by row: slots with and without the units; their pods
   std::vector<std::pair<NodeIndex, uint32_t>> on_rows_;  // placed members by row, in the order of placing
   std::vector<uint32_t> affected_;                       // scratch
   size_t looks_ = 0;

@@ -350,7 +350,8 @@ bool GroupSearch::ResourcesSuffice(size_t members) {
   union_.Reset(snapshot_.size());
   for (const Shape& shape : shapes_) {
     const NodeSet* may_take = MayTake(shape);
-    for (size_t w = 0; may_take != nullptr && w < union_.words(); ++w) union_.word(w) |= may_take->word(w) & inside_.word(w);
+    for (size_t w = 0; may_take != nullptr && w < union_.words(); ++w)
+      union_.word(w) |= may_take->word(w) & inside_.word(w);
   }
   for (ResourceId r = 0; r < limits_.size(); ++r) {
     if (!Limits(r) && !(r == kPods && limits_pods_)) continue;
@@ -372,9 +373,8 @@ bool GroupSearch::ResourcesSuffice(size_t members) {
     }
     int64_t free = 0;
     for (size_t w = 0; w < union_.words() && free < asked; ++w) {
-      NodeSet::ForEachBit(union_.word(w), w, [&](NodeIndex n) {
-        free = SaturatingAdd(free, std::max<int64_t>(0, snapshot_.Free(r)[n]));
-      });
+      NodeSet::ForEachBit(union_.word(w), w,
+                          [&](NodeIndex n) { free = SaturatingAdd(free, std::max<int64_t>(0, snapshot_.Free(r)[n])); });
     }
     if (free < asked) return false;
   }

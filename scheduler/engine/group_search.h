@@ -173,7 +173,7 @@ class GroupSearch {
   std::vector<uint32_t> shape_of_;
   size_t need_ = 1;
   bool across_ = false, grows_ = false, volumes_ = false, known_ = false;
-  bool others_placed_ = false;  // pods of the group that are no members of this request
+  bool others_placed_ = false;   // pods of the group that are no members of this request
   std::vector<uint8_t> limits_;  // by ResourceId
   bool limits_pods_ = false;
   const Shape* broken_ = nullptr;

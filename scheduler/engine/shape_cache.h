@@ -24,7 +24,7 @@ class ShapeCache {
     Verdicts verdicts;
     Explanation why;
     uint64_t why_epoch = 0, why_version = 0;
-    CycleState memo;  // of PostFilter and PlacementGenerate plugins
+    CycleState memo;     // of PostFilter and PlacementGenerate plugins
     uint64_t round = 0;  // that it was last got in
     bool once = true;    // not got again since it was made
   };
@@ -109,7 +109,7 @@ class ShapeCache {
 
   size_t max_bytes_;
   uint64_t round_ = 1;
-  std::list<Entry> entries_, once_;  // the last got first
+  std::list<Entry> entries_, once_;                                        // the last got first
   std::vector<uint64_t> remembered_ = std::vector<uint64_t>(kRemembered);  // some shapes that lost their entry
   absl::flat_hash_map<const PodInfo*, Iterator> index_;
   absl::flat_hash_map<uint64_t, std::vector<Iterator>> kin_;  // by PodInfo::kin, the oldest first

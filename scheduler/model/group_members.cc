@@ -23,7 +23,8 @@ void GroupMembers::Remove(const Pod& pod) {
   std::vector<PlacedMember>* members = Find(pod);
   if (members == nullptr) return;
   // From the back: what came last is what undo takes away.
-  const auto it = std::find_if(members->rbegin(), members->rend(), [&](const PlacedMember& m) { return m.pod == &pod; });
+  const auto it =
+      std::find_if(members->rbegin(), members->rend(), [&](const PlacedMember& m) { return m.pod == &pod; });
   if (it == members->rend()) return;
   *it = members->back();
   members->pop_back();

@@ -63,8 +63,9 @@ TEST_F(GroupCycleTest, PlacesAGroupWholeOrNotAtAll) {
   const std::vector<Member> three(3, pod), four(4, pod);
   const GroupDecision& no = cycle.Decide(*framework_, four);
   EXPECT_FALSE(no.placed);
-  EXPECT_EQ(no.why->message, "3 of 4 pods of the group fit: 3 Insufficient cpu; 1 more node with 600m cpu free would "
-                             "do. preemption: No preemption victims found for incoming preemptor");
+  EXPECT_EQ(no.why->message,
+            "3 of 4 pods of the group fit: 3 Insufficient cpu; 1 more node with 600m cpu free would "
+            "do. preemption: No preemption victims found for incoming preemptor");
   for (NodeIndex n = 0; n < 3; ++n) EXPECT_EQ(snap_.Free(kCpu)[n], 1000) << "a failed group leaves no trace";
   const GroupDecision& yes = cycle.Decide(*framework_, three);
   ASSERT_TRUE(yes.placed);
@@ -187,9 +188,10 @@ TEST_F(GroupTest, ElasticMembersTakeWhatRoomThereIs) {
   request_.members = rest;
   request_.min = 0;
   EXPECT_FALSE(cycle.Decide(*framework_, request_).placed);
-  EXPECT_EQ(cycle.Decide(*framework_, request_).why->message,
-            "none of the 2 pods of the group fits, 1 are needed: 3 Insufficient x.io/gpu; 1 more node with 1 x.io/gpu free "
-            "would do.");
+  EXPECT_EQ(
+      cycle.Decide(*framework_, request_).why->message,
+      "none of the 2 pods of the group fits, 1 are needed: 3 Insufficient x.io/gpu; 1 more node with 1 x.io/gpu free "
+      "would do.");
 }
 
 TEST_F(GroupTest, MembersThatNeedEachOtherWaitForEachOther) {
@@ -273,18 +275,20 @@ TEST_F(GroupTest, SaysHowManyFitAndWhatWouldHelp) {
   for (const NodeIndex n : {0u, 1u, 2u, 3u, 6u}) snap_.AddPod({big.get(), info.get()}, n);  // r0 full, r1 and r2 not
   Add(6, MakePod().Request("x.io/gpu", 1));
   Require("rack");
-  EXPECT_EQ(WhyNot(),
-            "4 of 6 pods of the group fit in rack r1: 3 Insufficient x.io/gpu; 4 fit in rack r2: 3 Insufficient x.io/gpu; "
-            "2 more nodes with 1 x.io/gpu free in rack r1 would do. preemption: No preemption victims found for incoming "
-            "preemptor");
+  EXPECT_EQ(
+      WhyNot(),
+      "4 of 6 pods of the group fit in rack r1: 3 Insufficient x.io/gpu; 4 fit in rack r2: 3 Insufficient x.io/gpu; "
+      "2 more nodes with 1 x.io/gpu free in rack r1 would do. preemption: No preemption victims found for incoming "
+      "preemptor");
   Require("zone");
   EXPECT_NE(WhyNot().find("zone"), std::string::npos) << "no node has the label";
   request_.topology = {};
   members_.clear();
   Add(2, MakePod().Request("x.io/gpu", 1));
   Add(3, MakePod().Cpu(9000).Memory(1 << 30));
-  EXPECT_EQ(WhyNot(), "2 of 5 pods of the group fit: 9 Insufficient cpu, 9 Insufficient memory; no room for 3 pods like m2 "
-                      "(9 cpu and 1Gi memory).");
+  EXPECT_EQ(WhyNot(),
+            "2 of 5 pods of the group fit: 9 Insufficient cpu, 9 Insufficient memory; no room for 3 pods like m2 "
+            "(9 cpu and 1Gi memory).");
 }
 
 TEST_F(GroupTest, TellsAProofFromAGivenUpSearch) {

@@ -69,7 +69,8 @@ class GroupPreemptionTest : public testing::Test {
   std::string Again() {
     std::vector<std::vector<int64_t>> before;
     for (const Member& m : members_) snap_->Prepare(*m.info);
-    for (ColumnId c = 0; c < snap_->columns(); ++c) before.emplace_back(snap_->Cells(c), snap_->Cells(c) + snap_->size());
+    for (ColumnId c = 0; c < snap_->columns(); ++c)
+      before.emplace_back(snap_->Cells(c), snap_->Cells(c) + snap_->size());
     const GroupDecision& d = cycle_->Decide(*framework_, request_);
     if (d.placed) return "placed";
     for (ColumnId c = 0; c < before.size(); ++c)
@@ -201,8 +202,8 @@ TEST_F(GroupPreemptionTest, TheCheapestDomainPays) {
   cluster({On("n1", "a", 1000, 1).Ptr(), On("n2", "b", 500, 1).Ptr(), On("n2", "c", 500, 1).Ptr(),
            On("n3", "d", 1000, 9).Ptr(), On("n4", "e", 1000, 9).Ptr()});
   EXPECT_EQ(Ask(2, MakePod().Cpu(1000)).substr(0, 6), "d,e ->") << "two pods, not three";
-  cluster({On("n1", "a", 1000, 1).Label("app", "x").Ptr(), On("n2", "b", 1000, 1).Ptr(),
-           On("n3", "c", 500, 9).Ptr(), On("n3", "d", 500, 9).Ptr(), On("n4", "e", 1000, 9).Ptr()});
+  cluster({On("n1", "a", 1000, 1).Label("app", "x").Ptr(), On("n2", "b", 1000, 1).Ptr(), On("n3", "c", 500, 9).Ptr(),
+           On("n3", "d", 500, 9).Ptr(), On("n4", "e", 1000, 9).Ptr()});
   Budget("x", 0);
   EXPECT_EQ(Ask(2, MakePod().Cpu(1000)).substr(0, 8), "c,d,e ->");
   EXPECT_EQ(violations_, 0) << "rather three pods than a broken budget";
@@ -232,7 +233,8 @@ TEST_F(GroupPreemptionTest, WhatItPromisesHolds) {
       pods.push_back(pod.Ptr());
     }
     Cluster(nodes, pods);
-    for (int g = 0; g < 3; ++g) Group(absl::StrCat("g", g), static_cast<int32_t>(1 + random.Below(3)), random.Below(2) == 0);
+    for (int g = 0; g < 3; ++g)
+      Group(absl::StrCat("g", g), static_cast<int32_t>(1 + random.Below(3)), random.Below(2) == 0);
     Budget("x", static_cast<int32_t>(random.Below(3)));
     request_.topology = {};
     if (random.Below(2) == 0) request_.topology = {TopologyRequest::Mode::kRequired, "rack", "", 0};

@@ -29,9 +29,9 @@ constexpr int kApps = 2;
 // What a pod asks for; all of it is something that the oracle below knows too.
 struct Shape {
   int64_t cpu = 0, gpu = 0;
-  int app = 0, port = 0;            // port 0: none
+  int app = 0, port = 0;  // port 0: none
   bool tolerates = false, ssd = false;
-  int apart_key = -1, apart_app = 0;    // -1: no such rule
+  int apart_key = -1, apart_app = 0;  // -1: no such rule
   int beside_key = -1, beside_app = 0;
   int spread_key = -1, spread_app = 0, skew = 1;
 };
@@ -70,7 +70,10 @@ Shape RandomShape(Random& random) {
   switch (random.Below(6)) {
     case 0: rule(s.apart_key, s.apart_app); break;
     case 1: rule(s.beside_key, s.beside_app); break;
-    case 2: rule(s.spread_key, s.spread_app); s.skew = 1 + static_cast<int>(random.Below(2)); break;
+    case 2:
+      rule(s.spread_key, s.spread_app);
+      s.skew = 1 + static_cast<int>(random.Below(2));
+      break;
     default: break;
   }
   return s;
@@ -180,7 +183,8 @@ class Oracle {
     }
     if (c_.slice_size > 0) {
       for (size_t m = 0; m < node_of_.size(); ++m) {
-        if (node_of_[m] >= 0 && m / Size() == member / Size() && Domain(c_.slice_key, node_of_[m]) != Domain(c_.slice_key, n))
+        if (node_of_[m] >= 0 && m / Size() == member / Size() &&
+            Domain(c_.slice_key, node_of_[m]) != Domain(c_.slice_key, n))
           return false;
       }
     }
@@ -244,7 +248,8 @@ MakePod Make(const Shape& s, const std::string& name) {
   if (s.tolerates) pod.Tolerate("t");
   if (s.ssd) pod.NodeSelector("disk", "ssd");
   if (s.apart_key >= 0) pod.Apart(kKeys[static_cast<size_t>(s.apart_key)], {In("app", {absl::StrCat(s.apart_app)})});
-  if (s.beside_key >= 0) pod.Beside(kKeys[static_cast<size_t>(s.beside_key)], {In("app", {absl::StrCat(s.beside_app)})});
+  if (s.beside_key >= 0)
+    pod.Beside(kKeys[static_cast<size_t>(s.beside_key)], {In("app", {absl::StrCat(s.beside_app)})});
   if (s.spread_key >= 0)
     pod.Spread(s.skew, kKeys[static_cast<size_t>(s.spread_key)], {In("app", {absl::StrCat(s.spread_app)})});
   return pod;
@@ -259,7 +264,8 @@ std::string Describe(const Case& c) {
                         s.beside_app, " spread ", s.spread_key, "/", s.spread_app, "/", s.skew, "\n");
   };
   for (const TestNode& n : c.nodes)
-    absl::StrAppend(&text, "node cpu ", n.cpu, " gpu ", n.gpu, " tainted ", n.tainted, " ssd ", n.ssd, " rack ", n.rack, "\n");
+    absl::StrAppend(&text, "node cpu ", n.cpu, " gpu ", n.gpu, " tainted ", n.tainted, " ssd ", n.ssd, " rack ", n.rack,
+                    "\n");
   for (const OnNode& p : c.placed) absl::StrAppend(&text, "on ", p.node, ": ", shape(p.shape));
   for (const int m : c.members) absl::StrAppend(&text, "member ", shape(c.shapes[static_cast<size_t>(m)]));
   return text;
@@ -319,7 +325,8 @@ void Check(const Framework& framework, WorkerPool& pool, const Case& c, uint64_t
   std::vector<std::vector<int64_t>> before;
   GroupCycle cycle(snap, pool, seed);
   for (const Member& m : members) snap.Prepare(*m.info);
-  for (ColumnId col = 0; col < snap.columns(); ++col) before.emplace_back(snap.Cells(col), snap.Cells(col) + snap.size());
+  for (ColumnId col = 0; col < snap.columns(); ++col)
+    before.emplace_back(snap.Cells(col), snap.Cells(col) + snap.size());
   const GroupDecision& decision = cycle.Decide(framework, request);
 
   Oracle oracle(c);

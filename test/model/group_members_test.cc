@@ -45,7 +45,8 @@ TEST(GroupMembersTest, AGroupIsItsNamespaceSourceAndName) {
 TEST(GroupMembersTest, ARenewedPodMayChangeItsGroup) {
   Snapshot snap;
   snap.Rebuild({MakeNode("a").Ptr()});
-  const Pod before = MakePod("p").Group("g").Build(), after = MakePod("p").Group("h").Build(), none = MakePod("p").Build();
+  const Pod before = MakePod("p").Group("g").Build(), after = MakePod("p").Group("h").Build(),
+            none = MakePod("p").Build();
   const PodInfoPtr info = snap.Resolve(before.spec);
   const auto count = [&](const char* name) { return snap.MembersOf("default", {Source::kNative, name, 0}).size(); };
   snap.AddPod({&before, info.get()}, 0);
@@ -92,8 +93,10 @@ TEST(GroupMembersTest, IncrementalEqualsAWalkOverAllRows) {
       };
       NodeIndex where = kNoNode;
       for (NodeIndex n = 0; n < snap.size(); ++n) where = on(n) ? n : where;
-      if (where != kNoNode) snap.RemovePod(pod, where);
-      else snap.AddPod({&pod, info.get()}, static_cast<NodeIndex>(random.Below(snap.size())));
+      if (where != kNoNode)
+        snap.RemovePod(pod, where);
+      else
+        snap.AddPod({&pod, info.get()}, static_cast<NodeIndex>(random.Below(snap.size())));
     }
     for (int g = 0; g < 150; ++g) {
       const GroupRef group{Source::kNative, "g" + std::to_string(g), 0};

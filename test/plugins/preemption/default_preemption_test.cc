@@ -53,9 +53,7 @@ class DefaultPreemptionTest : public testing::Test {
   }
 
   // Asks for the pod with all nodes candidates: "n1: b,a" or the message.
-  std::string Ask(const PodPtr& pod) {
-    return Ask(pod, answer_, verdicts_, memo_);
-  }
+  std::string Ask(const PodPtr& pod) { return Ask(pod, answer_, verdicts_, memo_); }
   std::string Ask(const PodPtr& pod, Evaluation& answer, Verdicts& verdicts, CycleState& memo) {
     if (info_ == nullptr || !(*info_->spec == *pod->spec)) {
       info_ = snap_->Resolve(pod->spec);
@@ -66,7 +64,10 @@ class DefaultPreemptionTest : public testing::Test {
     const Nominated nominated{*nominator_, statement, pod->uid};
     WorkCount work;
     answer.Update(
-        *framework_, *info_, *snap_, 0, [](size_t words, absl::FunctionRef<void(WordRange)> body) { body({0, words}); },
+        *framework_, *info_, *snap_, 0,
+        [](size_t words, absl::FunctionRef<void(WordRange)> body) {
+          body({0, words});
+        },
         work, nullptr, &nominated);
     EXPECT_TRUE(answer.error().ok());
     if (answer.feasible_count() > 0) return "fits";
@@ -77,9 +78,9 @@ class DefaultPreemptionTest : public testing::Test {
     EXPECT_EQ(statement.Checkpoint(), 0u);
     EXPECT_EQ(snap_->cell_version(), version) << "a trial shows as a change";
     if (result_.code != Code::kSuccess) return result_.message;
-    return absl::StrCat(*result_.nominate, ": ", absl::StrJoin(result_.victims, ",", [](std::string* out, const Pod* p) {
-                          out->append(p->name);
-                        }));
+    return absl::StrCat(
+        *result_.nominate, ": ",
+        absl::StrJoin(result_.victims, ",", [](std::string* out, const Pod* p) { out->append(p->name); }));
   }
   // With nothing remembered.
   std::string AskAnew(const PodPtr& pod) {
@@ -180,7 +181,8 @@ TEST_F(DefaultPreemptionTest, ChoosesTheNodeAsUpstream) {
   const std::vector<Row> rows = {
       {"lowest highest priority", {On("n1", "a", 900, 20).Ptr(), On("n2", "b", 900, 10).Ptr()}, "n2: b"},
       {"lowest sum",
-       {On("n1", "a", 450, 9).Ptr(), On("n1", "b", 450, 8).Ptr(), On("n2", "c", 450, 9).Ptr(), On("n2", "d", 450, 7).Ptr()},
+       {On("n1", "a", 450, 9).Ptr(), On("n1", "b", 450, 8).Ptr(), On("n2", "c", 450, 9).Ptr(),
+        On("n2", "d", 450, 7).Ptr()},
        "n2: c,d"},
       {"the sum counts each victim",
        {On("n1", "a", 450, low + 1).Ptr(), On("n1", "b", 450, low).Ptr(), On("n2", "c", 900, low + 1).Ptr()},
@@ -258,7 +260,8 @@ TEST_F(DefaultPreemptionTest, RemembersOnlyWhatIsTrue) {
     uint64_t state = seed;
     const auto below = [&](uint64_t n) { return Mix(state++, 7) % n; };
     std::vector<NodePtr> nodes;
-    for (int i = 10; i < 90; ++i) nodes.push_back(Node(absl::StrCat("n", i), 1000 + static_cast<int64_t>(below(3)) * 100));
+    for (int i = 10; i < 90; ++i)
+      nodes.push_back(Node(absl::StrCat("n", i), 1000 + static_cast<int64_t>(below(3)) * 100));
     Cluster(nodes, {});
     std::vector<std::pair<PodPtr, NodeIndex>> placed;
     std::vector<PodInfoPtr> infos;
