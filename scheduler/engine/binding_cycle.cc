@@ -38,7 +38,8 @@ void BindingCycle::OnAnswer(const std::string& uid, uint64_t id, const ApiStatus
   // either way the room is taken. The watch confirms it, or the assumption expires.
   const bool maybe_bound_there =
       status.code == ApiCode::kConflict &&
-      (it->second.tries > 1 || absl::StrContains(status.message, absl::StrCat("to node \"", it->second.task.node, "\"")));
+      (it->second.tries > 1 ||
+       absl::StrContains(status.message, absl::StrCat("to node \"", it->second.task.node, "\"")));
   if (maybe_bound_there) return End(uid, ApiStatus{});
   if (!status.Retriable()) return End(uid, status);
   // 100 ms, 200 ms, ... 5 s, each up to half as long again, so that many do not return at once.

@@ -72,8 +72,9 @@ void EventRecorder::GroupScheduled(const PodGroup& group, const std::string& pro
 }
 
 void EventRecorder::Preempted(const Pod& victim, const Pod& preemptor, std::string_view node) {
-  const std::string by = preemptor.group.present() ? absl::StrCat("podgroup ", preemptor.ns(), "/", preemptor.group.name)
-                                                   : absl::StrCat("pod ", preemptor.uid);
+  const std::string by = preemptor.group.present()
+                             ? absl::StrCat("podgroup ", preemptor.ns(), "/", preemptor.group.name)
+                             : absl::StrCat("pod ", preemptor.uid);
   const std::string note = absl::StrCat("Preempted by ", by, " on node ", AsAbsl(node));
   // The victim may be another scheduler's.
   ApiEvent event = About(victim, Make(preemptor.spec->scheduler_name, "Preempted", "Preempting", "Normal", note));
@@ -93,9 +94,8 @@ void EventRecorder::FailedScheduling(const Pod& pod, std::string_view message) {
 }
 
 void EventRecorder::GroupFailed(const PodGroup& group, const std::string& profile, std::string_view message) {
-  Repeat(absl::StrCat(group.uid, "/FailedScheduling"), [&] {
-    return About(group, Make(profile, "FailedScheduling", "Scheduling", "Warning", message));
-  });
+  Repeat(absl::StrCat(group.uid, "/FailedScheduling"),
+         [&] { return About(group, Make(profile, "FailedScheduling", "Scheduling", "Warning", message)); });
 }
 
 void EventRecorder::Repeat(const std::string& key, absl::FunctionRef<ApiEvent()> make) {

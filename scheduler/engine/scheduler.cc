@@ -44,12 +44,12 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
              }),
       group_cycle_(cache_.Refresh(), workers_, options.seed),
       volumes_(loop, api, cache_, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
-      binding_(loop, api, random_, static_cast<size_t>(config_.muster.binds_in_flight), [this](const auto& task, const auto& status) { OnBindEnded(task, status); }),
+      binding_(loop, api, random_, static_cast<size_t>(config_.muster.binds_in_flight),
+               [this](const auto& task, const auto& status) { OnBindEnded(task, status); }),
       recorder_(loop, api, options.instance),
-      preemption_(loop, api, recorder_,
-                  [this](const Pod& pod, const std::string& node, const ApiStatus& status) {
-                    OnEvicted(pod, node, status);
-                  }),
+      preemption_(
+          loop, api, recorder_,
+          [this](const Pod& pod, const std::string& node, const ApiStatus& status) { OnEvicted(pod, node, status); }),
       groups_(cache_),
       commits_(loop, volumes_, binding_,
                {[this](const auto& task) { Bind(task); }, [this](const auto& key) { OnPrepared(key); },
@@ -63,8 +63,7 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
   for (size_t k = 0; k < kKindCount; ++k) {
     const auto kind = static_cast<Kind>(k);
     if (kind == Kind::kPod || kind == Kind::kNode) continue;
-    Reflector::Callbacks callbacks{[this, kind](const WatchEvent& event) { OnObject(kind, event); },
-                                   [this] { Kick(); },
+    Reflector::Callbacks callbacks{[this, kind](const WatchEvent& event) { OnObject(kind, event); }, [this] { Kick(); },
                                    [](const ApiStatus&) {}};
     others_.push_back(std::make_unique<Reflector>(loop, api, kind, random_, std::move(callbacks)));
   }
@@ -204,7 +203,8 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
     }
     queue_.FindMember(pod->uid)->nominated = pod->nominated_node;
     nominator.Set(pod, std::move(info), pod->nominated_node);
-    if (metrics_ != nullptr) metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "UnscheduledPodAdd");
+    if (metrics_ != nullptr)
+      metrics_->QueuedPod(gated ? Metrics::Queue::kGated : Metrics::Queue::kActive, "UnscheduledPodAdd");
   } else {
     OnPendingPodChanged(*group, pod, std::move(info), gated);
   }

@@ -38,7 +38,7 @@
 namespace muster {
 
 struct SchedulerOptions {
-  int threads = 1;              // for deciding; never changes a decision
+  int threads = 1;  // for deciding; never changes a decision
   size_t min_words_a_thread = 32;
   uint64_t seed = 1;
   std::string instance = "sim";  // names this process in events
@@ -63,8 +63,9 @@ class Scheduler {
   bool synced() const;
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
   bool Idle() const {
-    return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0 && volumes_.in_flight() == 0 &&
-           preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() && untold_ == 0;
+    return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0 &&
+           volumes_.in_flight() == 0 && preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() &&
+           untold_ == 0;
   }
 
   const SchedulingQueue& queue() const { return queue_; }
@@ -176,7 +177,7 @@ class Scheduler {
   // Groups of which something changed that decides whether and how they are tried.
   absl::btree_map<std::string, GroupId> changed_;  // by key
   bool nodes_changed_ = false;                     // all of them
-  absl::btree_map<std::string, Gate> gates_;  // by key
+  absl::btree_map<std::string, Gate> gates_;       // by key
   size_t untold_ = 0;
 
   bool active_ = true;

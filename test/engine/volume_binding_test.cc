@@ -207,5 +207,27 @@ TEST_F(VolumeFaultsTest, ManyPodsInTheEnd) {
   }
 }
 
+// The volumes of all pods of a gang are ready before the first of them is bound.
+TEST_F(VolumeBindingEngineTest, TheFirstBindOfAGangWaitsForAllItsVolumes) {
+  c.Create(MakeNode("n0"));
+  for (const char* name : {"a", "b"}) Put(MakePVC(name));
+  c.Create(PodWith({ClaimVolume("a")}, "a").Group("g", GroupRef::Source::kLabels, 3));
+  c.Create(PodWith({ClaimVolume("b")}, "b").Group("g", GroupRef::Source::kLabels, 3));
+  c.Create(MakePod("c").Group("g", GroupRef::Source::kLabels, 3));
+  c.loop.RunFor(absl::Seconds(1));
+  EXPECT_EQ(Claim("a").selected_node, "n0");
+  EXPECT_EQ(c.scheduler->cache().assumed_count(), 3u);
+  EXPECT_EQ(c.server.binds(), 0u);
+  Put(MakePVC("b"));  // the provisioner takes the node away
+  c.loop.RunFor(absl::Milliseconds(20));
+  EXPECT_THAT(Message("b"), HasSubstr("provisioning failed for PVC \"b\""));
+  for (const char* name : {"a", "c"}) EXPECT_THAT(Message(name), HasSubstr("pod default/b of the group: "));
+  EXPECT_EQ(c.scheduler->cache().assumed_count(), 0u);
+  Put(MakePVC("a"));
+  VolumeController controller(c.loop, c.server);
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.server.binds(), 3u);
+}
+
 }  // namespace
 }  // namespace muster

@@ -47,7 +47,8 @@ class SchedulingQueueTest : public testing::Test {
     queue_.Rejected(group, now_);
   }
   void Wake(uint32_t events) {
-    queue_.Wake(events, [](const QueuedGroup&) { return true; }, now_);
+    queue_.Wake(
+        events, [](const QueuedGroup&) { return true; }, now_);
   }
 
   Snapshot snapshot_;
@@ -75,7 +76,8 @@ TEST_F(SchedulingQueueTest, ARejectedPodWaitsForAnEventThatCanHelp) {
   EXPECT_EQ(Pop(), "-");
   Wake(kOther);
   EXPECT_EQ(Pop(), "-");
-  queue_.Wake(kEvent, [](const QueuedGroup&) { return false; }, now_);
+  queue_.Wake(
+      kEvent, [](const QueuedGroup&) { return false; }, now_);
   EXPECT_EQ(Pop(), "-");
   Wake(kEvent);
   // Its backoff of a second runs, but nothing else is waiting: it may go at once.
@@ -122,7 +124,8 @@ TEST_F(SchedulingQueueTest, WakeAsksOncePerShape) {
     Reject(name);
   }
   int asked = 0;
-  queue_.Wake(kEvent, [&](const QueuedGroup& g) { return ++asked, g.priority == 0; }, now_);
+  queue_.Wake(
+      kEvent, [&](const QueuedGroup& g) { return ++asked, g.priority == 0; }, now_);
   EXPECT_EQ(asked, 2);
   EXPECT_EQ(queue_.unschedulable(), 1u);
   EXPECT_EQ(queue_.backing_off(), 5u);
@@ -233,7 +236,8 @@ TEST_F(SchedulingQueueTest, EqualGroupsAreWokenEachForItself) {
     ASSERT_EQ(Pop(), std::string(key) + "-0");
     Reject(std::string(key) + "-0");
   }
-  queue_.Wake(kEvent, [](const QueuedGroup& group) { return group.key == "h"; }, now_);
+  queue_.Wake(
+      kEvent, [](const QueuedGroup& group) { return group.key == "h"; }, now_);
   EXPECT_EQ(Pop(), "h-0");
   EXPECT_EQ(Pop(), "-");
 }

@@ -123,7 +123,7 @@ class Auditor final : public SimApiServer::Observer {
 
   SimApiServer& server_;
   std::map<std::string, std::map<std::string, int64_t>> used_;
-  std::map<std::string, int> binds_;    // by uid
+  std::map<std::string, int> binds_;   // by uid
   std::map<std::string, Gang> gangs_;  // by key
 };
 
