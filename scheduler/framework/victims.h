@@ -2,6 +2,8 @@
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_VICTIMS_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_VICTIMS_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -33,12 +35,32 @@ inline Time StartOf(const Pod& pod) {
 class BudgetLedger {
  public:
   // Takes up what budgets there are; valid while ClusterObjects::version of their kind stays as it is.
-  void Load(const ClusterObjects& objects);
+  void Load(const ClusterObjects& objects) {
+    budgets_.clear();
+    for (const auto& [key, object] : objects.All(Kind::kPodDisruptionBudget))
+      budgets_.push_back(static_cast<const DisruptionBudget*>(object.get()));
+    Reset();
+  }
   bool empty() const { return budgets_.empty(); }
   // From here on nothing is charged yet.
-  void Reset();
+  void Reset() {
+    allowed_.clear();
+    for (const DisruptionBudget* budget : budgets_) allowed_.push_back(budget->disruptions_allowed);
+  }
   // Charges the budgets that select the pod, up to the first that has nothing left: true, that is violated.
-  bool Violates(const Pod& pod);
+  bool Violates(const Pod& pod) {
+    if (budgets_.empty() || pod.spec->labels.empty()) return false;
+    const auto begin = std::partition_point(budgets_.begin(), budgets_.end(),
+                                            [&](const DisruptionBudget* b) { return b->ns < pod.ns(); });
+    for (auto it = begin; it != budgets_.end() && (*it)->ns == pod.ns(); ++it) {
+      const DisruptionBudget& budget = **it;
+      // A budget without requirements protects nobody here, though the API's evictions take it for all.
+      if (!budget.selector.present || budget.selector.empty() || !budget.selector.Matches(pod.spec->labels)) continue;
+      if (std::binary_search(budget.disrupted_pods.begin(), budget.disrupted_pods.end(), pod.name)) continue;
+      if (--allowed_[static_cast<size_t>(it - budgets_.begin())] < 0) return true;
+    }
+    return false;
+  }
 
  private:
   std::vector<const DisruptionBudget*> budgets_;  // by namespace and name
