@@ -295,7 +295,9 @@ TEST_P(GangPropertyTest, NobodyIsEvictedInVain) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     const auto pick = [&](uint64_t bound) { return static_cast<int>(random.Below(bound)); };
-    SimCluster c({.seed = seed});
+    SimClusterOptions options;
+    options.seed = seed;
+    SimCluster c(options);
     const int nodes = 2 + pick(6);
     for (int i = 0; i < nodes; ++i) {
       c.Create(MakeNode("n" + std::to_string(i))
