@@ -9,7 +9,7 @@
 #include "benchmark/benchmark.h"
 #include "plugins/all.h"
 #include "queue/scheduling_queue.h"
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/framework/config/config.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/framework.h"

@@ -17,7 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
 #include "scheduler/command/arguments.h"
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/engine/scheduler.h"
 #include "scheduler/framework/config/config.h"
 #include "scheduler/framework/framework.h"

@@ -31,7 +31,8 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
  public:
   std::string_view Name() const override { return "TopologyPlacementGenerator"; }
   ClusterEvents RequeueOn() const override {
-    return kNodeAdded | kNodeAllocatable | kNodeLabel | kNodeTaint | kPodRemoved | kPodScaledDown;
+    return kNodeAdded | kNodeAllocatable | kNodeLabel | kNodeTaint | kPodRemoved | kPodScaledDown |
+           kTopologyChanged;
   }
   PlacementAnswer GeneratePlacements(const PlacementRequest& request, const Snapshot& snap,
                                      absl::FunctionRef<bool(const PlacementCandidate&)> visit) const override;

@@ -51,6 +51,8 @@ ClusterEvents ObjectChanges(Kind kind, bool existed, bool gone) {
     case Kind::kCSIDriver: return of(kCSIDriverAdded, kCSIDriverUpdated);
     case Kind::kCSIStorageCapacity: return of(kStorageCapacityAdded, kStorageCapacityUpdated);
     case Kind::kVolumeAttachment: return of(0, 0, kVolumeAttachmentDeleted);
+    case Kind::kTopology:
+    case Kind::kKueueTopology: return kTopologyChanged;
     default: return 0;
   }
 }

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/engine/event_recorder.h"
+#include "scheduler/engine/binding/event_recorder.h"
 #include "scheduler/engine/pod_groups.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/runtime/api_server.h"

@@ -36,13 +36,6 @@ void Scheduler::GroupChanged(GroupId id) {
 }
 
 void Scheduler::OnGroupObject(Kind kind, const Object& object, bool gone) {
-  if (kind == Kind::kTopology || kind == Kind::kKueueTopology) {
-    std::vector<QueuedGroup*> groups;
-    for (const auto& [key, group] : queue_.named()) groups.push_back(group);
-    std::sort(groups.begin(), groups.end(), [](const auto* a, const auto* b) { return a->sequence < b->sequence; });
-    for (QueuedGroup* group : groups) queue_.WakeOne(*group, loop_.Now());
-    return Kick();
-  }
   if (kind != Kind::kPodGroup && kind != Kind::kCoschedulingPodGroup) return;
   const auto source = kind == Kind::kPodGroup ? GroupRef::Source::kNative : GroupRef::Source::kCoscheduling;
   const GroupId id{object.ns, source, object.name};

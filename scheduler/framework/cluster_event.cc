@@ -33,6 +33,7 @@ std::vector<std::string_view> EventNames(ClusterEvents events) {
       "VolumeAttachmentDelete",
       "PvOrPvcDelete",
       "NodeDelete",
+      "TopologyChange",
   };
   std::vector<std::string_view> names;
   for (size_t bit = 0; bit < std::size(kNames); ++bit) {

@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "plugins/all.h"
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/framework/config/config.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/runtime/random.h"

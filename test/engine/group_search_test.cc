@@ -14,7 +14,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "plugins/all.h"
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/framework/config/config.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/runtime/random.h"

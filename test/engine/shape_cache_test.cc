@@ -1,4 +1,4 @@
-#include "scheduler/engine/shape_cache.h"
+#include "scheduler/engine/cycle/shape_cache.h"
 
 #include <gtest/gtest.h>
 

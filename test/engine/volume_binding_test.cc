@@ -1,5 +1,5 @@
 // Volumes from the decision to the bind, on the simulated cluster.
-#include "scheduler/engine/volume_binding.h"
+#include "scheduler/engine/binding/volume_binding.h"
 
 #include <string>
 #include <vector>

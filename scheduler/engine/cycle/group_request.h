@@ -1,6 +1,6 @@
 // A group as the cycle is asked about it, and what the cycle answers.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_REQUEST_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_REQUEST_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_REQUEST_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_REQUEST_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -60,4 +60,4 @@ struct GroupDecision {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_REQUEST_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_REQUEST_H_

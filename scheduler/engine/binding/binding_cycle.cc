@@ -1,4 +1,4 @@
-#include "scheduler/engine/binding_cycle.h"
+#include "scheduler/engine/binding/binding_cycle.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_explain.h"
+#include "scheduler/engine/cycle/group_explain.h"
 
 #include <algorithm>
 #include <map>

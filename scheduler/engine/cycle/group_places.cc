@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_places.h"
+#include "scheduler/engine/cycle/group_places.h"
 
 #include <algorithm>
 

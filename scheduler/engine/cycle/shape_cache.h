@@ -1,6 +1,6 @@
 // The answers of recently seen shapes, least recently used out first.
-#ifndef MUSTER_SCHEDULER_ENGINE_SHAPE_CACHE_H_
-#define MUSTER_SCHEDULER_ENGINE_SHAPE_CACHE_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_SHAPE_CACHE_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_SHAPE_CACHE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -117,4 +117,4 @@ class ShapeCache {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_SHAPE_CACHE_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_SHAPE_CACHE_H_

@@ -1,6 +1,6 @@
 // Carries out what PostFilter decided: evicts the victims, each marked before it is deleted.
-#ifndef MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
-#define MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_PREEMPTION_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_PREEMPTION_H_
 
 #include <functional>
 #include <string>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/engine/event_recorder.h"
+#include "scheduler/engine/binding/event_recorder.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/runtime/api_server.h"
 #include "scheduler/runtime/event_loop.h"
@@ -52,4 +52,4 @@ class Preemption {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_PREEMPTION_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_PREEMPTION_H_

@@ -1,7 +1,7 @@
 // The scheduling cycle: decides where a group's pods go, whole or not at all. It changes cells
 // through its Statement and acts on nothing else.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_CYCLE_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_CYCLE_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_CYCLE_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_CYCLE_H_
 
 #include <cstdint>
 #include <optional>
@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "scheduler/engine/group_places.h"
-#include "scheduler/engine/group_preemption.h"
-#include "scheduler/engine/group_request.h"
-#include "scheduler/engine/group_search.h"
-#include "scheduler/engine/shape_cache.h"
+#include "scheduler/engine/cycle/group_places.h"
+#include "scheduler/engine/cycle/group_preemption.h"
+#include "scheduler/engine/cycle/group_request.h"
+#include "scheduler/engine/cycle/group_search.h"
+#include "scheduler/engine/cycle/shape_cache.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/explain.h"
 #include "scheduler/framework/framework.h"
@@ -88,4 +88,4 @@ class GroupCycle {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_CYCLE_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_CYCLE_H_

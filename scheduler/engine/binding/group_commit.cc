@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_commit.h"
+#include "scheduler/engine/binding/group_commit.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "scheduler/engine/volume_binding.h"
+#include "scheduler/engine/binding/volume_binding.h"
 
 #include <algorithm>
 #include <utility>

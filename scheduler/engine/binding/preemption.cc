@@ -1,4 +1,4 @@
-#include "scheduler/engine/preemption.h"
+#include "scheduler/engine/binding/preemption.h"
 
 #include "absl/strings/str_cat.h"
 

@@ -1,6 +1,6 @@
 // Makes room for a group by evicting others, and proves beforehand that the group then fits.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_PREEMPTION_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_PREEMPTION_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PREEMPTION_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PREEMPTION_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "scheduler/engine/group_explain.h"
+#include "scheduler/engine/cycle/group_explain.h"
 #include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/statement.h"
 #include "scheduler/framework/victims.h"
@@ -89,4 +89,4 @@ class GroupPreemption {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_PREEMPTION_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PREEMPTION_H_

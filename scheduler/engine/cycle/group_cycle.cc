@@ -1,11 +1,11 @@
-#include "scheduler/engine/group_cycle.h"
+#include "scheduler/engine/cycle/group_cycle.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "scheduler/engine/group_explain.h"
+#include "scheduler/engine/cycle/group_explain.h"
 
 namespace muster {
 

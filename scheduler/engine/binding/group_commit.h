@@ -3,8 +3,8 @@
 // so does one that goes away, for a pod that replaces it, until the group's time is up.
 //
 // Decision thread only.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_COMMIT_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_COMMIT_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_GROUP_COMMIT_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_GROUP_COMMIT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/engine/binding_cycle.h"
-#include "scheduler/engine/volume_binding.h"
+#include "scheduler/engine/binding/binding_cycle.h"
+#include "scheduler/engine/binding/volume_binding.h"
 #include "scheduler/framework/plugin.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/snapshot.h"
@@ -127,4 +127,4 @@ class GroupCommits {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_COMMIT_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_GROUP_COMMIT_H_

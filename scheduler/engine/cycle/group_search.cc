@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_search.h"
+#include "scheduler/engine/cycle/group_search.h"
 
 #include <algorithm>
 #include <limits>
@@ -232,7 +232,7 @@ bool GroupSearch::Greedy(bool along_runs, size_t enough, size_t most) {
     while (run < runs.size() && m >= runs[run].first + runs[run].count) ++run;
     const bool in_run = run < runs.size() && m >= runs[run].first;
     bool placed = in_run && GreedyMember(m, runs[run].nodes);
-    if (!placed && !(runs_bind_ && in_run) && broken_ == nullptr) placed = GreedyMember(m, candidate_->nodes);
+    if (!placed && !runs_bind_ && broken_ == nullptr) placed = GreedyMember(m, candidate_->nodes);
     if (broken_ != nullptr) return false;
     if (placed) continue;
     if (shapes_[shape_of_[m]].grows && !runs_bind_) {

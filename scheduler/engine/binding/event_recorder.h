@@ -1,6 +1,6 @@
 // Events about pods and their groups (events.k8s.io/v1), as kube-scheduler writes them; repeats become a series.
-#ifndef MUSTER_SCHEDULER_ENGINE_EVENT_RECORDER_H_
-#define MUSTER_SCHEDULER_ENGINE_EVENT_RECORDER_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_EVENT_RECORDER_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_EVENT_RECORDER_H_
 
 #include <cstdint>
 #include <list>
@@ -58,4 +58,4 @@ class EventRecorder {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_EVENT_RECORDER_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_EVENT_RECORDER_H_

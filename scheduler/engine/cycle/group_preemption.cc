@@ -1,4 +1,4 @@
-#include "scheduler/engine/group_preemption.h"
+#include "scheduler/engine/cycle/group_preemption.h"
 
 #include <algorithm>
 #include <optional>

@@ -1,15 +1,15 @@
 // The candidate places of a group: what the profile's PlacementGenerate plugin gives where the group asks
 // for topology, else the whole cluster. (A profile without such a plugin places nobody who requires a
 // domain or slices; what is only preferred it leaves alone.)
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_PLACES_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_PLACES_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PLACES_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PLACES_H_
 
 #include <cstdint>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "scheduler/engine/group_request.h"
-#include "scheduler/engine/group_search.h"
+#include "scheduler/engine/cycle/group_request.h"
+#include "scheduler/engine/cycle/group_search.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/framework/placement.h"
 #include "scheduler/model/snapshot.h"
@@ -36,4 +36,4 @@ class GroupPlaces {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_PLACES_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_PLACES_H_

@@ -1,10 +1,10 @@
 // Why a group does not fit, for people and for the queue.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_EXPLAIN_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_EXPLAIN_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_EXPLAIN_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_EXPLAIN_H_
 
-#include "scheduler/engine/group_places.h"
-#include "scheduler/engine/group_request.h"
-#include "scheduler/engine/group_search.h"
+#include "scheduler/engine/cycle/group_places.h"
+#include "scheduler/engine/cycle/group_request.h"
+#include "scheduler/engine/cycle/group_search.h"
 #include "scheduler/framework/explain.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/framework/nominator.h"
@@ -34,4 +34,4 @@ Explanation ExplainLeft(const GroupContext& group, const PlacementCandidate& can
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_EXPLAIN_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_EXPLAIN_H_

@@ -1,4 +1,4 @@
-#include "scheduler/engine/event_recorder.h"
+#include "scheduler/engine/binding/event_recorder.h"
 
 #include <utility>
 

@@ -3,8 +3,8 @@
 // server has it again.
 //
 // Decision thread only.
-#ifndef MUSTER_SCHEDULER_ENGINE_VOLUME_BINDING_H_
-#define MUSTER_SCHEDULER_ENGINE_VOLUME_BINDING_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_VOLUME_BINDING_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_VOLUME_BINDING_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "scheduler/engine/binding_cycle.h"
+#include "scheduler/engine/binding/binding_cycle.h"
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/framework/plugin.h"
 #include "scheduler/model/cluster_objects.h"
@@ -77,4 +77,4 @@ class VolumeBinder {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_VOLUME_BINDING_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_VOLUME_BINDING_H_

@@ -1,7 +1,7 @@
 // Finds nodes for a group's members inside one candidate place: greedily where that does, else by a
 // bounded search. Whatever it tries is in the Statement; what it gives up is rolled back.
-#ifndef MUSTER_SCHEDULER_ENGINE_GROUP_SEARCH_H_
-#define MUSTER_SCHEDULER_ENGINE_GROUP_SEARCH_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_SEARCH_H_
+#define MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_SEARCH_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "scheduler/engine/group_request.h"
-#include "scheduler/engine/shape_cache.h"
+#include "scheduler/engine/cycle/group_request.h"
+#include "scheduler/engine/cycle/shape_cache.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/framework/placement.h"
@@ -213,4 +213,4 @@ class GroupSearch {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_GROUP_SEARCH_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_CYCLE_GROUP_SEARCH_H_

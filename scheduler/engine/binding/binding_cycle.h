@@ -1,6 +1,6 @@
 // Carries out what was decided: many binds in flight, each followed to a known end.
-#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
-#define MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
+#ifndef MUSTER_SCHEDULER_ENGINE_BINDING_BINDING_CYCLE_H_
+#define MUSTER_SCHEDULER_ENGINE_BINDING_BINDING_CYCLE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -69,4 +69,4 @@ class BindingCycle {
 
 }  // namespace muster
 
-#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_CYCLE_H_
+#endif  // MUSTER_SCHEDULER_ENGINE_BINDING_BINDING_CYCLE_H_

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "scheduler/engine/group_search.h"
+#include "scheduler/engine/cycle/group_search.h"
 
 namespace muster {
 namespace {
