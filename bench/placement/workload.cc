@@ -51,7 +51,8 @@ absl::StatusOr<Workload> ReadWorkload(const std::string& path, double scale) {
   try {
     const YAML::Node head = YAML::Load(parts[0])["documents"];
     if (!head || head.size() + 1 != parts.size())
-      return absl::InvalidArgumentError(absl::StrCat(path, ": documents: must have an entry for each document after it"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": documents: must have an entry for each document after it"));
     for (size_t d = 0; d < head.size(); ++d) {
       Workload::Document& document = workload.documents.emplace_back();
       document.text = parts[d + 1];

@@ -14,11 +14,11 @@ namespace muster {
 
 struct Workload {
   struct Document {
-    size_t count = 0;       // objects made before the measurement, or measured
-    bool measured = false;  // the pods that are placed and timed
+    size_t count = 0;                       // objects made before the measurement, or measured
+    bool measured = false;                  // the pods that are placed and timed
     Duration every = absl::ZeroDuration();  // above zero: one more object each time, while these are placed
-    bool recreate = false;  // then the one before it is deleted
-    std::string text;       // with $(i), $(i%N), $(i%nodes)
+    bool recreate = false;                  // then the one before it is deleted
+    std::string text;                       // with $(i), $(i%N), $(i%nodes)
   };
   std::vector<Document> documents;
   std::string prelude;  // the PriorityClasses, which pods' manifests need to be read

@@ -114,7 +114,8 @@ bool InterPodAffinity::MayHelp(const Pod& pod, const ClusterEvent& event) const 
   if ((event.what & kSelfLabel) != 0) return true;
   const PodAffinity& own = pod.spec->pod_affinity;
   if (event.old_node != nullptr || event.new_node != nullptr) return NodeMayHelp(own, event);
-  const PodSpec* before = event.old_pod != nullptr && (event.what & kPodAdded) == 0 ? event.old_pod->spec.get() : nullptr;
+  const PodSpec* before =
+      event.old_pod != nullptr && (event.what & kPodAdded) == 0 ? event.old_pod->spec.get() : nullptr;
   const PodSpec* after = event.new_pod != nullptr ? event.new_pod->spec.get() : nullptr;
   if (after != nullptr && MaySelectByAll(own.required, *after) &&
       (before == nullptr || !MaySelectByAll(own.required, *before)))
@@ -148,15 +149,15 @@ absl::StatusOr<Outcome> InterPodAffinity::PreFilter(const PodInfo& pod, const Sn
   return Outcome::Success();
 }
 
-absl::Status InterPodAffinity::Filter(const PodInfo&, const Snapshot&, const CycleState& state,
-                                      Feasible& nodes) const {
+absl::Status InterPodAffinity::Filter(const PodInfo&, const Snapshot&, const CycleState& state, Feasible& nodes) const {
   if (!state.Has(slot()) || !state.Get<State>(slot()).filters) return absl::OkStatus();
   const Filters& f = *state.Get<State>(slot()).filters;
   for (size_t w = nodes.range().begin; w < nodes.range().end; ++w) {
     // One reason a node: the first rule that it breaks.
     uint64_t told = 0;
-    for (const auto& [set, reason] : {std::pair(&f.no_affinity, &kAffinity), std::pair(&f.anti_affinity, &kAntiAffinity),
-                                      std::pair(&f.existing_anti, &kExisting)}) {
+    for (const auto& [set, reason] :
+         {std::pair(&f.no_affinity, &kAffinity), std::pair(&f.anti_affinity, &kAntiAffinity),
+          std::pair(&f.existing_anti, &kExisting)}) {
       nodes.Retain(w, ~set->word(w) | told, *reason);
       told |= set->word(w);
     }
@@ -251,9 +252,10 @@ absl::Status InterPodAffinity::Score(const PodInfo&, const Snapshot&, const Cycl
   }
   const double span = static_cast<double>(most - least);
   for (size_t n = begin; n < end; ++n) {
-    out[n] = most > least
-                 ? static_cast<int64_t>(static_cast<double>(kMaxNodeScore) * (static_cast<double>(out[n] - least) / span))
-                 : 0;
+    out[n] =
+        most > least
+            ? static_cast<int64_t>(static_cast<double>(kMaxNodeScore) * (static_cast<double>(out[n] - least) / span))
+            : 0;
   }
   return absl::OkStatus();
 }

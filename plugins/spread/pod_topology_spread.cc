@@ -69,8 +69,8 @@ struct State final : PluginState {
   NodeSet allowed;     // nodes that no hard constraint rejects
   bool fresh = false;  // `allowed` is true for the counts
   std::optional<std::vector<Soft>> soft;
-  NodeSet scorable;    // nodes with all keys of soft constraints, or all where these need not be there
-  NodeSet feasible;    // that weights were computed for
+  NodeSet scorable;  // nodes with all keys of soft constraints, or all where these need not be there
+  NodeSet feasible;  // that weights were computed for
 };
 
 // Rows that a constraint counts, of those in `all_keys`.
@@ -123,7 +123,8 @@ void FindAllowed(const Snapshot& snap, State& s) {
 }
 
 bool AnyConstraint(const PodSpec& spec, auto&& holds) {
-  return std::any_of(spec.spread.begin(), spec.spread.end(), [&](const SpreadConstraint& c) { return c.hard && holds(c); });
+  return std::any_of(spec.spread.begin(), spec.spread.end(),
+                     [&](const SpreadConstraint& c) { return c.hard && holds(c); });
 }
 
 bool HasAllKeys(const PodSpec& spec, const Node& node) {
@@ -165,10 +166,10 @@ bool PodTopologySpread::MayHelp(const Pod& pod, const ClusterEvent& event) const
   const bool has = event.new_node != nullptr && HasAllKeys(spec, *event.new_node);
   if (event.old_node == nullptr || event.new_node == nullptr) return had || has;
   if (had != has) return true;
-  return has && (event.old_node->taints != event.new_node->taints ||
-                 AnyConstraint(spec, [&](const SpreadConstraint& c) {
-                   return event.old_node->labels.at(c.topology_key) != event.new_node->labels.at(c.topology_key);
-                 }));
+  return has &&
+         (event.old_node->taints != event.new_node->taints || AnyConstraint(spec, [&](const SpreadConstraint& c) {
+            return event.old_node->labels.at(c.topology_key) != event.new_node->labels.at(c.topology_key);
+          }));
 }
 
 std::vector<PodTopologySpread::Asked> PodTopologySpread::Constraints(const PodInfo& pod, bool hard) const {
@@ -177,7 +178,8 @@ std::vector<PodTopologySpread::Asked> PodTopologySpread::Constraints(const PodIn
   for (size_t i = 0; i < spec.spread.size(); ++i) {
     const SpreadConstraint& c = spec.spread[i];
     // An empty selector counts no pod, but selects the pod itself: as upstream.
-    if (c.hard == hard) asked.push_back({&c, c.selector.empty() ? kNoColumn : pod.spread[i], c.selector.Matches(spec.labels)});
+    if (c.hard == hard)
+      asked.push_back({&c, c.selector.empty() ? kNoColumn : pod.spread[i], c.selector.Matches(spec.labels)});
   }
   if (!spec.spread.empty() || pod.default_spread == kNoColumn) return asked;
   for (const SpreadConstraint& c : args_.default_constraints) {

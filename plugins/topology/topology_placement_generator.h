@@ -31,8 +31,7 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
  public:
   std::string_view Name() const override { return "TopologyPlacementGenerator"; }
   ClusterEvents RequeueOn() const override {
-    return kNodeAdded | kNodeAllocatable | kNodeLabel | kNodeTaint | kPodRemoved | kPodScaledDown |
-           kTopologyChanged;
+    return kNodeAdded | kNodeAllocatable | kNodeLabel | kNodeTaint | kPodRemoved | kPodScaledDown | kTopologyChanged;
   }
   PlacementAnswer GeneratePlacements(const PlacementRequest& request, const Snapshot& snap,
                                      absl::FunctionRef<bool(const PlacementCandidate&)> visit) const override;

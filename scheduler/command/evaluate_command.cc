@@ -39,7 +39,7 @@ struct Verdict {
   bool rejected_before = false;  // by a PreFilter plugin: there are no nodes below
   std::string plugin;
   std::vector<std::string> reasons;
-  std::vector<Node> nodes;  // by name
+  std::vector<Node> nodes;           // by name
   std::string room_on;               // the node that preemption would make room on, or ""
   std::vector<std::string> victims;  // sorted
 };
@@ -63,7 +63,8 @@ void Preempt(const PostFilterRequest& request, Verdict& verdict) {
   }
 }
 
-Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& pod, Snapshot& snap, const Nominated& others) {
+Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& pod, Snapshot& snap,
+                 const Nominated& others) {
   if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
   snap.Prepare(pod);
   const Nominated* nominated = &others;
@@ -87,8 +88,9 @@ Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& 
   if (answer.feasible_count() == 0) {
     Verdicts verdicts;
     if (auto status = verdicts.Update(framework, pod, snap, answer, nominated); !status.ok()) return Broken(status);
-    Preempt({framework, subject, pod, snap, answer, verdicts, others.statement, nominated, /*seed=*/0, /*all_nodes=*/true},
-            verdict);
+    Preempt(
+        {framework, subject, pod, snap, answer, verdicts, others.statement, nominated, /*seed=*/0, /*all_nodes=*/true},
+        verdict);
   }
   Rejections rejections;
   if (auto status = answer.Explain(framework, pod, snap, rejections, nominated); !status.ok()) return Broken(status);

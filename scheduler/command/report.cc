@@ -112,8 +112,9 @@ void PrintNodes(const SimulationResult& result, const std::vector<std::string>& 
 }
 
 size_t Count(const SimulationResult& result, bool bound) {
-  return static_cast<size_t>(std::count_if(result.pods.begin(), result.pods.end(),
-                                           [&](const auto& pod) { return !pod.preempted && pod.node.empty() != bound; }));
+  return static_cast<size_t>(std::count_if(result.pods.begin(), result.pods.end(), [&](const auto& pod) {
+    return !pod.preempted && pod.node.empty() != bound;
+  }));
 }
 
 size_t Preempted(const SimulationResult& result) {
@@ -232,18 +233,12 @@ void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
   Json uses = Json::object();
   for (const auto& [resource, use] : result.uses)
     uses[resource] = {{"allocatable", use.allocatable}, {"peak", use.peak}};
-  Json summary = {{"pods", result.pods.size()},
-                  {"bound", Count(result, true)},
-                  {"ended", Ended(result)},
-                  {"pending", Count(result, false)},
-                  {"preempted", Preempted(result)},
-                  {"never_created", result.never_created},
-                  {"nodes", result.nodes.size()},
-                  {"nodes_used", NodesUsed(result)},
-                  {"use", std::move(uses)},
-                  {"makespan_seconds", absl::ToDoubleSeconds(result.makespan)},
-                  {"cut_short", result.cut_short},
-                  {"decisions", result.decisions}};
+  Json summary = {{"pods", result.pods.size()},     {"bound", Count(result, true)},
+                  {"ended", Ended(result)},         {"pending", Count(result, false)},
+                  {"preempted", Preempted(result)}, {"never_created", result.never_created},
+                  {"nodes", result.nodes.size()},   {"nodes_used", NodesUsed(result)},
+                  {"use", std::move(uses)},         {"makespan_seconds", absl::ToDoubleSeconds(result.makespan)},
+                  {"cut_short", result.cut_short},  {"decisions", result.decisions}};
   const Json all = {{"pods", std::move(pods)},
                     {"summary", std::move(summary)},
                     {"log_hash", Hex(result.log_hash)},

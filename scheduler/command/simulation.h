@@ -33,12 +33,12 @@ struct SimulationResult {
   };
   struct Pod {
     std::string ns, name;
-    std::string group;     // name of the group that it starts with, or ""
-    std::string workload;  // name of the Deployment, Job, ... that it belongs to, or ""
-    std::string node;      // "": pending
-    bool ended = false;    // it ran and is over
+    std::string group;       // name of the group that it starts with, or ""
+    std::string workload;    // name of the Deployment, Job, ... that it belongs to, or ""
+    std::string node;        // "": pending
+    bool ended = false;      // it ran and is over
     bool preempted = false;  // it ran on `node` and had to go for another
-    std::string message;   // why it is pending, in one line
+    std::string message;     // why it is pending, in one line
     std::vector<Reason> reasons;
   };
   struct Use {

@@ -40,10 +40,10 @@ class StageListener {
 class Evaluation {
  public:
   // What the last Update said. Checked in this order:
-  const absl::Status& error() const { return error_; }          // broken: the pod's cycle ends with it
+  const absl::Status& error() const { return error_; }  // broken: the pod's cycle ends with it
   // Scoring is broken, which does not matter: only one node is feasible.
   const absl::Status& score_error() const { return score_error_; }
-  const Outcome& pre_filter() const { return pre_filter_; }     // rejected everywhere, by pre_filter_plugin()
+  const Outcome& pre_filter() const { return pre_filter_; }  // rejected everywhere, by pre_filter_plugin()
   std::string_view pre_filter_plugin() const { return pre_filter_plugin_; }
   size_t feasible_count() const { return feasible_count_; }
   const NodeSet& feasible() const { return feasible_; }
@@ -167,17 +167,17 @@ class Evaluation {
   std::vector<int64_t> plain_;                  // weighted sum of those
   std::vector<int64_t> across_;                 // likewise of CrossNodePlugins; empty where none scores
   std::vector<int64_t> totals_;                 // also the scratch column of ScoreWords
-  std::vector<NodeIndex> word_best_;  // by word; kNoNode if none
-  std::vector<uint64_t> word_tie_;    // its tie value
-  std::vector<uint32_t> dirty_;       // scratch
-  std::vector<NodeIndex> rows_;       // scratch
+  std::vector<NodeIndex> word_best_;            // by word; kNoNode if none
+  std::vector<uint64_t> word_tie_;              // its tie value
+  std::vector<uint32_t> dirty_;                 // scratch
+  std::vector<NodeIndex> rows_;                 // scratch
   uint64_t tie_seed_ = 0;
   bool anew_ = false;  // the next Update computes all: a filter broke on a node that others reject
   uint64_t static_version_ = 0;
   uint64_t cell_version_ = 0;
   uint64_t epoch_ = 0;
   NodeIndex own_row_ = kNoNode;  // that the pod of the last Update was nominated for
-  uint64_t asked_version_ = 0;  // of what the pod asks about other pods and its volumes
+  uint64_t asked_version_ = 0;   // of what the pod asks about other pods and its volumes
 };
 
 }  // namespace muster

@@ -52,7 +52,8 @@ Explanation Explain(const Framework& framework, const PodInfo& pod, const Snapsh
     return out;
   }
 
-  if (absl::Status status = verdicts.Update(framework, pod, snap, answer, nominated); !status.ok()) return Broken(status);
+  if (absl::Status status = verdicts.Update(framework, pod, snap, answer, nominated); !status.ok())
+    return Broken(status);
   // (filter step, reason) -> nodes; nodes that PreFilter left out come first, under its plugins' names.
   absl::btree_map<std::pair<int, uint32_t>, int32_t> counts;
   verdicts.ForEachKind([&](const RejectionKinds::Kind& kind, int32_t nodes) {

@@ -20,11 +20,11 @@ struct Explanation {
   };
   // "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable."
   std::string message;
-  std::vector<Cause> causes;               // by plugin in filter order, then by message
-  std::vector<const Plugin*> rejectors;    // whose events can make the pod fit
-  ClusterEvents wake_on = 0;               // union of their RequeueOn()
-  bool preemption_may_help = false;        // some node was rejected as Unschedulable
-  bool is_error = false;                   // the cycle broke: message says how
+  std::vector<Cause> causes;             // by plugin in filter order, then by message
+  std::vector<const Plugin*> rejectors;  // whose events can make the pod fit
+  ClusterEvents wake_on = 0;             // union of their RequeueOn()
+  bool preemption_may_help = false;      // some node was rejected as Unschedulable
+  bool is_error = false;                 // the cycle broke: message says how
 };
 
 // "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.", of nodes by reason.

@@ -37,8 +37,8 @@ absl::StatusOr<std::unique_ptr<Framework>> Framework::Create(const ProfileConfig
     }
     auto plugin = entry->make(args);
     if (!plugin.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("profile \"", profile.scheduler_name, "\": plugin ", name, ": ",
-                                                     plugin.status().message()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("profile \"", profile.scheduler_name, "\": plugin ", name, ": ", plugin.status().message()));
     }
     (*plugin)->set_slot(fw->plugins_.size());
     fw->plugins_.push_back(*std::move(plugin));
@@ -80,7 +80,8 @@ absl::StatusOr<std::unique_ptr<Framework>> Framework::Create(const ProfileConfig
     const auto* pre = dynamic_cast<const PreScorePlugin*>(scores[i]);
     if (std::find(fw->pre_scores_.begin(), fw->pre_scores_.end(), pre) == fw->pre_scores_.end()) pre = nullptr;
     const auto* cross = dynamic_cast<const CrossNodePlugin*>(scores[i]);
-    if (cross != nullptr && std::find(fw->cross_nodes_.begin(), fw->cross_nodes_.end(), cross) == fw->cross_nodes_.end())
+    if (cross != nullptr &&
+        std::find(fw->cross_nodes_.begin(), fw->cross_nodes_.end(), cross) == fw->cross_nodes_.end())
       fw->cross_nodes_.push_back(cross);
     fw->scores_.push_back({scores[i], pre, cross, profile.At(Point::kScore)[i].weight});
   }

@@ -20,7 +20,7 @@ class Framework {
  public:
   struct FilterStep {
     const FilterPlugin* filter;
-    const PreFilterPlugin* pre;  // the same plugin's PreFilter, or null: Skip there skips the filter
+    const PreFilterPlugin* pre;    // the same plugin's PreFilter, or null: Skip there skips the filter
     const CrossNodePlugin* cross;  // the same plugin, if it is one
   };
   struct ScoreStep {

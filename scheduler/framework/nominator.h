@@ -29,7 +29,7 @@ class Nominator {
   };
   struct OfNode {
     std::vector<Entry> entries;
-    mutable NodeIndex row = kNoNode;       // as of this static_version() of the snapshot
+    mutable NodeIndex row = kNoNode;  // as of this static_version() of the snapshot
     mutable uint64_t row_version = 0;
   };
   using ByNode = absl::btree_map<std::string, OfNode, std::less<>>;

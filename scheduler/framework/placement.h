@@ -21,7 +21,7 @@ struct PlacementShape {
   const PodInfo* info;
   // Nodes that take at least one such pod now, by all filters, or may once other members are placed.
   const NodeSet* feasible;
-  CycleState* memo;         // the shape's: what a plugin keeps in its slot lives until the shape is forgotten
+  CycleState* memo;  // the shape's: what a plugin keeps in its slot lives until the shape is forgotten
 };
 
 // A group to be placed: its pending members in rank order, of which any `min`
@@ -45,8 +45,8 @@ struct PlacementRun {
 };
 
 struct PlacementCandidate {
-  std::string_view domain;          // for people: "rack r7"; "" is the whole cluster
-  std::span<const NodeIndex> nodes; // where members may go, near ones beside each other
+  std::string_view domain;           // for people: "rack r7"; "" is the whole cluster
+  std::span<const NodeIndex> nodes;  // where members may go, near ones beside each other
   // How the members are best spread inside: neighbours in rank share the lowest domain. Covers members
   // from the first on, perhaps not all. Advice; but where slices are asked for, a run's members may go only
   // to the slice domain that its nodes are in, and members in no run nowhere.

@@ -101,9 +101,8 @@ class PerNodeFilter : public FilterPlugin {
     const auto& self = static_cast<const Derived&>(*this);
     for (size_t w = nodes.range().begin; w < nodes.range().end; ++w) {
       uint64_t keep = 0;
-      NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
-        keep |= uint64_t{self.Fits(pod, snap, state, n)} << (n % kWordBits);
-      });
+      NodeSet::ForEachBit(nodes.Entered(w), w,
+                          [&](NodeIndex n) { keep |= uint64_t{self.Fits(pod, snap, state, n)} << (n % kWordBits); });
       nodes.Retain(w, keep, Derived::kReason);
     }
     return absl::OkStatus();
@@ -141,8 +140,8 @@ class PreScorePlugin : public virtual Plugin {
 
 // How raw scores become 0..100 over the feasible nodes (upstream's NormalizeScore).
 enum class Normalization : uint8_t {
-  kNone,        // Score gives 0..100 already
-  kByMax,       // raw * 100 / max; all 0 where max is 0
+  kNone,           // Score gives 0..100 already
+  kByMax,          // raw * 100 / max; all 0 where max is 0
   kByMaxReversed,  // 100 - that; all 100 where max is 0
 };
 

@@ -44,7 +44,7 @@ struct NodeAffinityArgs {
 };
 
 struct PodTopologySpreadArgs {
-  bool system_defaults = true;  // defaultingType: System
+  bool system_defaults = true;                        // defaultingType: System
   std::vector<SpreadConstraint> default_constraints;  // without selectors; only with List
 };
 
@@ -66,8 +66,7 @@ struct DefaultPreemptionArgs {
 // monostate: the plugin takes no arguments, or none were given.
 using PluginArgs =
     std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs,
-                 PodTopologySpreadArgs, InterPodAffinityArgs, VolumeBindingArgs,
-                 DefaultPreemptionArgs>;
+                 PodTopologySpreadArgs, InterPodAffinityArgs, VolumeBindingArgs, DefaultPreemptionArgs>;
 
 }  // namespace muster
 

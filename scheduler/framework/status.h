@@ -15,10 +15,10 @@ namespace muster {
 // kube-scheduler's outcome codes.
 enum class Code : uint8_t {
   kSuccess,
-  kUnschedulable,                  // does not fit now; preemption may help
-  kUnschedulableAndUnresolvable,   // does not fit, and no preemption changes that
+  kUnschedulable,                 // does not fit now; preemption may help
+  kUnschedulableAndUnresolvable,  // does not fit, and no preemption changes that
   kWait,
-  kSkip,                           // the plugin has nothing to say about this pod
+  kSkip,  // the plugin has nothing to say about this pod
   kPending,
 };
 

@@ -29,11 +29,11 @@ struct Node {
   uint64_t resource_version = 0;
   Labels labels;
   bool unschedulable = false;
-  std::vector<Taint> taints;          // in the order written: the first one not tolerated is named
-  std::vector<Amount> allocatable;    // ordered by resource name
+  std::vector<Taint> taints;        // in the order written: the first one not tolerated is named
+  std::vector<Amount> allocatable;  // ordered by resource name
   std::vector<NodeImage> images;
   std::vector<std::string> declared_features;  // status.declaredFeatures, as written
-  std::string invalid;  // why it cannot be interpreted, or ""; such a node takes no pods
+  std::string invalid;                         // why it cannot be interpreted, or ""; such a node takes no pods
 
   // Equal in all that decisions read: a heartbeat changes nothing here.
   bool SameForScheduling(const Node& o) const {

@@ -3,11 +3,25 @@
 namespace muster {
 
 std::string_view KindName(Kind kind) {
-  constexpr std::string_view kNames[kKindCount] = {
-      "Pod",        "Node",        "Namespace",           "Service",          "ReplicationController",
-      "ReplicaSet", "StatefulSet", "PodDisruptionBudget", "PersistentVolume", "PersistentVolumeClaim",
-      "StorageClass", "CSINode",   "CSIDriver",           "CSIStorageCapacity", "VolumeAttachment",
-      "PodGroup",   "PodGroup",    "Topology",            "Topology"};
+  constexpr std::string_view kNames[kKindCount] = {"Pod",
+                                                   "Node",
+                                                   "Namespace",
+                                                   "Service",
+                                                   "ReplicationController",
+                                                   "ReplicaSet",
+                                                   "StatefulSet",
+                                                   "PodDisruptionBudget",
+                                                   "PersistentVolume",
+                                                   "PersistentVolumeClaim",
+                                                   "StorageClass",
+                                                   "CSINode",
+                                                   "CSIDriver",
+                                                   "CSIStorageCapacity",
+                                                   "VolumeAttachment",
+                                                   "PodGroup",
+                                                   "PodGroup",
+                                                   "Topology",
+                                                   "Topology"};
   return kNames[static_cast<size_t>(kind)];
 }
 

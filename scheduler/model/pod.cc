@@ -78,7 +78,8 @@ void AddRest(StableHasher& h, const PodSpec& spec) {
   h.Add(spec.tolerations.size());
   for (const Toleration& t : spec.tolerations) {
     h.Add(t.key), h.Add(t.value);
-    h.Add(static_cast<uint64_t>(t.op) << 16 | static_cast<uint64_t>(t.any_effect) << 8 | static_cast<uint64_t>(t.effect));
+    h.Add(static_cast<uint64_t>(t.op) << 16 | static_cast<uint64_t>(t.any_effect) << 8 |
+          static_cast<uint64_t>(t.effect));
   }
   Add(h, spec.pod_affinity.required), Add(h, spec.pod_affinity.required_anti);
   Add(h, spec.pod_affinity.preferred), Add(h, spec.pod_affinity.preferred_anti);

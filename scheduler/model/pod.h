@@ -92,10 +92,22 @@ struct SpreadConstraint {
 
 // One of spec.volumes that plugins read.
 struct PodVolume {
-  enum class Kind : uint8_t { kClaim, kEphemeral, kGcePd, kAwsEbs, kIscsi, kRbd, kCsi, kAzureDisk, kCinder, kVsphere,
-                              kAzureFile, kPortworx };
+  enum class Kind : uint8_t {
+    kClaim,
+    kEphemeral,
+    kGcePd,
+    kAwsEbs,
+    kIscsi,
+    kRbd,
+    kCsi,
+    kAzureDisk,
+    kCinder,
+    kVsphere,
+    kAzureFile,
+    kPortworx
+  };
   Kind kind = Kind::kClaim;
-  std::string name;           // spec.volumes[].name
+  std::string name;  // spec.volumes[].name
   // kClaim and kEphemeral: the claim's name. Others: the disk's name or id; kIscsi: the IQN; kRbd: the
   // image; kCsi: the driver.
   std::string source;
@@ -126,8 +138,8 @@ struct PodSpec {
   PodAffinity pod_affinity;
   std::vector<SpreadConstraint> spread;
   std::vector<PodVolume> volumes;
-  ControllerRef controller;  // kept only for kinds whose selectors spread pods by default
-  bool deleting = false;     // Pod::deleting: spreading does not count such pods
+  ControllerRef controller;                    // kept only for kinds whose selectors spread pods by default
+  bool deleting = false;                       // Pod::deleting: spreading does not count such pods
   std::vector<std::string> required_features;  // of the node; sorted (upstream's nodedeclaredfeatures)
   std::vector<Toleration> tolerations;
   std::vector<HostPort> host_ports;
@@ -185,16 +197,16 @@ struct Pod {
   std::string name, uid;
   uint64_t resource_version = 0;
   int64_t generation = 0;
-  std::string node;            // spec.nodeName: bound there; empty: pending
-  std::string nominated_node;  // status.nominatedNodeName
+  std::string node;                     // spec.nodeName: bound there; empty: pending
+  std::string nominated_node;           // status.nominatedNodeName
   std::shared_ptr<const PodSpec> spec;  // never null
   std::vector<std::string> scheduling_gates;
   Time created;
   Time started = absl::InfinitePast();  // status.startTime; InfinitePast: not set
-  bool deleting = false;  // has a deletionTimestamp
-  bool preempted = false;  // the condition DisruptionTarget is True for PreemptionByScheduler
-  bool ended = false;     // phase Succeeded or Failed
-  PodCondition scheduled;  // the PodScheduled condition
+  bool deleting = false;                // has a deletionTimestamp
+  bool preempted = false;               // the condition DisruptionTarget is True for PreemptionByScheduler
+  bool ended = false;                   // phase Succeeded or Failed
+  PodCondition scheduled;               // the PodScheduled condition
   GroupRef group;
   TopologyRequest topology;  // of its group, by annotation
   int32_t rank = -1;         // position in its group; -1: has none

@@ -24,11 +24,11 @@ struct PodGroup : Object {
   TopologyRequest topology;
   bool disrupted_whole = false;  // disruptionMode: its pods are preempted all or none
   std::optional<int32_t> priority;
-  std::string preemption_policy;          // "" = PreemptLowerPriority
-  std::string parent;                     // parentCompositePodGroupName
-  std::vector<Amount> min_resources;      // coscheduling: what must be free before it is tried
+  std::string preemption_policy;                         // "" = PreemptLowerPriority
+  std::string parent;                                    // parentCompositePodGroupName
+  std::vector<Amount> min_resources;                     // coscheduling: what must be free before it is tried
   Duration schedule_timeout = absl::InfiniteDuration();  // coscheduling: scheduleTimeoutSeconds
-  PodCondition scheduled;  // PodGroupInitiallyScheduled (v1alpha2: PodGroupScheduled)
+  PodCondition scheduled;                                // PodGroupInitiallyScheduled (v1alpha2: PodGroupScheduled)
   // Coscheduling's status.
   std::string phase;
   int32_t members_scheduled = 0, members_running = 0, members_succeeded = 0, members_failed = 0;

@@ -42,9 +42,8 @@ bool PodTerms::Selects(const PodAffinityTerm& term, const PodSpec& pod, bool unk
 
 bool PodTerms::Selects(const PodQuestion& question, const PodSpec& pod) const {
   if (question.skip_deleting && pod.deleting) return false;
-  return std::all_of(question.all_of.begin(), question.all_of.end(), [&](const PodAffinityTerm& term) {
-    return Selects(term, pod, /*unknown_namespaces=*/false);
-  });
+  return std::all_of(question.all_of.begin(), question.all_of.end(),
+                     [&](const PodAffinityTerm& term) { return Selects(term, pod, /*unknown_namespaces=*/false); });
 }
 
 uint32_t PodTerms::Find(const PodQuestion& question, bool* fresh) {

@@ -42,7 +42,8 @@ std::optional<Scale> ScaleOf(std::string_view suffix) {
 }
 
 absl::Status Malformed(std::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("quantity \"", AsAbsl(text), "\" is not a number with an optional suffix"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("quantity \"", AsAbsl(text), "\" is not a number with an optional suffix"));
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
     info->usage.push_back({id, a.value});
     info->cells.push_back({free_column_[id], -a.value});
   }
-  if (const int64_t volumes = AttachableVolumes(*spec); volumes != 0) info->cells.push_back({kClaimVolumesColumn, volumes});
+  if (const int64_t volumes = AttachableVolumes(*spec); volumes != 0)
+    info->cells.push_back({kClaimVolumesColumn, volumes});
   for (const HostPort& port : spec->host_ports) info->cells.push_back({InternPort(port), 1});
   info->spec = std::move(spec);
   AddOwnTerms(*info);

@@ -39,19 +39,19 @@ struct PodInfo {
     friend bool operator==(const CellDelta&, const CellDelta&) = default;
   };
   std::shared_ptr<const PodSpec> spec;
-  uint64_t shape = 0;           // StableHash(*spec)
-  uint64_t kin = 0;             // StableHashButLabels(*spec)
-  std::vector<Want> requests;   // spec->amounts.requests, in its order
-  std::vector<Want> usage;      // spec->amounts.usage, in its order
-  std::vector<CellDelta> cells; // what placing the pod adds to a node's dynamic cells
+  uint64_t shape = 0;            // StableHash(*spec)
+  uint64_t kin = 0;              // StableHashButLabels(*spec)
+  std::vector<Want> requests;    // spec->amounts.requests, in its order
+  std::vector<Want> usage;       // spec->amounts.usage, in its order
+  std::vector<CellDelta> cells;  // what placing the pod adds to a node's dynamic cells
 
   // What the pod asks about others: columns of how many pods of each node are meant. Set by
   // Snapshot::Prepare, which raises the version when any of it changes.
-  std::vector<ColumnId> spread;          // by spec->spread; terminating pods do not count
-  ColumnId default_spread = kNoColumn;   // pods of the same Services and controller, if there are such
+  std::vector<ColumnId> spread;         // by spec->spread; terminating pods do not count
+  ColumnId default_spread = kNoColumn;  // pods of the same Services and controller, if there are such
   bool default_spread_selects_itself = false;
-  ColumnId affinity = kNoColumn;         // pods that all terms of pod_affinity.required select
-  std::vector<ColumnId> anti_affinity;   // by pod_affinity.required_anti
+  ColumnId affinity = kNoColumn;        // pods that all terms of pod_affinity.required select
+  std::vector<ColumnId> anti_affinity;  // by pod_affinity.required_anti
   std::vector<ColumnId> preferred, preferred_anti;
   std::vector<uint32_t> terms_of_others;  // those in Snapshot::terms() that select this pod, ascending
   uint64_t questions_version = 0;
@@ -98,7 +98,7 @@ class Snapshot {
   std::string_view NodeName(NodeIndex n) const { return nodes_[n]->name; }
   // Mix of the hash of the node's name: what ties are decided by. The same in every process.
   uint64_t NodeTie(NodeIndex n) const { return tie_[n]; }
-  NodeIndex Find(std::string_view name) const;     // kNoNode if absent
+  NodeIndex Find(std::string_view name) const;  // kNoNode if absent
 
   // --- Columns: int64 per row, padded with zeros to words() * 64 -----------------------------
   const Interner& resources() const { return resources_; }

@@ -90,7 +90,8 @@ void Snapshot::AddOwnTerms(PodInfo& info) {
       terms_.terms()[id].column = NewColumn();
       ForEachInfo([&](PodInfo& other) {
         if (!terms_.Selects(term, *other.spec, /*unknown_namespaces=*/true)) return;
-        other.terms_of_others.insert(std::upper_bound(other.terms_of_others.begin(), other.terms_of_others.end(), id), id);
+        other.terms_of_others.insert(std::upper_bound(other.terms_of_others.begin(), other.terms_of_others.end(), id),
+                                     id);
         ++other.questions_version;
       });
     }
@@ -101,8 +102,7 @@ void Snapshot::AddOwnTerms(PodInfo& info) {
   for (const PodAffinityTerm& t : affinity.required) add(t, PodTerm::Role::kAffinity, 1);
   for (const PodAffinityTerm& t : affinity.required_anti) add(t, PodTerm::Role::kAntiAffinity, 1);
   for (const WeightedPodAffinityTerm& t : affinity.preferred) add(t.term, PodTerm::Role::kPreferred, t.weight);
-  for (const WeightedPodAffinityTerm& t : affinity.preferred_anti) 
-    add(t.term, PodTerm::Role::kPreferredAnti, t.weight);
+  for (const WeightedPodAffinityTerm& t : affinity.preferred_anti) add(t.term, PodTerm::Role::kPreferredAnti, t.weight);
 }
 
 void Snapshot::CountMatches(PodInfo& info) {

@@ -20,16 +20,16 @@ namespace muster {
 
 enum class ApiCode : uint8_t {
   kOk,
-  kNotFound,          // 404
-  kConflict,          // 409
-  kAlreadyExists,     // 409 with reason AlreadyExists
-  kGone,              // 410, or an ERROR event with reason Expired or Gone: list anew
-  kTooManyRequests,   // 429
-  kForbidden,         // 403: message says which rule is missing
-  kUnauthorized,      // 401
-  kInvalid,           // 400, 422 and other 4xx
-  kServerError,       // 5xx
-  kUnreachable,       // no connection, connection lost, timeout, certificate not accepted
+  kNotFound,         // 404
+  kConflict,         // 409
+  kAlreadyExists,    // 409 with reason AlreadyExists
+  kGone,             // 410, or an ERROR event with reason Expired or Gone: list anew
+  kTooManyRequests,  // 429
+  kForbidden,        // 403: message says which rule is missing
+  kUnauthorized,     // 401
+  kInvalid,          // 400, 422 and other 4xx
+  kServerError,      // 5xx
+  kUnreachable,      // no connection, connection lost, timeout, certificate not accepted
 };
 
 struct ApiStatus {
@@ -75,10 +75,10 @@ struct BindRequest {
 // A strategic-merge patch of pods/status; empty optional parts are left alone.
 struct PodStatusPatch {
   std::string ns, name, uid;
-  PodCondition condition;         // present: sets PodScheduled
+  PodCondition condition;  // present: sets PodScheduled
   int64_t observed_generation = 0;
   bool set_nominated_node = false;
-  std::string nominated_node;     // "" clears it
+  std::string nominated_node;  // "" clears it
   // Not "": sets DisruptionTarget to True for PreemptionByScheduler, with this message.
   std::string preempted_message = {};
   // When the status of these conditions last changed; InfinitePast leaves lastTransitionTime alone.

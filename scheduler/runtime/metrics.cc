@@ -271,9 +271,7 @@ void Metrics::PermitWaited(std::string_view result, Duration took) {
 
 void Metrics::PreemptionAttempt() { series_->preemption_attempts.Increment(); }
 
-void Metrics::Preemption(int victims) {
-  series_->preemption_victims.Observe(victims);
-}
+void Metrics::Preemption(int victims) { series_->preemption_victims.Observe(victims); }
 
 void Metrics::PendingPods(Queue queue, int64_t pods) {
   series_->pending.At({Label(queue)}).Set(static_cast<double>(pods));

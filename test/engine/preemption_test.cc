@@ -42,7 +42,8 @@ std::vector<std::string> Notes(const SimCluster& c, const std::string& reason) {
   std::vector<std::string> notes;
   for (const auto& [key, event] : c.server.events()) {
     if (event.reason == reason)
-      notes.push_back(absl::StrCat(event.regarding_name, ": ", event.note, " / ", event.action, " ", event.related_name));
+      notes.push_back(
+          absl::StrCat(event.regarding_name, ": ", event.note, " / ", event.action, " ", event.related_name));
   }
   return notes;
 }
@@ -83,8 +84,8 @@ TEST(PreemptionTest, KeepsTheRoomAndHoldsUpNobodyElse) {
   c.Create(Pod("high", 800, 10));
   c.loop.RunFor(absl::Milliseconds(20));
   c.Create(Pod("thief", 300, 10).NodeSelector("no", "such"));
-  c.Create(Pod("small", 300, 0));     // fits on n2, now
-  c.Create(Pod("other", 600, 9));     // would fit on n1 once the victim is gone
+  c.Create(Pod("small", 300, 0));  // fits on n2, now
+  c.Create(Pod("other", 600, 9));  // would fit on n1 once the victim is gone
   c.loop.RunFor(absl::Milliseconds(500));
   EXPECT_EQ(c.NodeOf("small"), "n2");
   EXPECT_EQ(c.NodeOf("high"), "");

@@ -24,7 +24,8 @@ std::unique_ptr<Framework> EveryPlugin(const Registry& registry) {
     const auto plugin = entry.make(entry.default_args);
     for (int p = 0; p < kPoints; ++p) {
       const auto point = static_cast<Point>(p);
-      if (Implements(**plugin, point)) profile.points[static_cast<size_t>(p)].push_back({entry.name, entry.default_weight});
+      if (Implements(**plugin, point))
+        profile.points[static_cast<size_t>(p)].push_back({entry.name, entry.default_weight});
     }
   }
   auto framework = Framework::Create(profile, registry);

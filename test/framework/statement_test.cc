@@ -26,7 +26,7 @@ Snapshot ThreeNodes() {
 TEST(StatementTest, LeavesNoTraceUnlessCommitted) {
   Snapshot snap = ThreeNodes();
   const PodPtr pod = MakePod("p").Cpu(400).HostPort(80).Ptr();
-    const PodInfoPtr info = snap.Resolve(pod->spec);
+  const PodInfoPtr info = snap.Resolve(pod->spec);
   const auto before = CellsOf(snap);
   {
     Statement statement(snap);

@@ -77,8 +77,10 @@ TEST(SnapshotTest, IncrementalEqualsRebuilt) {
     const PodInfoPtr pod = snap.Resolve(MakePod("p").Cpu(3).Request("x.io/gpu", 2).HostPort(80).Build().spec);
     for (int step = 0; step < 60; ++step) {
       const std::string name = "n" + std::to_string(random.Below(100));
-      if (random.Below(3) == 0 && nodes.contains(name) && pods[name] == 0) nodes.erase(name);
-      else nodes[name] = MakeNode(name).Cpu(static_cast<int64_t>(random.Below(50))).Label("l", name).Ptr();
+      if (random.Below(3) == 0 && nodes.contains(name) && pods[name] == 0)
+        nodes.erase(name);
+      else
+        nodes[name] = MakeNode(name).Cpu(static_cast<int64_t>(random.Below(50))).Label("l", name).Ptr();
       std::vector<NodePtr> sorted;
       for (const auto& [_, node] : nodes) sorted.push_back(node);
       if (random.Below(2) == 0 && snap.Find(name) != kNoNode && nodes.contains(name) && sorted.size() == snap.size()) {

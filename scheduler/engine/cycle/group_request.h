@@ -43,9 +43,9 @@ struct Placement {
 };
 
 struct GroupDecision {
-  bool placed = false;                // at least `min` members, and at least one, have a node
-  std::vector<Placement> placements;  // one a member, kNoNode for elastic ones without room; empty unless placed
-  std::vector<Intent> intents;        // what to do about it, by member in order
+  bool placed = false;                  // at least `min` members, and at least one, have a node
+  std::vector<Placement> placements;    // one a member, kNoNode for elastic ones without room; empty unless placed
+  std::vector<Intent> intents;          // what to do about it, by member in order
   std::vector<uint32_t> intent_member;  // by intent: its member's index
   // Where not placed, why; where elastic members were left, why the first of them was. Valid until the
   // next Decide.

@@ -202,7 +202,8 @@ void ReadArgs(YamlObject& object, NodeAffinityArgs* args) {
 
 void ReadConstraint(const YamlValue& element, SpreadConstraint* c) {
   YamlObject object(element);
-  if (!object.Read("maxSkew", &c->max_skew) || c->max_skew <= 0) object.Error("maxSkew", "must be a whole number above 0");
+  if (!object.Read("maxSkew", &c->max_skew) || c->max_skew <= 0)
+    object.Error("maxSkew", "must be a whole number above 0");
   if (!object.Read("topologyKey", &c->topology_key) || !IsLabelKey(c->topology_key))
     object.Error("topologyKey", "must be a label key");
   std::string when;

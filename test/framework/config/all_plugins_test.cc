@@ -35,9 +35,10 @@ TEST(ConfigOfAllPlugins, DefaultProfileIsKubeSchedulers) {
             "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit "
             "VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity "
             "NodeDeclaredFeatures");
-  EXPECT_EQ(Text(profile.At(Point::kScore)),
-            "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 VolumeBinding*1 PodTopologySpread*2 InterPodAffinity*2 "
-            "NodeResourcesBalancedAllocation*1 ImageLocality*1");
+  EXPECT_EQ(
+      Text(profile.At(Point::kScore)),
+      "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 VolumeBinding*1 PodTopologySpread*2 InterPodAffinity*2 "
+      "NodeResourcesBalancedAllocation*1 ImageLocality*1");
   EXPECT_EQ(Text(profile.At(Point::kBind)), "DefaultBinder");
   EXPECT_TRUE(Framework::Create(profile, registry).ok());
 }
@@ -57,10 +58,10 @@ TEST(ConfigOfAllPlugins, PluginsCheckTheirArguments) {
        "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].operator"},
   };
   for (const auto& row : kRows) {
-    const auto config =
-        ParseConfiguration(absl::StrCat(kHead, "profiles:\n- pluginConfig:\n  - {name: NodeAffinity, args: ",
-                                        "{addedAffinity: {\n", row.args, "}}}\n"),
-                           "f", AllPlugins());
+    const auto config = ParseConfiguration(
+        absl::StrCat(kHead, "profiles:\n- pluginConfig:\n  - {name: NodeAffinity, args: ", "{addedAffinity: {\n",
+                     row.args, "}}}\n"),
+        "f", AllPlugins());
     EXPECT_THAT(std::string(config.status().message()), StartsWith(row.want)) << row.args;
   }
 }
@@ -75,14 +76,24 @@ TEST(ConfigOfAllPlugins, VolumeBindingArgs) {
       {"{}", "", 600, {10, 0}},
       {"{bindTimeoutSeconds: 5}", "", 5, {10, 0}},
       {"{bindTimeoutSeconds: 0, shape: []}", "", 0, {10, 0}},
-      {"{shape: [{utilization: 0, score: 1}, {utilization: 50, score: 5}, {utilization: 100, score: 10}]}", "", 600, {1, 5, 10}},
-      {"{bindTimeoutSeconds: -1}", "bindTimeoutSeconds: invalid BindTimeoutSeconds, should not be a negative value", 0, {}},
-      {"{shape: [{utilization: 50, score: 1}, {utilization: 40, score: 1}]}", "shape[1].utilization: must be larger", 0, {}},
+      {"{shape: [{utilization: 0, score: 1}, {utilization: 50, score: 5}, {utilization: 100, score: 10}]}",
+       "",
+       600,
+       {1, 5, 10}},
+      {"{bindTimeoutSeconds: -1}",
+       "bindTimeoutSeconds: invalid BindTimeoutSeconds, should not be a negative value",
+       0,
+       {}},
+      {"{shape: [{utilization: 50, score: 1}, {utilization: 40, score: 1}]}",
+       "shape[1].utilization: must be larger",
+       0,
+       {}},
       {"{shape: [{utilization: 50, score: 11}]}", "shape[0].score: 11 is not in the range 0 to 10", 0, {}},
   };
   for (const auto& row : kRows) {
     const auto config = ParseConfiguration(
-        absl::StrCat(kHead, "profiles:\n- pluginConfig:\n  - {name: VolumeBinding, args: ", row.args, "}\n"), "f", AllPlugins());
+        absl::StrCat(kHead, "profiles:\n- pluginConfig:\n  - {name: VolumeBinding, args: ", row.args, "}\n"), "f",
+        AllPlugins());
     EXPECT_EQ(config.ok(), *row.error == 0) << config.status();
     if (!config.ok()) {
       EXPECT_THAT(std::string(config.status().message()), HasSubstr(row.error));

@@ -50,8 +50,14 @@ TEST(PodTopologySpreadTest, HardConstraints) {
       {"another app", {On("a", "db")}, MakePod(web).Spread(1, "zone", kWeb), {"", "", "", kNoKey}},
       {"terminating", {ending}, MakePod(web).Spread(1, "zone", kWeb), {"", "", "", kNoKey}},
       {"by host", {On("a", "web"), On("d", "web")}, MakePod(web).Spread(1, kHost, kWeb), {kSkewed, "", "", kSkewed}},
-      {"too few domains", {On("a", "web"), On("c", "web")}, MakePod(web).Spread(three_domains), {kSkewed, kSkewed, kSkewed, kNoKey}},
-      {"only its nodes count", {On("a", "web")}, MakePod(web).NodeSelector("zone", "x").Spread(1, "zone", kWeb), {"", "", "", kNoKey}},
+      {"too few domains",
+       {On("a", "web"), On("c", "web")},
+       MakePod(web).Spread(three_domains),
+       {kSkewed, kSkewed, kSkewed, kNoKey}},
+      {"only its nodes count",
+       {On("a", "web")},
+       MakePod(web).NodeSelector("zone", "x").Spread(1, "zone", kWeb),
+       {"", "", "", kNoKey}},
       {"soft ones do not filter", {On("a", "web")}, MakePod(web).Spread(1, "zone", kWeb, false), {"", "", "", ""}},
   };
   for (const Case& c : cases) {
@@ -110,7 +116,10 @@ TEST(InterPodAffinityTest, RequiredTerms) {
       {"beside one", {On("a", "web")}, MakePod().Beside("zone", kWeb), {"", "", kNotBeside, kNotBeside}},
       {"beside none", {}, MakePod().Beside("zone", kWeb), {kNotBeside, kNotBeside, kNotBeside, kNotBeside}},
       {"the first of its kind", {}, MakePod(web).Beside("zone", kWeb), {"", "", "", kNotBeside}},
-      {"no longer the first", {On("c", "web")}, MakePod(web).Beside("zone", kWeb), {kNotBeside, kNotBeside, "", kNotBeside}},
+      {"no longer the first",
+       {On("c", "web")},
+       MakePod(web).Beside("zone", kWeb),
+       {kNotBeside, kNotBeside, "", kNotBeside}},
       {"apart", {On("a", "web")}, MakePod().Apart("zone", kWeb), {kApart, kApart, "", ""}},
       {"apart by host", {On("a", "web")}, MakePod().Apart(kHost, kWeb), {kApart, "", "", ""}},
       {"others keep apart", {shy}, web, {kExisting, kExisting, "", ""}},
@@ -144,8 +153,9 @@ TEST(InterPodAffinityTest, PreferredTerms) {
   EXPECT_EQ(scores({bound}, web, InterPodAffinityArgs{0, false}), Scores{});
   EXPECT_EQ(scores({fond}, web, InterPodAffinityArgs{1, true}), Scores{});
   // 3 web pods in x at 1, one in y: 3, 3, 1, 0 of 3.
-  EXPECT_EQ(scores({On("a", "web"), On("a", "web"), On("b", "web"), On("c", "web")}, MakePod().RatherBeside(1, "zone", kWeb)),
-            (Scores{100, 100, 33, 0}));
+  EXPECT_EQ(
+      scores({On("a", "web"), On("a", "web"), On("b", "web"), On("c", "web")}, MakePod().RatherBeside(1, "zone", kWeb)),
+      (Scores{100, 100, 33, 0}));
 }
 
 TEST(InterPodAffinityTest, TermsOverNamespaces) {
