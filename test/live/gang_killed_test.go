@@ -124,7 +124,7 @@ func killRound(t *testing.T, kills []point) (partial bool) {
 			partial = partial || n > 0 && n < gangSize
 		}
 	}
-	launch(t, controlplane.Muster{Config: config(noElection)})
+	launch(t, controlplane.Muster{Config: config(noElection)}).waitReady(t)
 	s.waitBound(fitting*gangSize, 30*time.Second)
 	whole := 0
 	for g, n := range s.gangCounts() {
