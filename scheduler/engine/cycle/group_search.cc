@@ -37,7 +37,11 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
   known_ = true;
   broken_ = nullptr;
   refused_by_ = nullptr;
-  others_placed_ = request.group.present() && !snapshot_.MembersOf(request.members[0].pod->ns(), request.group).empty();
+  others_placed_ = false;
+  if (request.group.present()) {
+    for (const PlacedMember& m : snapshot_.MembersOf(request.members[0].pod->ns(), request.group))
+      others_placed_ |= !m.pod->deleting;
+  }
   Clear();
 
   const CapacityPlugin* capacity = nullptr;
