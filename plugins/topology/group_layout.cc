@@ -20,34 +20,74 @@ std::span<const PlacementRun> GroupLayout::Lay(DomainId id, size_t count) {
     const DomainTree::Range inside = tree.Inside(id, group_->slice_level);
     whole_.clear();
     next_whole_ = 0;
-    const GroupSlice* last = nullptr;
-    const std::span<const GroupSlice> slices = room_->slices();
+    const std::span<const PlacementSlice> slices = room_->slices();
     for (uint32_t i = 0; i < slices.size(); ++i) {
-      const GroupSlice& slice = slices[i];
+      const PlacementSlice& slice = slices[i];
       if (slice.home != kNoDomain) {
         const bool here = slice.home >= inside.begin && slice.home < inside.end;
         if (here && Room(slice.home) >= slice.count) LayWhole(slice.home, slice.first, slice.count);
       } else if (slice.count == group_->slice_size()) {
         whole_.push_back(i);
-      } else {
-        last = &slice;
       }
     }
     LaySlices(id, whole_.size());
-    if (last != nullptr) LayShort(id, *last);
+    for (const PlacementSlice& slice : slices) {
+      if (slice.home == kNoDomain && slice.count < group_->slice_size()) LayShort(id, slice);
+    }
   } else if (id != kNoDomain) {
-    Lay(id, 0, count);
+    LayAll(id, count);
   } else {
-    const size_t inside = Lay(kRoot, 0, std::min<uint64_t>(count, Room(kRoot)));
+    const size_t inside = LayAll(kRoot, std::min<uint64_t>(count, Room(kRoot)));
     if (inside < count) {
       runs_.push_back({static_cast<uint32_t>(inside), static_cast<uint32_t>(count - inside), tree.Outside()});
     }
   }
-  for (DomainId domain : run_domains_) {
-    for (; domain != kNoDomain; domain = tree.Parent(domain)) taken_[domain] = 0;
-  }
+  Forget();
   std::sort(runs_.begin(), runs_.end(), [](const PlacementRun& a, const PlacementRun& b) { return a.first < b.first; });
   return runs_;
+}
+
+// Clears what Run() noted.
+void GroupLayout::Forget() {
+  for (DomainId domain : run_domains_) {
+    for (; domain != kNoDomain; domain = group_->tree.Parent(domain)) taken_[domain] = 0;
+  }
+}
+
+// Level by level; or without heed of the levels above the asked one, where that takes fewer domains of it.
+size_t GroupLayout::LayAll(DomainId id, size_t count) {
+  const DomainTree& tree = group_->tree;
+  const size_t laid = Lay(id, 0, count);
+  if (tree.LevelOf(id) + 1 >= group_->level) return laid;
+  const size_t spans = Spans(id);
+  near_.assign(runs_.begin(), runs_.end());
+  near_domains_.assign(run_domains_.begin(), run_domains_.end());
+  const auto restart = [&] {
+    Forget();
+    runs_.clear();
+    run_domains_.clear();
+  };
+  restart();
+  size_t next = 0;
+  Spread(
+      tree.Inside(id, group_->level), count, [&](DomainId child, size_t n) { return Holds(child, next, n); },
+      [&](DomainId child, size_t n) {
+        const size_t there = Lay(child, next, n);
+        next += there;
+        return there;
+      });
+  if (next >= laid && Spans(id) < spans) return next;
+  restart();
+  for (size_t i = 0; i < near_.size(); ++i) Run(near_domains_[i], near_[i].first, near_[i].count);
+  return laid;
+}
+
+// How many domains of the asked level, inside of `id`, are taken that were not used.
+size_t GroupLayout::Spans(DomainId id) const {
+  const DomainTree::Range inside = group_->tree.Inside(id, group_->level);
+  size_t spans = 0;
+  for (DomainId d = inside.begin; d < inside.end; ++d) spans += taken_[d] > 0 && used_[d] == 0;
+  return spans;
 }
 
 // Lays `count` of something over the children: place(child, n) returns how many of n it laid there,
@@ -117,8 +157,8 @@ size_t GroupLayout::LaySlices(DomainId id, size_t count) {
   return count;
 }
 
-// The last slice, which is short: where others are, else in the tightest domain.
-void GroupLayout::LayShort(DomainId id, const GroupSlice& slice) {
+// A short slice: where others are, else in the tightest domain.
+void GroupLayout::LayShort(DomainId id, const PlacementSlice& slice) {
   const DomainTree::Range inside = group_->tree.Inside(id, group_->slice_level);
   DomainId best = kNoDomain;
   const auto order = [&](DomainId d) { return std::tuple(taken_[d] == 0, Room(d)); };
@@ -128,10 +168,9 @@ void GroupLayout::LayShort(DomainId id, const GroupSlice& slice) {
   if (best != kNoDomain) LayWhole(best, slice.first, slice.count);
 }
 
-// What does not divide over the levels below may go anywhere in the domain; so may what joins pods that are
-// placed already, for only runs tell then where a member may go.
+// What does not divide over the levels below may go anywhere in the domain.
 void GroupLayout::LayWhole(DomainId id, size_t first, size_t count) {
-  const size_t laid = group_->request.placed.empty() ? Lay(id, first, count) : 0;
+  const size_t laid = Lay(id, first, count);
   if (laid < count) Run(id, first + laid, count - laid);
 }
 

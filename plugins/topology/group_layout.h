@@ -21,8 +21,9 @@ class GroupLayout {
   void Reset(const GroupOnTree& group, const GroupRoom& room, std::span<const uint32_t> used);
 
   // Runs for up to `count` members, from the first on, in the domain (kNoDomain: all nodes), by order of
-  // members. At each level as few domains as possible: where one holds all that remain, the tightest
-  // such, else the one that holds the most. With slices every run is in one domain of the slice level.
+  // members. At each level as few domains as possible, at the asked one before those above it:
+  // where one holds all that remain, the tightest such, else the one that holds the most. With slices every
+  // run is in one domain of the slice level.
   // Valid until the next call.
   std::span<const PlacementRun> Lay(DomainId id, size_t count);
 
@@ -34,9 +35,12 @@ class GroupLayout {
   };
   template <typename HoldsFn, typename PlaceFn>
   size_t Spread(DomainTree::Range children, size_t count, HoldsFn holds, PlaceFn place);
+  void Forget();
+  size_t LayAll(DomainId id, size_t count);
+  size_t Spans(DomainId id) const;
   size_t Lay(DomainId id, size_t first, size_t count);
   size_t LaySlices(DomainId id, size_t count);
-  void LayShort(DomainId id, const GroupSlice& slice);
+  void LayShort(DomainId id, const PlacementSlice& slice);
   void LayWhole(DomainId id, size_t first, size_t count);
   uint64_t Room(DomainId id) const;
   size_t Holds(DomainId id, size_t first, size_t count) const;
@@ -48,8 +52,10 @@ class GroupLayout {
   std::vector<PlacementRun> runs_;
   std::vector<DomainId> run_domains_;  // by run as it was made
   std::vector<uint32_t> taken_;        // by domain: members laid there; zero between calls
-  std::vector<Child> children_;        // a stack: of each level that is being laid
-  std::vector<uint32_t> whole_;        // slices without home that are whole
+  std::vector<PlacementRun> near_;     // a layout to compare with
+  std::vector<DomainId> near_domains_;
+  std::vector<Child> children_;  // a stack: of each level that is being laid
+  std::vector<uint32_t> whole_;  // slices without home that are whole
   size_t next_whole_ = 0;
 };
 

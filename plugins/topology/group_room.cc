@@ -47,7 +47,6 @@ std::string GroupRoom::MakeSlices() {
   const std::string& key = request.topology.slice_level;
   if (request.topology.slice_size < 1) return absl::StrCat("slices of ", request.topology.slice_size, " pods");
   placed_.clear();
-  bool ranked = false;
   for (size_t i = 0; i < request.placed.size(); ++i) {
     const DomainId leaf = tree.LeafOf(request.placed[i]);
     if (leaf == kNoDomain) {
@@ -55,15 +54,13 @@ std::string GroupRoom::MakeSlices() {
                           " is outside every domain of ", key);
     }
     const uint32_t rank = i < request.placed_ranks.size() ? request.placed_ranks[i] : UINT32_MAX;
-    ranked |= rank != UINT32_MAX;
     placed_.push_back({rank, tree.Around(leaf, group_->slice_level)});
   }
   std::sort(placed_.begin(), placed_.end());
-  if (!ranked) {
+  if (!RanksTell()) {
     MakeUnrankedSlices();
     return "";
   }
-  while (placed_.back().rank == UINT32_MAX) placed_.pop_back();
   const size_t size = group_->slice_size();
   for (size_t i = 1; i < placed_.size(); ++i) {
     const Placed &a = placed_[i - 1], &b = placed_[i];
@@ -76,15 +73,27 @@ std::string GroupRoom::MakeSlices() {
   return "";
 }
 
+// Whether each member and each placed pod has a rank of its own.
+bool GroupRoom::RanksTell() const {
+  const std::span<const uint32_t> ranks = group_->request.ranks;
+  if (ranks.empty() || ranks.back() == UINT32_MAX) return false;
+  const auto same = [](const Placed& a, const Placed& b) { return a.rank == b.rank; };
+  if (std::adjacent_find(placed_.begin(), placed_.end(), same) != placed_.end()) return false;
+  if (!placed_.empty() && placed_.back().rank == UINT32_MAX) return false;
+  auto next = placed_.begin();
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (i > 0 && ranks[i - 1] >= ranks[i]) return false;
+    while (next != placed_.end() && next->rank < ranks[i]) ++next;
+    if (next != placed_.end() && next->rank == ranks[i]) return false;
+  }
+  return true;
+}
+
 void GroupRoom::MakeRankedSlices() {
   const size_t size = group_->slice_size();
-  auto next = placed_.begin();
-  size_t rank = 0, slice = SIZE_MAX;
-  for (uint32_t member = 0; member < group_->size(); ++member, ++rank) {
-    for (; next != placed_.end() && next->rank <= rank; ++next) {
-      if (next->rank == rank) ++rank;
-    }
-    if (rank / size != slice) {
+  size_t slice = SIZE_MAX;
+  for (uint32_t member = 0; member < group_->size(); ++member) {
+    if (const size_t rank = group_->request.ranks[member]; rank / size != slice) {
       slice = rank / size;
       const auto first = std::lower_bound(placed_.begin(), placed_.end(), slice * size,
                                           [](const Placed& p, size_t wanted) { return p.rank < wanted; });
@@ -122,9 +131,10 @@ uint64_t GroupRoom::Homed(DomainId domain) const {
 void GroupRoom::CountWholeSlices() {
   const DomainTree& tree = group_->tree;
   const size_t size = group_->slice_size();
-  whole_members_ = short_ = 0;
+  whole_members_ = 0;
+  shorts_.clear();
   homes_.clear();
-  for (const GroupSlice& slice : slices_) {
+  for (const PlacementSlice& slice : slices_) {
     if (slice.home != kNoDomain) {
       const auto home = std::find_if(homes_.begin(), homes_.end(), [&](Home& h) { return h.domain == slice.home; });
       if (home == homes_.end()) {
@@ -135,7 +145,7 @@ void GroupRoom::CountWholeSlices() {
     } else if (slice.count == size) {
       whole_members_ += size;
     } else {
-      short_ = slice.count;
+      shorts_.push_back(slice.count);
     }
   }
   const DomainTree::Range level = tree.OfLevel(group_->slice_level);
@@ -161,14 +171,17 @@ uint64_t GroupRoom::HeldInSlices(DomainId id) const {
       held += std::min(home.count, group_->together.In(home.domain));
   }
   const uint64_t most = group_->together.In(id);
-  if (short_ == 0) return std::min(held, most);
-  bool fits = whole_[id] * size > whole_members_;
-  for (DomainId d = inside.begin; d < inside.end && !fits; ++d) {
+  if (shorts_.empty()) return std::min(held, most);
+  // A place for a whole slice may be left; or else the one short slice must do with what is left beside them.
+  const bool left = whole_[id] * size > whole_members_;
+  uint64_t room = left ? size : 0;
+  for (DomainId d = inside.begin; d < inside.end && !left; ++d) {
     uint64_t in = group_->together.In(d);
-    if (all_needed) in = (in - std::min(in, Homed(d))) % size;
-    fits = in >= short_;
+    if (all_needed) in -= std::min(in, Homed(d));
+    room = std::max(room, all_needed && shorts_.size() == 1 ? in % size : in);
   }
-  return std::min(held + (fits ? short_ : 0), most);
+  for (const uint64_t count : shorts_) held += count <= room ? count : 0;
+  return std::min(held, most);
 }
 
 uint64_t GroupRoom::Held(DomainId id, uint64_t need) {

@@ -31,15 +31,11 @@ struct GroupOnTree {
   size_t slice_size() const { return static_cast<size_t>(request.topology.slice_size); }
 };
 
-// Members that must share a domain of the slice level. As pods are numbered by rank, slice k is of the
-// ranks [k * size, (k + 1) * size): the pending members have, in order, the ranks that no placed pod
-// has. Where the placed pods have no ranks, those in one domain fill slices there, and the first
-// pending members complete them. The last slice may be short.
-struct GroupSlice {
-  uint32_t first = 0, count = 0;  // members
-  DomainId home = kNoDomain;      // where others of it are placed already
-};
-
+// Slices are domains of the slice level to share. Slice k is of the pods of ranks [k * size, (k + 1) * size);
+// it is short where some of them are not there. Where a pod has no rank, or that of another one, the placed
+// pods in one domain fill slices there, the first members complete these, and the others make slices in their
+// order: the last may be short.
+//
 // Reused from group to group. Decision thread only.
 class GroupRoom {
  public:
@@ -56,7 +52,7 @@ class GroupRoom {
   // shape alone.
   uint64_t Share(DomainId id) const;
 
-  std::span<const GroupSlice> slices() const { return slices_; }  // in order of members
+  std::span<const PlacementSlice> slices() const { return slices_; }  // in order of members
   // Places for whole slices. Requires: group.sliced(), LevelOf(id) <= slice_level.
   uint64_t WholeSlices(DomainId id) const { return whole_[id]; }
 
@@ -76,6 +72,7 @@ class GroupRoom {
   };
   void ListResources();
   std::string MakeSlices();
+  bool RanksTell() const;
   void MakeRankedSlices();
   void MakeUnrankedSlices();
   void CountWholeSlices();
@@ -91,12 +88,12 @@ class GroupRoom {
   std::vector<size_t> shape_members_;  // by shape
   std::vector<ResourceId> resources_;  // that some shape takes
   std::vector<Step> steps_;            // of each such resource as many as there are shapes, the smallest first
-  std::vector<GroupSlice> slices_;
+  std::vector<PlacementSlice> slices_;
   std::vector<Placed> placed_;
   std::vector<Home> homes_;
-  std::vector<uint64_t> whole_;  // by domain of the slice level and those above
-  uint64_t whole_members_ = 0;   // in slices without home that are not short
-  uint64_t short_ = 0;           // members of the last slice where it is short and has no home
+  std::vector<uint64_t> whole_;   // by domain of the slice level and those above
+  uint64_t whole_members_ = 0;    // in slices without home that are not short
+  std::vector<uint64_t> shorts_;  // members of each short slice without home
 };
 
 }  // namespace muster

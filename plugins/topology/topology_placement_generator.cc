@@ -101,11 +101,14 @@ void TopologyPlacementGenerator::VisitAll(const GroupOnTree& group, DomainId pin
   bool placed = false;
   for (const bool all : {true, false}) {
     if (!all && group.request.min == size) break;
+    options_.clear();
     for (size_t level = group.level; !placed; --level) {
-      const DomainTree::Range domains =
-          pinned == kNoDomain ? tree.OfLevel(level) : DomainTree::Range{pinned, pinned + 1};
-      placed = VisitLevel(group, domains, all, visit, answer);
-      if (!preferred || level == 0) break;
+      AddOptions(group, pinned == kNoDomain ? tree.OfLevel(level) : DomainTree::Range{pinned, pinned + 1}, all, answer);
+      const bool last = !preferred || level == 0;
+      // What needs no more domains than any can is visited at once, the rest when all are known.
+      const uint64_t needed = last || !all ? UINT64_MAX : group.request.placed.empty() ? 1 : 0;
+      placed = VisitOptions(group, needed, visit);
+      if (last) break;
     }
     // Nodes outside the tree are the last resort; they have no slices.
     if (placed || !preferred || group.sliced() || tree.Outside().empty()) continue;
@@ -117,25 +120,30 @@ void TopologyPlacementGenerator::VisitAll(const GroupOnTree& group, DomainId pin
   if (!placed && most_ != kNoDomain) answer.most_domain = tree.Name(most_, group.snap);
 }
 
-// Visits those of `domains` (all of one level) that hold all members, or (not `all`) at least the
-// minimum but not all. True: the group was placed.
-bool TopologyPlacementGenerator::VisitLevel(const GroupOnTree& group, DomainTree::Range domains, bool all, Visit visit,
+// Adds those of `domains` (all of one level) that hold all members, or (not `all`) at least the minimum but not all.
+void TopologyPlacementGenerator::AddOptions(const GroupOnTree& group, DomainTree::Range domains, bool all,
                                             PlacementAnswer& answer) const {
   const uint64_t size = group.size();
   const uint64_t need = std::max<uint64_t>(group.request.min, 1);
-  options_.clear();
+  const bool count = all && group.request.topology.mode == Mode::kPreferred;
   for (DomainId id = domains.begin; id < domains.end; ++id) {
     const uint64_t held = room_.Held(id, need);
     if (held > answer.most) answer.most = held, most_ = id;
     if (held < need || all != (held == size)) continue;
-    options_.push_back({Distance(group, id), all ? DomainsNeeded(group, id) : size - held, room_.Left(id), id, held});
+    options_.push_back({count ? DomainsNeeded(group, id) : 0, group.level - group.tree.LevelOf(id), Distance(group, id),
+                        size - held, room_.Left(id), id, held});
   }
+}
+
+// Visits those that need at most so many domains, and forgets them. True: the group was placed.
+bool TopologyPlacementGenerator::VisitOptions(const GroupOnTree& group, uint64_t needed, Visit visit) const {
   // A heap: mostly the first will do.
   const auto later = [](const Option& a, const Option& b) {
-    return std::tie(a.far, a.second, a.left, a.domain) > std::tie(b.far, b.second, b.left, b.domain);
+    return std::tie(a.needed, a.up, a.far, a.out, a.left, a.domain) >
+           std::tie(b.needed, b.up, b.far, b.out, b.left, b.domain);
   };
   std::make_heap(options_.begin(), options_.end(), later);
-  while (!options_.empty()) {
+  while (!options_.empty() && options_[0].needed <= needed) {
     std::pop_heap(options_.begin(), options_.end(), later);
     const Option best = options_.back();
     options_.pop_back();
@@ -156,18 +164,26 @@ bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId dom
     slice_domains_.clear();
     for (const NodeIndex n : candidate.nodes) slice_domains_.push_back(tree.Around(tree.LeafOf(n), group.slice_level));
     candidate.slice_domain = slice_domains_;
+    candidate.slices = room_.slices();
   }
   return visit(candidate);
 }
 
-// How many domains of the asked level the group needs, inside one of that level or above.
+// How many domains of the asked level the members need at least, inside one of that level or above, beside those
+// that have pods of the group.
 uint64_t TopologyPlacementGenerator::DomainsNeeded(const GroupOnTree& group, DomainId domain) const {
-  if (group.tree.LevelOf(domain) == group.level) return 1;
+  if (group.tree.LevelOf(domain) == group.level) return used_[domain] == 0;
   const DomainTree::Range inside = group.tree.Inside(domain, group.level);
   shares_.clear();
-  for (DomainId id = inside.begin; id < inside.end; ++id) shares_.push_back(room_.Share(id));
-  std::sort(shares_.begin(), shares_.end(), std::greater<>());
   uint64_t held = 0, needed = 0;
+  for (DomainId id = inside.begin; id < inside.end; ++id) {
+    if (used_[id] > 0) {
+      held += room_.Share(id);
+    } else {
+      shares_.push_back(room_.Share(id));
+    }
+  }
+  std::sort(shares_.begin(), shares_.end(), std::greater<>());
   for (; needed < shares_.size() && held < group.size(); ++needed) held += shares_[needed];
   return needed;
 }

@@ -20,11 +20,11 @@
 namespace muster {
 
 // Order of candidates. Required: domains of the level that hold all members, the tightest first; then
-// those that hold the minimum, the roomiest first. Preferred: domains of the level that hold all, then of
-// each level above, those first that need the fewest domains of the asked level, then the whole tree, then
-// all nodes; then, in the same order of levels, those that hold the minimum. Domains near pods of the
-// group that are placed already go before others of their level; they pin a required domain. Equal ones
-// in the order of their labels' values.
+// those that hold the minimum, the roomiest first. Preferred: domains of the level and of those above, up to
+// the whole tree, that hold all members: the ones first that need the fewest domains of the asked level (where
+// pods of the group are placed already, the fewest more), of these the lowest; then all nodes; then, level by
+// level, those that hold the minimum. Domains near pods of the group that are placed already go before others
+// of their level; they pin a required domain. Equal ones in the order of their labels' values.
 //
 // Decision thread only: it keeps trees and buffers from call to call.
 class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
@@ -39,8 +39,10 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
  private:
   struct Shape;       // what is kept in a shape's memo
   struct Option {     // a domain that may be visited, in the order of the members but `held`
+    uint64_t needed;  // preferred: more domains of the asked level that all members need
+    size_t up;        // levels above the asked one
     uint32_t far;     // how many levels up it meets the pods that are placed already
-    uint64_t second;  // domains of the asked level that it needs; or the members that it does not hold
+    uint64_t out;     // members that it does not hold
     uint64_t left;    // when the members are in
     DomainId domain;
     uint64_t held;
@@ -51,8 +53,8 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
   bool MarkUsed(const GroupOnTree& group, DomainId* pinned, std::string* impossible) const;
   void UnmarkUsed(const GroupOnTree& group) const;
   void VisitAll(const GroupOnTree& group, DomainId pinned, Visit visit, PlacementAnswer& answer) const;
-  bool VisitLevel(const GroupOnTree& group, DomainTree::Range domains, bool all, Visit visit,
-                  PlacementAnswer& answer) const;
+  void AddOptions(const GroupOnTree& group, DomainTree::Range domains, bool all, PlacementAnswer& answer) const;
+  bool VisitOptions(const GroupOnTree& group, uint64_t needed, Visit visit) const;
   bool VisitOne(const GroupOnTree& group, DomainId domain, uint64_t held, Visit visit) const;
   uint64_t DomainsNeeded(const GroupOnTree& group, DomainId domain) const;
   uint32_t Distance(const GroupOnTree& group, DomainId domain) const;

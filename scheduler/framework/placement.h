@@ -36,6 +36,13 @@ struct PlacementRequest {
   // By ResourceId: not 0 where the profile's filters look at it (CapacityPlugin::Limits). Empty: at all.
   // The same at every call with a shape's memo.
   std::span<const uint8_t> limits = {};
+  std::span<const uint32_t> ranks = {};  // by member: likewise; empty: none has one
+};
+
+// Members [first, first + count), which must share a domain.
+struct PlacementSlice {
+  uint32_t first = 0, count = 0;
+  uint32_t home = UINT32_MAX;  // that domain, where others of the slice are placed; else UINT32_MAX
 };
 
 // Members [first, first + count), which had best go to these nodes.
@@ -48,12 +55,11 @@ struct PlacementCandidate {
   std::string_view domain;           // for people: "rack r7"; "" is the whole cluster
   std::span<const NodeIndex> nodes;  // where members may go, near ones beside each other
   // How the members are best spread inside: neighbours in rank share the lowest domain. Covers members
-  // from the first on, perhaps not all. Advice; but where slices are asked for, a run's members may go only
-  // to the slice domain that its nodes are in, and members in no run nowhere.
+  // from the first on, perhaps not all. Advice.
   std::span<const PlacementRun> runs;
-  // By `nodes`: the domain of the slice level, where slices are asked for; else empty. Of a group none of
-  // which is placed, members [k * slice_size, (k + 1) * slice_size) must share it; else slices whose other
-  // pods are placed go to where those are (see `runs`).
+  // Where slices are asked for, all members in slices, and by `nodes` the domain that these speak of; else
+  // empty.
+  std::span<const PlacementSlice> slices;
   std::span<const uint32_t> slice_domain;
 };
 

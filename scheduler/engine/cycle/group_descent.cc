@@ -69,7 +69,7 @@ bool GroupSearch::Spend() {
 // Whether the rest of the group fits on the one node as it does on the other: nothing but the names
 // differs, and nobody asks about these.
 bool GroupSearch::Exchangeable(NodeIndex a, NodeIndex b) const {
-  if (!symmetric_ || (slice_size_ != 0 && domain_of_row_[a] != domain_of_row_[b])) return false;
+  if (!symmetric_ || (!slices_.empty() && domain_of_row_[a] != domain_of_row_[b])) return false;
   for (ColumnId c = 0; c < snapshot_.columns(); ++c) {
     if (snapshot_.Cells(c)[a] != snapshot_.Cells(c)[b]) return false;
   }
@@ -80,7 +80,8 @@ bool GroupSearch::Exchangeable(NodeIndex a, NodeIndex b) const {
 
 bool GroupSearch::Search() {
   searched_ = true;
-  partial_ = grows_ && slice_size_ != 0;  // slices are filled one after the other
+  // Slices are filled one after the other; and others than the given ones may be theirs.
+  partial_ = homed_ || (grows_ && !slices_.empty());
   // Twice the steps that one straight way down takes, at least.
   left_ = std::min(left_in_all_, std::max(kBudget, 2 * need_ * (kStepBase + snapshot_.words())));
   slack_ = request_->members.size() - need_;
@@ -91,7 +92,7 @@ bool GroupSearch::Search() {
       std::none_of(shapes_.begin(), shapes_.end(), [](const Shape& s) { return NamesNodes(*s.entry->pod->spec); });
   classes_.clear();
   for (uint32_t m = 0; m < shape_of_.size(); ++m) {
-    const auto slice = static_cast<uint32_t>(slice_size_ == 0 ? 0 : m / slice_size_);
+    const uint32_t slice = slices_.empty() ? 0 : slice_of_[m];
     auto it = std::find_if(classes_.begin(), classes_.end(),
                            [&](const Class& c) { return c.shape == shape_of_[m] && c.slice == slice; });
     if (it == classes_.end()) it = classes_.insert(classes_.end(), Class{shape_of_[m], slice, {}, false});
@@ -112,7 +113,7 @@ size_t GroupSearch::CountAllowed(const Class& of, const NodeSet& nodes) const {
   size_t count = 0;
   const uint32_t member = of.left.empty() ? 0 : of.left.back();
   for (size_t w = 0; w < inside_.words(); ++w) {
-    if (slice_size_ == 0) {
+    if (slices_.empty()) {
       count += static_cast<size_t>(std::popcount(inside_.word(w) & nodes.word(w)));
     } else {
       NodeSet::ForEachBit(inside_.word(w) & nodes.word(w), w, [&](NodeIndex n) { count += Allowed(member, n); });

@@ -44,8 +44,11 @@ PlacementAnswer GroupPlaces::Visit(const Framework& framework, const GroupReques
   placed_nodes_.clear();
   placed_ranks_.clear();
   for (const auto& [row, rank] : placed_) placed_nodes_.push_back(row), placed_ranks_.push_back(rank);
+  ranks_.clear();
+  for (const Member& m : request.members)
+    ranks_.push_back(m.pod->rank < 0 ? UINT32_MAX : static_cast<uint32_t>(m.pod->rank));
   const PlacementRequest asked{request.topology, shapes_,       search.shape_of(), min,
-                               placed_nodes_,    placed_ranks_, search.limits()};
+                               placed_nodes_,    placed_ranks_, search.limits(), ranks_};
   return plugin->GeneratePlacements(asked, snap, [&](const PlacementCandidate& candidate) {
     // What the plugin was given is as it was again, or nothing more is asked.
     return visit(candidate) || !search.RefreshAll();

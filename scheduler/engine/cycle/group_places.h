@@ -31,7 +31,7 @@ class GroupPlaces {
   std::vector<NodeSet> may_take_;
   std::vector<std::pair<NodeIndex, uint32_t>> placed_;
   std::vector<NodeIndex> placed_nodes_;
-  std::vector<uint32_t> placed_ranks_;
+  std::vector<uint32_t> placed_ranks_, ranks_;
 };
 
 }  // namespace muster

@@ -37,11 +37,6 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
   known_ = true;
   broken_ = nullptr;
   refused_by_ = nullptr;
-  others_placed_ = false;
-  if (request.group.present()) {
-    for (const PlacedMember& m : snapshot_.MembersOf(request.members[0].pod->ns(), request.group))
-      others_placed_ |= !m.pod->deleting;
-  }
   Clear();
 
   const CapacityPlugin* capacity = nullptr;
@@ -111,7 +106,7 @@ PlacementCandidate GroupSearch::WholeCluster() {
     all_rows_.resize(snapshot_.size());
     for (NodeIndex n = 0; n < all_rows_.size(); ++n) all_rows_[n] = n;
   }
-  return {{}, all_rows_, {}, {}};
+  return {{}, all_rows_, {}, {}, {}};
 }
 
 void GroupSearch::Clear() {
@@ -127,19 +122,23 @@ void GroupSearch::Enter(const PlacementCandidate& candidate) {
   whole_ = candidate.nodes.size() == snapshot_.size();
   inside_.Reset(snapshot_.size());
   for (const NodeIndex n : candidate.nodes) inside_.Add(n);
-  slice_size_ = candidate.slice_domain.empty() ? 0 : static_cast<size_t>(std::max(0, request_->topology.slice_size));
-  // With pods of the group placed already, the runs alone say which members share a slice with whom.
-  runs_bind_ = slice_size_ != 0 && others_placed_;
-  if (runs_bind_) slice_size_ = 0;
-  if (slice_size_ == 0) return;
+  slices_.clear();
+  slice_of_.clear();
+  homed_ = false;
+  if (candidate.slices.empty()) return;
   domain_of_row_.resize(snapshot_.size());
   for (size_t i = 0; i < candidate.nodes.size(); ++i) domain_of_row_[candidate.nodes[i]] = candidate.slice_domain[i];
-  slices_.assign((request_->members.size() + slice_size_ - 1) / slice_size_, {});
+  for (const PlacementSlice& slice : candidate.slices) {
+    const bool has_home = slice.home != UINT32_MAX;
+    homed_ |= has_home;
+    slice_of_.resize(slice.first + slice.count, static_cast<uint32_t>(slices_.size()));
+    slices_.push_back({slice.home, has_home});
+  }
 }
 
 bool GroupSearch::Allowed(uint32_t member, NodeIndex n) const {
-  if (slice_size_ == 0) return true;
-  const Slice& slice = slices_[member / slice_size_];
+  if (slices_.empty()) return true;
+  const Slice& slice = slices_[slice_of_[member]];
   return slice.placed == 0 || domain_of_row_[n] == slice.domain;
 }
 
@@ -169,7 +168,7 @@ NodeIndex GroupSearch::Pick(uint32_t member, std::span<const NodeIndex> nodes) c
     }
     return best;
   }
-  if (slice_size_ == 0 && nodes.size() == snapshot_.size()) return answer.Best();
+  if (slices_.empty() && nodes.size() == snapshot_.size()) return answer.Best();
   if (answer.feasible_count() == 0) return kNoNode;
   return answer.BestAmong(nodes, snapshot_, [&](NodeIndex n) { return !Allowed(member, n); });
 }
@@ -196,8 +195,8 @@ bool GroupSearch::PlaceOn(uint32_t member, NodeIndex n) {
   order_.push_back(member);
   marks_.push_back(mark);
   if (prices_ != nullptr) ++on_row_[n];
-  if (slice_size_ != 0) {
-    Slice& slice = slices_[member / slice_size_];
+  if (!slices_.empty()) {
+    Slice& slice = slices_[slice_of_[member]];
     slice.domain = domain_of_row_[n];
     ++slice.placed;
   }
@@ -210,7 +209,7 @@ void GroupSearch::UndoTo(size_t count) {
   for (size_t i = count; i < order_.size(); ++i) {
     if (prices_ != nullptr) --on_row_[node_[order_[i]]];
     node_[order_[i]] = kNoNode;
-    if (slice_size_ != 0) --slices_[order_[i] / slice_size_].placed;
+    if (!slices_.empty()) --slices_[slice_of_[order_[i]]].placed;
   }
   order_.resize(count);
   marks_.resize(count);
@@ -236,10 +235,10 @@ bool GroupSearch::Greedy(bool along_runs, size_t enough, size_t most) {
     while (run < runs.size() && m >= runs[run].first + runs[run].count) ++run;
     const bool in_run = run < runs.size() && m >= runs[run].first;
     bool placed = in_run && GreedyMember(m, runs[run].nodes);
-    if (!placed && !runs_bind_ && broken_ == nullptr) placed = GreedyMember(m, candidate_->nodes);
+    if (!placed && broken_ == nullptr) placed = GreedyMember(m, candidate_->nodes);
     if (broken_ != nullptr) return false;
     if (placed) continue;
-    if (shapes_[shape_of_[m]].grows && !runs_bind_) {
+    if (shapes_[shape_of_[m]].grows) {
       waiting_.push_back(m);
     } else if (++failed > members - enough) {
       return false;
@@ -256,7 +255,6 @@ bool GroupSearch::Greedy(bool along_runs, size_t enough, size_t most) {
 
 // Elastic members, each where there is room.
 void GroupSearch::PlaceRest() {
-  if (runs_bind_) return;
   for (uint32_t m = 0; m < node_.size() && order_.size() < node_.size() && broken_ == nullptr; ++m) {
     if (node_[m] == kNoNode) GreedyMember(m, candidate_->nodes);
   }
@@ -269,15 +267,15 @@ GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, boo
   if (BoundInside(need_) < need_) return Verdict::kImpossible;
   if (left_in_all_ == 0) return Verdict::kNotFound;
   const Plugin* refused_before = std::exchange(refused_by_, nullptr);
-  const bool runs_first = prices_ == nullptr || slice_size_ != 0 || runs_bind_;
+  const bool runs_first = prices_ == nullptr || !slices_.empty();
   bool placed = Greedy(runs_first, need_, most);
-  if (!placed && broken_ == nullptr && !candidate.runs.empty() && !runs_bind_) {
+  if (!placed && broken_ == nullptr && !candidate.runs.empty()) {
     UndoTo(0);
     placed = Greedy(!runs_first, need_, most);
   }
   // Equal pods that heed nobody else fill each node up, whatever their order: more cannot be placed.
-  const bool exact = shapes_.size() == 1 && !across_ && !volumes_ && slice_size_ == 0 && refused_by_ == nullptr;
-  if (!placed && broken_ == nullptr && !exact && !runs_bind_) {
+  const bool exact = shapes_.size() == 1 && !across_ && !volumes_ && slices_.empty() && refused_by_ == nullptr;
+  if (!placed && broken_ == nullptr && !exact) {
     UndoTo(0);
     placed = Search();
     if (placed && whole) PlaceRest();
@@ -286,7 +284,7 @@ GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, boo
   if (placed && broken_ == nullptr) return Verdict::kPlaced;
   UndoTo(0);
   if (broken_ != nullptr) return Verdict::kBroken;
-  return exhausted_ || partial_ || runs_bind_ ? Verdict::kNotFound : Verdict::kImpossible;
+  return exhausted_ || partial_ ? Verdict::kNotFound : Verdict::kImpossible;
 }
 
 GroupSearch::Verdict GroupSearch::PlaceExactly(const PlacementCandidate& candidate, std::span<const NodeIndex> nodes) {

@@ -126,7 +126,7 @@ class GroupSearch {
     bool dropped = false;
   };
   struct Slice {
-    uint32_t domain = 0, placed = 0;
+    uint32_t domain, placed;  // a domain that is given counts as one more that is placed
   };
   struct Choice {
     uint32_t of;   // in classes_
@@ -173,7 +173,6 @@ class GroupSearch {
   std::vector<uint32_t> shape_of_;
   size_t need_ = 1;
   bool across_ = false, grows_ = false, volumes_ = false, known_ = false;
-  bool others_placed_ = false;   // pods of the group that are no members of this request
   std::vector<uint8_t> limits_;  // by ResourceId
   bool limits_pods_ = false;
   const Shape* broken_ = nullptr;
@@ -186,11 +185,11 @@ class GroupSearch {
   // Of the candidate.
   const PlacementCandidate* candidate_ = nullptr;
   bool whole_ = false;
-  bool runs_bind_ = false;
   NodeSet inside_;
-  size_t slice_size_ = 0;                // 0: no slices
+  bool homed_ = false;                   // a slice's domain is given
+  std::vector<Slice> slices_;            // empty: none are asked for
+  std::vector<uint32_t> slice_of_;       // by member
   std::vector<uint32_t> domain_of_row_;  // of the slice level
-  std::vector<Slice> slices_;
 
   // What is placed.
   std::vector<NodeIndex> node_;

@@ -18,6 +18,17 @@ namespace {
 
 using Path = std::vector<std::string>;  // a domain: its labels' values, the widest level's first
 
+// The fewest of `amounts` that hold `count`, by trying all subsets; SIZE_MAX where none do.
+size_t FewestThatHold(const std::vector<int64_t>& amounts, int64_t count) {
+  size_t best = SIZE_MAX;
+  for (uint32_t set = 0; set < (1u << amounts.size()); ++set) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < amounts.size(); ++i) sum += (set >> i & 1) != 0 ? amounts[i] : 0;
+    if (sum >= count) best = std::min(best, static_cast<size_t>(std::popcount(set)));
+  }
+  return best;
+}
+
 // One random cluster and group, and what it looks like from outside.
 class Case {
  public:
@@ -73,6 +84,15 @@ class Case {
     std::vector<NodeIndex> all;
     for (NodeIndex n = 0; n < places->snap.size(); ++n) all.push_back(n);
     return all;
+  }
+
+  // Of the domains of the asked level inside the one of that path, the fewest that hold all members.
+  size_t Fewest(const Path& path) const {
+    std::vector<int64_t> amounts;
+    for (const auto& [below, nodes] : Domains(level)) {
+      if (std::equal(path.begin(), path.end(), below.begin())) amounts.push_back(FreeIn(nodes));
+    }
+    return FewestThatHold(amounts, static_cast<int64_t>(asked.count));
   }
 
   struct Seen {
@@ -142,9 +162,14 @@ TEST(PlacementProperties, OfEqualPods) {
     std::vector<Nodes> want;
     int64_t most = 0;
     std::vector<std::vector<Nodes>> tiers;
+    std::vector<size_t> fewest;  // by tier: the domains of the level that the best place needs
     for (size_t depth = c.level + 1; depth-- > (required ? c.level : 0);) {
       tiers.emplace_back();
-      for (const auto& [path, nodes] : c.Domains(depth)) tiers.back().push_back(nodes);
+      fewest.push_back(SIZE_MAX);
+      for (const auto& [path, nodes] : c.Domains(depth)) {
+        tiers.back().push_back(nodes);
+        fewest.back() = std::min(fewest.back(), c.Fewest(path));
+      }
     }
     if (!required && c.Domains(0).begin()->second.size() < c.places->snap.size()) tiers.push_back({c.AllNodes()});
     size_t tier_of_first = tiers.size();
@@ -153,7 +178,9 @@ TEST(PlacementProperties, OfEqualPods) {
         most = std::max(most, std::min(count, c.FreeIn(nodes)));
         if (c.FreeIn(nodes) < std::max<int64_t>(min, 1)) continue;
         want.push_back(nodes);
-        if (c.FreeIn(nodes) >= count) tier_of_first = std::min(tier_of_first, tier);
+        if (c.FreeIn(nodes) < count) continue;
+        if (tier_of_first == tiers.size() || (tier < fewest.size() && fewest[tier] < fewest[tier_of_first]))
+          tier_of_first = tier;
       }
     }
     std::vector<Nodes> got;
@@ -166,7 +193,8 @@ TEST(PlacementProperties, OfEqualPods) {
     EXPECT_TRUE(c.answer.complete);
     for (const Case::Seen& one : seen) CheckRuns(c, one, std::min(count, c.FreeIn(one.nodes)));
     if (got.empty()) continue;
-    // The first holds all members wherever one does, and is of the lowest level that has such.
+    // The first holds all members wherever one does, is one that needs the fewest domains, and of the lowest level
+    // that has such.
     EXPECT_EQ(c.FreeIn(got[0]) >= count, tier_of_first < tiers.size());
     if (tier_of_first == tiers.size()) {
       if (required) {
@@ -181,18 +209,7 @@ TEST(PlacementProperties, OfEqualPods) {
   }
 }
 
-// The fewest of `amounts` that hold `count`, by trying all subsets; SIZE_MAX where none do.
-size_t FewestThatHold(const std::vector<int64_t>& amounts, int64_t count) {
-  size_t best = SIZE_MAX;
-  for (uint32_t set = 0; set < (1u << amounts.size()); ++set) {
-    int64_t sum = 0;
-    for (size_t i = 0; i < amounts.size(); ++i) sum += (set >> i & 1) != 0 ? amounts[i] : 0;
-    if (sum >= count) best = std::min(best, static_cast<size_t>(std::popcount(set)));
-  }
-  return best;
-}
-
-// One level above the preferred one, the domain needs the fewest of those that can do, and the runs use no more.
+// The first place needs the fewest of the preferred domains that can do, and the runs use no more.
 TEST(PlacementProperties, PreferredSpansTheFewestDomains) {
   int checked = 0;
   for (uint32_t seed = 0; seed < 10'000; ++seed) {
@@ -200,21 +217,10 @@ TEST(PlacementProperties, PreferredSpansTheFewestDomains) {
     Case c(seed);
     c.asked.mode = Mode::kPreferred;
     c.asked.min = c.asked.count;
-    const auto count = static_cast<int64_t>(c.asked.count);
     const std::vector<Case::Seen> seen = c.Visit();
-    if (seen.empty()) continue;
-    const auto above = c.Domains(c.level - 1), own = c.Domains(c.level);
-    if (std::any_of(own.begin(), own.end(), [&](const auto& d) { return c.FreeIn(d.second) >= count; })) continue;
-    size_t best = SIZE_MAX;
-    for (const auto& [path, nodes] : above) {
-      std::vector<int64_t> amounts;
-      for (const auto& [below, inside] : own) {
-        if (Path(below.begin(), below.begin() + static_cast<ptrdiff_t>(path.size())) == path)
-          amounts.push_back(c.FreeIn(inside));
-      }
-      best = std::min(best, FewestThatHold(amounts, count));
-    }
-    if (best == SIZE_MAX) continue;
+    if (seen.empty() || c.Domains(0).empty()) continue;
+    const size_t best = c.Fewest({});
+    if (best == SIZE_MAX || best == 1) continue;
     ++checked;
     std::set<Path> used;
     for (const Nodes& nodes : seen[0].run_nodes) used.insert(c.PathOf(nodes[0], c.level));

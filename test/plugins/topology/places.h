@@ -36,6 +36,7 @@ struct Asked {
   std::vector<std::string> placed = {};     // nodes
   std::vector<uint32_t> placed_ranks = {};  // UINT32_MAX: none
   std::vector<int64_t> gpus = {};
+  std::vector<uint32_t> ranks = {};  // the members'; empty: where placed pods have some, those that these leave
 };
 
 class Places {
@@ -117,9 +118,13 @@ class Places {
     for (const std::string& name : asked.placed) placed.push_back(snap.Find(name));
     std::vector<uint32_t> ranks = asked.placed_ranks;
     ranks.resize(placed.size(), UINT32_MAX);
+    std::vector<uint32_t> own = asked.ranks;
+    for (uint32_t rank = 0; !asked.placed_ranks.empty() && own.size() < asked.count; ++rank) {
+      if (std::count(ranks.begin(), ranks.end(), rank) == 0) own.push_back(rank);
+    }
     const TopologyRequest topology{asked.mode, asked.level, asked.slice_level, asked.slice_size};
-    return generator.GeneratePlacements(
-        {topology, request_shapes, members, std::min(asked.min, asked.count), placed, ranks}, snap, visit);
+    const size_t min = std::min(asked.min, asked.count);
+    return generator.GeneratePlacements({topology, request_shapes, members, min, placed, ranks, {}, own}, snap, visit);
   }
 
   // "rack r1 [0+4 n00,n01] [4+1 n02]": members 0 to 3 had best go to these nodes, ...

@@ -219,7 +219,7 @@ TEST(TopologyPlacementGenerator, SlicesOfWhichSomeArePlacedStayWhereTheyAre) {
       // Where some may be left out, these need not be those of slices that are begun.
       {"b1:r1=2", 3, 2, {"n00", "n00"}, {0, 1}, "all [0+1 n00]"},
       {"b1:r1=3", 4, 3, {"n00", "n00"}, {0, 1}, "all [0+1 n00]"},
-      {"b1:r1=2 r2=9", 2, 2, {"n00", "n00"}, {0, 0}, "all [0+2 n00]"},  // two of one rank
+      {"b1:r1=2 r2=9", 2, 2, {"n00", "n00"}, {0, 0}, "all [0+1 n00] [1+1 n00]"},  // two of one rank: as without
       // Rank 4 is placed, and the group has seven pods: the last slice is of rank 6 alone.
       {"b1:r1=4 r2=3", 6, 6, {"n01"}, {4}, "all [0+3 n00] [3+2 n01] [5+1 n00]"},
   };
@@ -228,9 +228,30 @@ TEST(TopologyPlacementGenerator, SlicesOfWhichSomeArePlacedStayWhereTheyAre) {
     const Asked asked{Mode::kNone, "", row.count, row.min, "rack", 3, row.placed, row.ranks};
     EXPECT_EQ(places.First(asked), row.want) << row.cluster;
   }
-  // Runs bind then, so that they name no hosts.
   Places places("b1:r1=2,2 r2=2", {"block", "rack", "kubernetes.io/hostname"});
-  EXPECT_EQ(places.First({Mode::kNone, "", 2, 2, "rack", 3, {"n00"}, {0}}), "all [0+2 n00,n01]");
+  EXPECT_EQ(places.First({Mode::kNone, "", 2, 2, "rack", 3, {"n00"}, {0}}), "all [0+2 n00]");
+}
+
+TEST(TopologyPlacementGenerator, RanksThatAreMissingMoveNobodyToAnotherSlice) {
+  const struct {
+    const char* cluster;
+    Texts placed;
+    std::vector<uint32_t> placed_ranks, ranks;
+    const char* want;  // the first
+  } kRows[] = {
+      {"b1:r1=3 r2=2", {}, {}, {0, 2, 3}, "all [0+1 n00] [1+2 n01]"},
+      {"b1:r1=1 r2=1 r3=1", {}, {}, {0, 2, 4}, "all [0+1 n00] [1+1 n01] [2+1 n02]"},
+      {"b1:r1=1 r2=1", {}, {}, {0, 1, 3}, "most 1 in rack r1"},
+      {"b1:r1=3 r2=3", {"n00", "n01"}, {0, 3}, {2}, "all [0+1 n01]"},
+      {"b1:r1=3 r2=0", {"n00", "n01"}, {0, 3}, {2}, "most 0 in "},
+      {"b1:r1=3 r2=3", {"n00"}, {1}, {1, 3}, "all [0+1 n00] [1+1 n00]"},  // two of one rank
+  };
+  for (const auto& row : kRows) {
+    Places places(row.cluster);
+    const size_t count = row.ranks.size();
+    const Asked asked{Mode::kNone, "", count, count, "rack", 2, row.placed, row.placed_ranks, {}, row.ranks};
+    EXPECT_EQ(places.First(asked), row.want) << row.cluster;
+  }
 }
 
 TEST(TopologyPlacementGenerator, GroupsOfSeveralShapes) {
