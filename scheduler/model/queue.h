@@ -1,0 +1,79 @@
+// Queues: which namespaces' pods may use how much of what. Kinds kQueue and kResourceFlavor (muster.dev/v1alpha1).
+#ifndef MUSTER_SCHEDULER_MODEL_QUEUE_H_
+#define MUSTER_SCHEDULER_MODEL_QUEUE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/model/ids.h"
+#include "scheduler/model/labels.h"
+#include "scheduler/model/object.h"
+#include "scheduler/model/pod.h"
+
+namespace muster {
+
+// Nodes of one kind, by their labels.
+struct ResourceFlavor : Object {
+  Labels node_labels;
+};
+
+// One of a queue's resources. Amounts as in Pod's (cpu in thousandths, the others in units), >= 0.
+struct QueueResource {
+  std::string name;    // a resource, or "deviceclass/NAME"
+  std::string flavor;  // a ResourceFlavor's name; "" = on any node
+  int64_t nominal_quota = 0;
+  std::optional<int64_t> borrowing_limit, lending_limit;  // absent: no limit
+};
+
+struct QueuePreemption {
+  enum class Within : uint8_t { kNever, kLowerPriority, kLowerOrNewerEqualPriority };
+  enum class Reclaim : uint8_t { kNever, kLowerPriority, kAny };
+  enum class Borrowing : uint8_t { kNever, kLowerPriority };
+  Within within_queue = Within::kLowerPriority;
+  Reclaim reclaim = Reclaim::kAny;            // from queues that borrow, for what is the queue's own
+  Borrowing borrowing = Borrowing::kNever;    // whether it preempts other queues' pods while it borrows itself
+  Duration min_runtime = {};                  // this queue's pods are left alone so long after they started
+  std::optional<int64_t> evictions_per_hour;  // of this queue's pods, by other queues; absent: no limit
+};
+
+// A token bucket: small pods that say that they end soon go ahead of the others, up to `resources` at once.
+struct QueueBurst {
+  Duration max_pod_runtime = {};  // activeDeadlineSeconds or kueue.x-k8s.io/max-exec-time-seconds at most
+  std::vector<Amount> resources;  // the bucket's size
+  Duration refill = {};           // from empty to full; > 0
+};
+
+// How much of a resource, by time, may be used in a window.
+struct QueueBudget {
+  enum class Beyond : uint8_t { kNoBorrowing, kHold };
+  std::string resource;
+  int64_t seconds = 0;   // resource-seconds in the resource's units
+  Duration window = {};  // > 0
+  Beyond beyond = Beyond::kNoBorrowing;
+};
+
+struct Queue : Object {
+  enum class Order : uint8_t { kStrictFIFO, kBestEffortFIFO, kBackfill };
+  enum class StopPolicy : uint8_t { kNone, kHold, kHoldAndDrain };
+  int64_t generation = 0;
+  Time created;
+  std::string parent;                // a queue's name; "" = a root
+  LabelSelector namespace_selector;  // absent: selects none; empty: all
+  int32_t weight = 1;                // >= 0
+  Order order = Order::kBestEffortFIFO;
+  std::optional<Duration> usage_half_life;  // absent: present usage only
+  std::vector<QueueResource> resources;     // at most one of a name and flavor
+  QueuePreemption preemption;
+  std::optional<QueueBurst> burst;
+  std::optional<QueueBudget> budget;
+  StopPolicy stop_policy = StopPolicy::kNone;
+  // Why it cannot be interpreted ("spec.resources[1].nominalQuota: ..."), or "".
+  std::string invalid;
+  std::vector<PodCondition> conditions;  // the status', as read
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_MODEL_QUEUE_H_
