@@ -61,6 +61,9 @@ struct PlacementCandidate {
   // empty.
   std::span<const PlacementSlice> slices;
   std::span<const uint32_t> slice_domain;
+  // Where few domains are preferred, and others than the runs tell may do with fewer: by row of the whole
+  // cluster, the domain that counts, UINT32_MAX where it costs nothing. Else empty.
+  std::span<const uint32_t> preferred_domain;
 };
 
 struct PlacementAnswer {

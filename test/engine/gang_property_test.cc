@@ -1,6 +1,6 @@
 // Random clusters, groups, faults and deaths of the scheduler: rules that hold at every write (the Auditor, and
-// GangPlaces), and an end in which each group is whole or waits with reason. The seed of a failure is printed; MUSTER_CASES says
-// how many cases to run.
+// GangPlaces), and an end in which each group is whole or waits with reason. The seed of a failure is printed;
+// MUSTER_CASES says how many cases to run.
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -45,9 +45,8 @@ TEST_P(GangPropertyTest, GroupsAreWholeOrWait) {
   std::cout << "\n";
   if (tally["cases"] < 30) return;
   for (const char* what : {"run", "wait, wholly or in part", "unconstrained", "preferred", "required",
-                           "ranked in slices", "unranked in slices", "elastic in slices",
-                           "slices in a required domain", "joined others in their place", "nodes that returned",
-                           "claims", "deaths"})
+                           "ranked in slices", "unranked in slices", "elastic in slices", "slices in a required domain",
+                           "joined others in their place", "nodes that returned", "claims", "deaths"})
     EXPECT_GT(tally[what], 0) << what;
 }
 
