@@ -97,6 +97,11 @@ class GangPlaces final : public SimApiServer::Observer {
   int Fit(const Group& group, const std::map<std::string, int>& slots) const {
     const TopologyRequest& asked = group.topology;
     const std::vector<PodPtr> here = PodsOf(group);
+    if (asked.mode == Mode::kPreferred) {
+      // A level that no node has is a mistake, which the group is told of.
+      const auto inside = [&](const auto& node) { return !Domain(*node.second, asked, asked.level).empty(); };
+      if (std::none_of(server_.nodes().begin(), server_.nodes().end(), inside)) return 0;
+    }
     if (asked.mode != Mode::kRequired) return FitInside(group, here, slots);
     std::map<std::string, std::map<std::string, int>> inside;
     for (const auto& [name, count] : slots) inside[Domain(*server_.FindNode(name), asked, asked.level)][name] = count;

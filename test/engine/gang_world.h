@@ -209,10 +209,11 @@ class GangWorld {
     const Kind kind = group.source == Source::kNative ? Kind::kPodGroup : Kind::kCoschedulingPodGroup;
     const auto* old = c_.FindGroup(group.name, kind);
     if (old == nullptr) return;
+    // More may be asked for than is there, or on its way.
+    if (group.min > old->min_count) c_.auditor.Excuse(GroupId{"default", group.source, group.name}.Key());
     PodGroup changed = *old;
     changed.min_count = group.min;
     c_.server.SetObject(kind, changed);
-    c_.auditor.ExcuseAllInPart();  // more may be asked for than is there
   }
   void DeleteGroup() {
     if (places_.groups.empty()) return;
