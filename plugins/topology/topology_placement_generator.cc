@@ -166,8 +166,7 @@ bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId dom
     for (const NodeIndex n : candidate.nodes) slice_domains_.push_back(tree.Around(tree.LeafOf(n), group.slice_level));
     candidate.slice_domain = slice_domains_;
     candidate.slices = room_.slices();
-  } else if (preferred && group.request.shapes.size() > 1 &&
-             (domain == kNoDomain || tree.LevelOf(domain) < group.level)) {
+  } else if (preferred && group.request.shapes.size() > 1) {
     // How many of several shapes a domain takes is an estimate.
     preferred_domains_.resize(group.snap.size());
     for (NodeIndex n = 0; n < group.snap.size(); ++n) {

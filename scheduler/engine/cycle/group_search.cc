@@ -326,13 +326,18 @@ bool GroupSearch::TryFewer(std::span<const uint32_t> domain_of_row) {
   };
   if (domain_of_row.empty() || left_in_all_ == 0) return true;
   const auto taken = domains();
-  if (taken < 2) return true;
+  const bool all = order_.size() == node_.size();
+  const bool none_is_free = std::find(domain_of_row.begin(), domain_of_row.end(), UINT32_MAX) == domain_of_row.end();
+  if (all && taken <= (none_is_free ? 1 : 0)) return true;
   before_.clear();
   for (const uint32_t m : order_) before_.emplace_back(m, node_[m]);
   UndoTo(0);
   everywhere_ = WholeCluster();
   Enter(everywhere_);
-  if (Greedy(/*along_runs=*/false, before_.size(), node_.size()) && domains() < taken) return true;
+  if (Greedy(/*along_runs=*/false, before_.size(), node_.size())) {
+    const auto now = domains();
+    if (now < taken || (now == taken && order_.size() > before_.size())) return true;
+  }
   UndoTo(0);
   for (const auto& [m, n] : before_) {
     if (broken_ == nullptr && Refresh(shape_of_[m])) PlaceOn(m, n);

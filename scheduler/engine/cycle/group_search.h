@@ -86,8 +86,8 @@ class GroupSearch {
   Verdict PlaceExactly(const PlacementCandidate& candidate, std::span<const NodeIndex> nodes);
   // As many as greedily fit, however few; kPlaced where that is enough.
   Verdict PlaceMost(const PlacementCandidate& candidate);
-  // Tries what is placed anywhere instead, each member on its best node, and leaves it so where that takes fewer
-  // of these domains (PlacementCandidate::preferred_domain). False: an answer is broken.
+  // Tries the members anywhere instead, each on its best node, and leaves it so where as many as now take fewer of
+  // these domains (PlacementCandidate::preferred_domain), or more of them no more. False: an answer is broken.
   bool TryFewer(std::span<const uint32_t> domain_of_row);
   void Undo() { UndoTo(0); }
   // Forgets what is placed: it stays in the Statement.
