@@ -47,7 +47,7 @@ class PreferredCase {
     snap_.SetObject(Kind::kTopology, topology);
     for (uint64_t i = Pick(count); i > 0; --i) AddOld(MakePod(absl::StrCat("old", i)), RandomNode());
 
-    const bool mixed = OneIn(4);
+    const bool mixed = OneIn(2);
     level_ = Pick(3);
     request_.topology.mode = TopologyRequest::Mode::kPreferred;
     request_.topology.level = kLevels[level_];
