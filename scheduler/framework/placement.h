@@ -36,7 +36,7 @@ struct PlacementRequest {
   // By ResourceId: not 0 where the profile's filters look at it (CapacityPlugin::Limits). Empty: at all.
   // The same at every call with a shape's memo.
   std::span<const uint8_t> limits = {};
-  std::span<const uint32_t> ranks = {};  // by member: likewise; empty: none has one
+  std::span<const uint32_t> ranks = {};  // by member: its rank, UINT32_MAX without; empty: none has one
 };
 
 // Members [first, first + count), which must share a domain.
