@@ -72,29 +72,21 @@ void DryRuns::FindUnits(const PostFilterRequest& r, NodeIndex n) {
     const PodGroup* group = NativeGroupOf(*pod.pod, objects);
     const int32_t priority = group != nullptr && group->priority ? *group->priority : pod.info->spec->priority;
     if (priority >= r.info.spec->priority) continue;
-    Unit unit{
-        priority, group != nullptr && group->disrupted_whole, StartOf(*pod.pod), static_cast<uint32_t>(pods_.size()), 1,
-        0};
+    Unit unit{{priority, StartOf(*pod.pod), 1},
+              group != nullptr && group->disrupted_whole,
+              static_cast<uint32_t>(pods_.size())};
     if (!unit.whole) {
       pods_.push_back({pod, n});
-    } else if (std::none_of(potential_.begin(), potential_.end(), [&](const Unit& u) {
+    } else if (std::any_of(potential_.begin(), potential_.end(), [&](const Unit& u) {
                  return u.whole && NativeGroupOf(*pods_[u.first].pod.pod, objects) == group;
                })) {
-      for (const PlacedMember& m : r.snap.MembersOf(pod.pod->ns(), pod.pod->group)) {
-        pods_.push_back({{m.pod, m.info}, m.row});
-        unit.start = std::min(unit.start, StartOf(*m.pod));
-        unit.priority = std::max(unit.priority, VictimPriority(*m.pod, objects));
-      }
+      continue;
+    } else {
+      static_cast<VictimUnit&>(unit) = AppendGroup(*pod.pod, r.snap, pods_);
       if (unit.priority >= r.info.spec->priority) {
         pods_.resize(unit.first);
         continue;
       }
-      unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
-      std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {
-        return std::tie(a.row, a.pod.pod->name) < std::tie(b.row, b.pod.pod->name);
-      });
-    } else {
-      continue;
     }
     potential_.push_back(unit);
   }

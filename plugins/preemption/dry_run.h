@@ -53,17 +53,10 @@ class DryRuns : public PluginState {
   const std::string& Text(uint32_t reason) const { return rejections_.texts.Text(reason); }
 
  private:
-  struct PlacedPod {
-    PodOnNode pod;
-    NodeIndex row;
-  };
-  // A pod, or all pods of a group that is disrupted whole.
-  struct Unit {
-    int32_t priority = 0;
+  struct Unit : VictimUnit {
     bool whole = false;
-    Time start;
-    uint32_t first = 0, count = 0;  // in pods_
-    int32_t violations = 0;         // its pods that a disruption budget protects
+    uint32_t first = 0;      // in pods_
+    int32_t violations = 0;  // its pods that a disruption budget protects
   };
 
   static bool MoreImportant(const Unit& a, const Unit& b, const std::vector<PlacedPod>& pods);

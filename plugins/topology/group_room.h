@@ -45,6 +45,11 @@ class GroupRoom {
   // An upper bound of the members that the domain holds, by free amounts; kNoDomain: all nodes. Where it
   // is below `need` it may be higher than it could be. Slices count only where they are whole.
   uint64_t Held(DomainId id, uint64_t need);
+  // Whether it may hold `need` members, of which Held() says `held`: elastic ones may leave slices in part.
+  bool MayHold(DomainId id, uint64_t need, uint64_t held) const {
+    return held >= need ||
+           (group_->sliced() && group_->request.min < group_->size() && In(group_->together, id) >= need);
+  }
   // How many slots (with slices: places for whole slices) are left when all members are in; of several
   // shapes, the one that has the fewest left.
   uint64_t Left(DomainId id) const;

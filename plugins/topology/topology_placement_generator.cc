@@ -129,7 +129,7 @@ void TopologyPlacementGenerator::AddOptions(const GroupOnTree& group, DomainTree
   for (DomainId id = domains.begin; id < domains.end; ++id) {
     const uint64_t held = room_.Held(id, need);
     if (held > answer.most) answer.most = held, most_ = id;
-    if (held < need || all != (held == size)) continue;
+    if (!room_.MayHold(id, need, held) || all != (held == size)) continue;
     options_.push_back({count ? DomainsNeeded(group, id) : 0, group.level - group.tree.LevelOf(id), Distance(group, id),
                         size - held, room_.Left(id), id, held});
   }
@@ -160,11 +160,24 @@ bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId dom
   candidate.domain = name_;
   candidate.nodes = domain == kNoDomain ? tree.AllNodes() : tree.Nodes(domain);
   candidate.runs = layout_.Lay(domain, held);
+  const bool preferred = group.request.topology.mode == Mode::kPreferred;
   if (group.sliced()) {
     slice_domains_.clear();
     for (const NodeIndex n : candidate.nodes) slice_domains_.push_back(tree.Around(tree.LeafOf(n), group.slice_level));
     candidate.slice_domain = slice_domains_;
     candidate.slices = room_.slices();
+  } else if (preferred && group.request.shapes.size() > 1) {
+    // How many of several shapes a domain takes is an estimate.
+    preferred_domains_.resize(group.snap.size());
+    for (NodeIndex n = 0; n < group.snap.size(); ++n) {
+      const DomainId leaf = tree.LeafOf(n), around = leaf == kNoDomain ? kNoDomain : tree.Around(leaf, group.level);
+      if (around == kNoDomain) {
+        preferred_domains_[n] = static_cast<uint32_t>(tree.size()) + n;
+      } else {
+        preferred_domains_[n] = used_[around] > 0 ? UINT32_MAX : around;
+      }
+    }
+    candidate.preferred_domain = preferred_domains_;
   }
   return visit(candidate);
 }

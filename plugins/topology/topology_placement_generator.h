@@ -69,7 +69,7 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
   mutable std::vector<uint32_t> used_;  // by domain: placed pods of the group; zero between calls
   mutable std::vector<Option> options_;
   mutable std::vector<uint64_t> shares_;
-  mutable std::vector<uint32_t> slice_domains_;
+  mutable std::vector<uint32_t> slice_domains_, preferred_domains_;
   mutable std::string name_;
   mutable DomainId most_ = kNoDomain;
 };

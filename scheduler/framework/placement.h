@@ -36,7 +36,7 @@ struct PlacementRequest {
   // By ResourceId: not 0 where the profile's filters look at it (CapacityPlugin::Limits). Empty: at all.
   // The same at every call with a shape's memo.
   std::span<const uint8_t> limits = {};
-  std::span<const uint32_t> ranks = {};  // by member: likewise; empty: none has one
+  std::span<const uint32_t> ranks = {};  // by member: its rank, UINT32_MAX without; empty: none has one
 };
 
 // Members [first, first + count), which must share a domain.
@@ -61,6 +61,9 @@ struct PlacementCandidate {
   // empty.
   std::span<const PlacementSlice> slices;
   std::span<const uint32_t> slice_domain;
+  // Where few domains are preferred, and others than the runs tell may do with fewer: by row of the whole
+  // cluster, the domain that counts, UINT32_MAX where it costs nothing. Else empty.
+  std::span<const uint32_t> preferred_domain;
 };
 
 struct PlacementAnswer {

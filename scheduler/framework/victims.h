@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 #include "scheduler/model/cluster_objects.h"
 #include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/pod_group.h"
+#include "scheduler/model/snapshot.h"
 
 namespace muster {
 
@@ -29,6 +31,34 @@ inline int32_t VictimPriority(const Pod& pod, const ClusterObjects& objects) {
 // Pods that have not started count as the last to start.
 inline Time StartOf(const Pod& pod) {
   return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started;
+}
+
+struct PlacedPod {
+  PodOnNode pod;
+  NodeIndex row;
+};
+
+// What goes or stays as one: a pod, or all pods of a group that is disrupted whole.
+struct VictimUnit {
+  int32_t priority = 0;  // the highest of its pods
+  Time start;            // the earliest
+  uint32_t count = 0;
+};
+
+// Appends the pods of the group of `pod`, by row and name.
+inline VictimUnit AppendGroup(const Pod& pod, const Snapshot& snap, std::vector<PlacedPod>& pods) {
+  VictimUnit unit{VictimPriority(pod, snap.objects()), StartOf(pod), 0};
+  const auto first = static_cast<std::ptrdiff_t>(pods.size());
+  for (const PlacedMember& m : snap.MembersOf(pod.ns(), pod.group)) {
+    pods.push_back({{m.pod, m.info}, m.row});
+    unit.start = std::min(unit.start, StartOf(*m.pod));
+    unit.priority = std::max(unit.priority, VictimPriority(*m.pod, snap.objects()));
+    ++unit.count;
+  }
+  std::sort(pods.begin() + first, pods.end(), [](const PlacedPod& a, const PlacedPod& b) {
+    return std::tie(a.row, a.pod.pod->name) < std::tie(b.row, b.pod.pod->name);
+  });
+  return unit;
 }
 
 // The disruption budgets of a cluster, charged with one victim after the other.

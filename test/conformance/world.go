@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/informers"
+	storageinformers "k8s.io/client-go/informers/storage/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -35,6 +39,7 @@ func (u *Upstream) world(ctx context.Context, c *cluster, cfg *config.KubeSchedu
 	logger := klog.FromContext(ctx)
 	w := &world{snapshot: internalcache.NewEmptySnapshot(), informers: informers.NewSharedInformerFactory(u.client, 0),
 		nominated: nominations{}}
+	w.informers.InformerFor(&storagev1.CSIStorageCapacity{}, capacitiesInOrder)
 	known, profiles := sets.New[string](), sets.New[string]()
 	for i := range cfg.Profiles {
 		profiles.Insert(cfg.Profiles[i].SchedulerName)
@@ -68,6 +73,30 @@ func (u *Upstream) world(ctx context.Context, c *cluster, cfg *config.KubeSchedu
 		return nil, fmt.Errorf("no pod %s in the manifests", key)
 	}
 	return w, cache.UpdateSnapshot(logger, w.snapshot)
+}
+
+// inOrder lists what it holds by namespace and name. Of the capacities that a node reaches, upstream takes the first in the
+// order of a hash map, for each node anew: this is one of its answers, and the same every time.
+type inOrder struct{ cache.SharedIndexInformer }
+
+func (i inOrder) GetIndexer() cache.Indexer {
+	return indexerInOrder{i.SharedIndexInformer.GetIndexer()}
+}
+
+type indexerInOrder struct{ cache.Indexer }
+
+func (i indexerInOrder) List() []any {
+	all := i.Indexer.List()
+	slices.SortFunc(all, func(a, b any) int {
+		x, y := a.(metav1.Object), b.(metav1.Object)
+		return cmp.Or(cmp.Compare(x.GetNamespace(), y.GetNamespace()), cmp.Compare(x.GetName(), y.GetName()))
+	})
+	return all
+}
+
+func capacitiesInOrder(client kubernetes.Interface, resync time.Duration) cache.SharedIndexInformer {
+	return inOrder{storageinformers.NewCSIStorageCapacityInformer(client, metav1.NamespaceAll, resync,
+		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})}
 }
 
 // fillInformers comes after the plugins are made, which add their indices.

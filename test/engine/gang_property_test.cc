@@ -1,6 +1,6 @@
 // Random clusters, groups, faults and deaths of the scheduler: rules that hold at every write (the Auditor, and
-// GangPlaces), and an end in which each group is whole or waits with reason. The seed of a failure is printed; MUSTER_CASES says
-// how many cases to run.
+// GangPlaces), and an end in which each group is whole or waits with reason. The seed of a failure is printed;
+// MUSTER_CASES says how many cases to run.
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -23,7 +23,18 @@ constexpr FaultRates kManyFaults{
 
 uint64_t Cases() {
   const char* text = std::getenv("MUSTER_CASES");
-  return text == nullptr ? 300 : std::strtoull(text, nullptr, 10);
+  return text == nullptr ? 2000 : std::strtoull(text, nullptr, 10);
+}
+
+void Print(const GangWorld::Tally& tally) {
+  for (const auto& [what, count] : tally) std::cout << what << ": " << count << "; ";
+  std::cout << "\n";
+}
+
+Topology OfRacks() {
+  Topology topology;
+  topology.name = "t", topology.levels = {kRack, "kubernetes.io/hostname"};
+  return topology;
 }
 
 // The cases are split, so that tests run beside each other.
@@ -41,19 +52,18 @@ TEST_P(GangPropertyTest, GroupsAreWholeOrWait) {
     GangWorld(seed, rates[seed / kParts % 3], tally).Run();
     if (HasFailure()) return;
   }
-  for (const auto& [what, count] : tally) std::cout << what << ": " << count << "; ";
-  std::cout << "\n";
+  Print(tally);
   if (tally["cases"] < 30) return;
   for (const char* what : {"run", "wait, wholly or in part", "unconstrained", "preferred", "required",
-                           "ranked in slices", "unranked in slices", "elastic in slices",
-                           "slices in a required domain", "joined others in their place", "nodes that returned",
-                           "claims", "deaths"})
+                           "ranked in slices", "unranked in slices", "elastic in slices", "slices in a required domain",
+                           "joined others in their place", "nodes that returned", "claims", "deaths"})
     EXPECT_GT(tally[what], 0) << what;
 }
 
 // Who had to go did so for a group that runs in the end: nothing else happens in these clusters.
 TEST_P(GangPropertyTest, NobodyIsEvictedInVain) {
   const uint64_t cases = Cases();
+  GangWorld::Tally tally;
   for (uint64_t seed = GetParam(); seed < cases; seed += kParts) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
@@ -82,12 +92,17 @@ TEST_P(GangPropertyTest, NobodyIsEvictedInVain) {
     ASSERT_TRUE(c.Settle());
     const std::vector<PodPtr> before = c.server.Pods();
     const int size = 1 + pick(6), min = 1 + pick(static_cast<uint64_t>(size));
-    const bool rack = pick(3) == 0;
+    const Topology racks = OfRacks();
+    c.server.SetObject(Kind::kTopology, racks);
+    using Mode = TopologyRequest::Mode;
+    TopologyRequest topology;
+    topology.mode = static_cast<Mode>(pick(4));
+    if (topology.mode >= Mode::kPreferred) topology.level = kRack;
+    if (pick(3) == 0)
+      topology.slice_level = racks.levels[static_cast<size_t>(pick(2))], topology.slice_size = 1 + pick(3);
     c.CreateGroup("high", min, [&](PodGroup& group) {
       group.priority = 5;
-      if (!rack) return;
-      group.topology.mode = TopologyRequest::Mode::kRequired;
-      group.topology.level = kRack;
+      group.topology = topology;
     });
     const int64_t cpu = (1 + pick(4)) * 500;
     for (int i = 0; i < size; ++i)
@@ -99,7 +114,16 @@ TEST_P(GangPropertyTest, NobodyIsEvictedInVain) {
     EXPECT_TRUE(evicted == 0 || bound >= min) << evicted << " pods were evicted in vain";
     EXPECT_TRUE(bound == 0 || bound >= min);
     if (HasFailure()) return;
+    ++tally["cases"];
+    if (evicted == 0) continue;
+    ++tally["evicted for it"];
+    if (topology.mode == Mode::kRequired) ++tally["evicted for a required rack"];
+    if (!topology.slice_level.empty()) ++tally[min < size ? "evicted for some of its slices" : "evicted for slices"];
   }
+  Print(tally);
+  if (tally["cases"] < 200) return;
+  for (const char* what : {"evicted for a required rack", "evicted for slices", "evicted for some of its slices"})
+    EXPECT_GT(tally[what], 0) << what;
 }
 
 INSTANTIATE_TEST_SUITE_P(Parts, GangPropertyTest, testing::Range<uint64_t>(0, kParts));

@@ -205,7 +205,8 @@ bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& requ
   if (sound && !placed) {
     answer =
         places_.Visit(framework, request, search_.need(), snapshot_, search_, [&](const PlacementCandidate& candidate) {
-          const Verdict said = search_.Place(candidate);
+          Verdict said = search_.Place(candidate);
+          if (said == Verdict::kPlaced && !search_.TryFewer(candidate.preferred_domain)) said = Verdict::kBroken;
           if (said == Verdict::kPlaced) TakePlacements(framework, request, candidate, nominated);
           if (said != Verdict::kImpossible) verdict = said;
           return said == Verdict::kPlaced || said == Verdict::kBroken;

@@ -48,7 +48,7 @@ PlacementAnswer GroupPlaces::Visit(const Framework& framework, const GroupReques
   for (const Member& m : request.members)
     ranks_.push_back(m.pod->rank < 0 ? UINT32_MAX : static_cast<uint32_t>(m.pod->rank));
   const PlacementRequest asked{request.topology, shapes_,       search.shape_of(), min,
-                               placed_nodes_,    placed_ranks_, search.limits(), ranks_};
+                               placed_nodes_,    placed_ranks_, search.limits(),   ranks_};
   return plugin->GeneratePlacements(asked, snap, [&](const PlacementCandidate& candidate) {
     // What the plugin was given is as it was again, or nothing more is asked.
     return visit(candidate) || !search.RefreshAll();

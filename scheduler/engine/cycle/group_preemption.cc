@@ -70,29 +70,21 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
   useful.ForEach([&](NodeIndex n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
       if (SameGroup(*pod.pod, ns, request.group)) continue;
-      Unit unit{VictimPriority(*pod.pod, objects),   false, false, StartOf(*pod.pod),
-                static_cast<uint32_t>(pods_.size()), 1};
+      Unit unit{{VictimPriority(*pod.pod, objects), StartOf(*pod.pod), 1}, false, false, 0};
+      unit.first = static_cast<uint32_t>(pods_.size());
       if (unit.priority >= request.priority) continue;
       const PodGroup* own = NativeGroupOf(*pod.pod, objects);
-      if (own == nullptr || !own->disrupted_whole) {
+      unit.whole = own != nullptr && own->disrupted_whole;
+      if (!unit.whole) {
         pods_.push_back({pod, n});
-      } else if (whole.insert(own).second) {
-        unit.whole = true;
-        for (const PlacedMember& m : snapshot_.MembersOf(pod.pod->ns(), pod.pod->group)) {
-          pods_.push_back({{m.pod, m.info}, m.row});
-          unit.start = std::min(unit.start, StartOf(*m.pod));
-          unit.priority = std::max(unit.priority, VictimPriority(*m.pod, objects));
-        }
+      } else if (!whole.insert(own).second) {
+        continue;
+      } else {
+        static_cast<VictimUnit&>(unit) = AppendGroup(*pod.pod, snapshot_, pods_);
         if (unit.priority >= request.priority) {
           pods_.resize(unit.first);
           continue;
         }
-        unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
-        std::sort(pods_.begin() + unit.first, pods_.end(), [](const PlacedPod& a, const PlacedPod& b) {
-          return std::tie(a.row, a.pod.pod->name) < std::tie(b.row, b.pod.pod->name);
-        });
-      } else {
-        continue;
       }
       units_.push_back(unit);
     }

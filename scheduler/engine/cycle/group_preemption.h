@@ -41,17 +41,10 @@ class GroupPreemption {
   GroupRoom MakeRoom(const GroupContext& group, std::span<const std::string> nominated);
 
  private:
-  struct PlacedPod {
-    PodOnNode pod;
-    NodeIndex row;
-  };
-  // A pod, or all pods of a group that is disrupted whole.
-  struct Unit {
-    int32_t priority = 0;
+  struct Unit : VictimUnit {
     bool elastic = false;  // above its group's minimum: goes before its equals
     bool whole = false;
-    Time start;
-    uint32_t first = 0, count = 0;  // in pods_
+    uint32_t first = 0;  // in pods_
   };
   // What a place costs: budgets violated, pods, running time lost.
   using Cost = std::tuple<int32_t, int64_t, int64_t>;

@@ -106,7 +106,7 @@ PlacementCandidate GroupSearch::WholeCluster() {
     all_rows_.resize(snapshot_.size());
     for (NodeIndex n = 0; n < all_rows_.size(); ++n) all_rows_[n] = n;
   }
-  return {{}, all_rows_, {}, {}, {}};
+  return {{}, all_rows_, {}, {}, {}, {}};
 }
 
 void GroupSearch::Clear() {
@@ -313,6 +313,36 @@ GroupSearch::Verdict GroupSearch::PlaceMost(const PlacementCandidate& candidate)
   Greedy(/*along_runs=*/true, 0, node_.size());
   if (broken_ != nullptr) return Verdict::kBroken;
   return order_.size() >= need_ ? Verdict::kPlaced : Verdict::kNotFound;
+}
+
+bool GroupSearch::TryFewer(std::span<const uint32_t> domain_of_row) {
+  const auto domains = [&] {
+    domains_.clear();
+    for (const uint32_t m : order_) {
+      if (domain_of_row[node_[m]] != UINT32_MAX) domains_.push_back(domain_of_row[node_[m]]);
+    }
+    std::sort(domains_.begin(), domains_.end());
+    return std::unique(domains_.begin(), domains_.end()) - domains_.begin();
+  };
+  if (domain_of_row.empty() || left_in_all_ == 0) return true;
+  const auto taken = domains();
+  const bool all = order_.size() == node_.size();
+  const bool none_is_free = std::find(domain_of_row.begin(), domain_of_row.end(), UINT32_MAX) == domain_of_row.end();
+  if (all && taken <= (none_is_free ? 1 : 0)) return true;
+  before_.clear();
+  for (const uint32_t m : order_) before_.emplace_back(m, node_[m]);
+  UndoTo(0);
+  everywhere_ = WholeCluster();
+  Enter(everywhere_);
+  if (Greedy(/*along_runs=*/false, before_.size(), node_.size())) {
+    const auto now = domains();
+    if (now < taken || (now == taken && order_.size() > before_.size())) return true;
+  }
+  UndoTo(0);
+  for (const auto& [m, n] : before_) {
+    if (broken_ == nullptr && Refresh(shape_of_[m])) PlaceOn(m, n);
+  }
+  return broken_ == nullptr;
 }
 
 // --- Bounds ------------------------------------------------------------------------------------

@@ -86,6 +86,9 @@ class GroupSearch {
   Verdict PlaceExactly(const PlacementCandidate& candidate, std::span<const NodeIndex> nodes);
   // As many as greedily fit, however few; kPlaced where that is enough.
   Verdict PlaceMost(const PlacementCandidate& candidate);
+  // Tries the members anywhere instead, each on its best node, and leaves it so where as many as now take fewer of
+  // these domains (PlacementCandidate::preferred_domain), or more of them no more. False: an answer is broken.
+  bool TryFewer(std::span<const uint32_t> domain_of_row);
   void Undo() { UndoTo(0); }
   // Forgets what is placed: it stays in the Statement.
   void Keep() { Clear(); }
@@ -200,6 +203,9 @@ class GroupSearch {
   // Scratch.
   std::vector<uint32_t> waiting_;
   std::vector<std::pair<int64_t, uint32_t>> amounts_;
+  std::vector<std::pair<uint32_t, NodeIndex>> before_;
+  std::vector<uint32_t> domains_;
+  PlacementCandidate everywhere_;
   NodeSet union_;
 
   // Of the search.

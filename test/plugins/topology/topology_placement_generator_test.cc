@@ -56,8 +56,9 @@ TEST(TopologyPlacementGenerator, PreferredGoesUpLevelByLevel) {
       {"b1:r1=4 r2=2; b2:r3=3", "rack", 6, 6, {"block b1", "all"}},
       {"b1:r1=4 r2=2; b2:r3=3", "rack", 9, 9, {"all"}},
       {"b1:r1=4 r2=2; b2:r3=3", "rack", 10, 10, {"most 9 in "}},
-      // The fewest racks, not the tightest block.
-      {"b1:r1=2 r2=2 r3=2; b2:r4=4 r5=4", "rack", 6, 6, {"block b2", "block b1", "all"}},
+      // The fewest racks, neither the tightest block nor the nearest places.
+      {"b1:r1=2 r2=2 r3=2; b2:r4=4 r5=4", "rack", 6, 6, {"block b2", "all", "block b1"}},
+      {"b1:r1=2 r2=2 r3=2; b2:r4=4; b3:r5=4", "rack", 6, 6, {"all", "block b1"}},
       {"b1:r1=3 r2=3; b2:r4=4 r5=4", "rack", 6, 6, {"block b1", "block b2", "all"}},
       {"b1:r1=4 r2=2; b2:r3=5", "block", 6, 6, {"block b1", "all"}},
       {"b1:r1=2; -=2", "rack", 2, 2, {"rack r1", "block b1", "any block", "all"}},
@@ -119,9 +120,10 @@ TEST(TopologyPlacementGenerator, PlacedPodsPinARequiredDomainAndDrawPreferredOne
        2,
        {"n01"},
        {"impossible: its pod on node n01 is outside every domain of rack"}},
-      {"b1:r1=4 r2=2", Mode::kPreferred, 2, {"n00"}, {"rack r1", "rack r2", "block b1", "all"}},
+      {"b1:r1=4 r2=2", Mode::kPreferred, 2, {"n00"}, {"rack r1", "block b1", "all", "rack r2"}},
       {"b1:r1=1 r2=3; b2:r3=2", Mode::kPreferred, 2, {"n00"}, {"rack r2", "rack r3", "block b1", "block b2", "all"}},
-      {"b1:r1=1 r2=1 r3=1; b2:r4=2 r5=1", Mode::kPreferred, 3, {"n01"}, {"block b1", "block b2", "all"}},
+      {"b1:r1=1 r2=1 r3=1; b2:r4=2 r5=1", Mode::kPreferred, 3, {"n01"}, {"all", "block b1", "block b2"}},
+      {"b1:r1=1 r2=2 r3=1; b2:r4=2 r5=1", Mode::kPreferred, 3, {"n01"}, {"block b1", "all", "block b2"}},
       {"b1:r1=2; -=3", Mode::kPreferred, 2, {"n01"}, {"rack r1", "block b1", "any block", "all"}},
   };
   for (const auto& row : kRows) {
@@ -153,8 +155,14 @@ TEST(TopologyPlacementGenerator, SlicesStayWhole) {
        {"block b1 [0+2 n00] [2+2 n01]", "block b2 [0+4 n02]"}},
       {"b1:r1=3 r2=1; b2:r3=5", Mode::kRequired, "block", 4, 4, 2, {"block b2 [0+4 n02]"}},
       {"b1:r1=3 r2=3; b2:r3=3", Mode::kRequired, "block", 6, 6, 2, {"most 4 in block b1"}},
-      {"b1:r1=3 r2=3; b2:r3=3", Mode::kRequired, "block", 6, 3, 2, {"block b1 [0+2 n00] [2+2 n01]"}},
-      {"b1:r1=3 r2=3; b2:r3=3", Mode::kRequired, "block", 6, 5, 2, {"most 4 in block b1"}},
+      {"b1:r1=3 r2=3; b2:r3=3",
+       Mode::kRequired,
+       "block",
+       6,
+       3,
+       2,
+       {"block b1 [0+2 n00] [2+2 n01]", "block b2 [0+2 n02]"}},
+      {"b1:r1=3 r2=3; b2:r3=3", Mode::kRequired, "block", 6, 5, 2, {"block b1 [0+2 n00] [2+2 n01]"}},
       {"b1:r1=3 r2=3; b2:r3=3", Mode::kNone, "", 6, 6, 2, {"all [0+2 n00] [2+2 n01] [4+2 n02]"}},
       {"b1:r1=3 r2=3; b2:r3=3; -=9", Mode::kUnconstrained, "", 8, 8, 2, {"most 6 in any block"}},
       {"b1:r1=3 r2=3; b2:r3=4", Mode::kPreferred, "block", 8, 8, 2, {"all [0+2 n00] [2+2 n01] [4+4 n02]"}},
@@ -241,7 +249,7 @@ TEST(TopologyPlacementGenerator, RanksThatAreMissingMoveNobodyToAnotherSlice) {
   } kRows[] = {
       {"b1:r1=3 r2=2", {}, {}, {0, 2, 3}, "all [0+1 n00] [1+2 n01]"},
       {"b1:r1=1 r2=1 r3=1", {}, {}, {0, 2, 4}, "all [0+1 n00] [1+1 n01] [2+1 n02]"},
-      {"b1:r1=1 r2=1", {}, {}, {0, 1, 3}, "most 1 in rack r1"},
+      {"b1:r1=1 r2=1", {}, {}, {0, 1, 3}, "most 1 in "},
       {"b1:r1=3 r2=3", {"n00", "n01"}, {0, 3}, {2}, "all [0+1 n01]"},
       {"b1:r1=3 r2=0", {"n00", "n01"}, {0, 3}, {2}, "most 0 in "},
       {"b1:r1=3 r2=3", {"n00"}, {1}, {1, 3}, "all [0+1 n00] [1+1 n00]"},  // two of one rank
