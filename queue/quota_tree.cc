@@ -103,29 +103,53 @@ bool QuotaTree::WithinNominal(QueueIndex q, std::span<const Charge> charges) con
   return true;
 }
 
-Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges) const {
-  if (parents_[q] == kNoQueue) return {};
+template <typename Used, typename All>
+Share QuotaTree::Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, All all_of) const {
   Share share;
   for (const std::vector<QuotaCell>& cells : of_) {
-    Wide borrowed = 0, lendable = 0;
+    Wide used = 0, all = 0;
     for (const QuotaCell c : cells) {
-      const Cell& cell = At(q, c);
-      if (!cell.counts) continue;
-      Wide usage = cell.usage;
+      Wide more = 0;
       for (const Charge& charge : charges) {
-        if (charge.cell == c) usage += charge.amount;
+        if (charge.cell == c) more += charge.amount;
       }
-      borrowed += Positive(usage - cell.subtree);
-      lendable += At(parents_[q], c).potential;
+      used += used_of(c, more);
+      all += all_of(c);
     }
-    if (borrowed <= 0 || lendable <= 0) continue;
-    const Wide scaled = std::min(borrowed, Wide(kUnlimited)) * 1000 * kShareUnit;
-    const Wide by = lendable * std::max(1, weights_[q]);
-    const Wide ratio = (scaled + by - 1) / by;
-    share.infinite = weights_[q] == 0;
+    if (used <= 0 || all <= 0) continue;
+    const Wide by = all * std::max(1, weight);
+    const Wide ratio = (std::min(used, Wide(kUnlimited)) * 1000 * kShareUnit + by - 1) / by;
+    share.infinite = weight == 0;
     share.value = std::max(share.value, static_cast<uint64_t>(std::min(ratio, Wide(UINT64_MAX))));
   }
   return share;
+}
+
+Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges) const {
+  const QueueIndex above = parents_[q];
+  if (above == kNoQueue) return {};
+  return Dominant(
+      weights_[q], charges,
+      [&](QuotaCell c, Wide more) {
+        const Cell& cell = At(q, c);
+        return cell.counts ? Positive(cell.usage + more - cell.subtree) : Wide(0);
+      },
+      [&](QuotaCell c) { return At(q, c).counts ? At(above, c).potential : Wide(0); });
+}
+
+Share QuotaTree::ShareOfOwn(QueueIndex q, std::span<const Charge> charges) const {
+  return Dominant(
+      1, charges, [&](QuotaCell c, Wide more) { return At(q, c).counts ? Positive(At(q, c).own + more) : Wide(0); },
+      [&](QuotaCell c) { return At(q, c).counts ? At(q, c).potential : Wide(0); });
+}
+
+void QuotaTree::PassOn(QueueIndex q, std::vector<Charge>& charges) const {
+  std::erase_if(charges, [&](Charge& charge) {
+    const Cell& cell = At(q, charge.cell);
+    if (!cell.counts) return true;
+    charge.amount = Narrow(Positive(cell.usage + charge.amount - cell.local) - Positive(cell.usage - cell.local));
+    return charge.amount == 0;
+  });
 }
 
 }  // namespace muster

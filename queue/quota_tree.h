@@ -20,6 +20,7 @@
 #ifndef MUSTER_QUEUE_QUOTA_TREE_H_
 #define MUSTER_QUEUE_QUOTA_TREE_H_
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -46,6 +47,7 @@ struct Quota {
 struct Charge {
   QuotaCell cell = 0;
   int64_t amount = 0;
+  friend auto operator<=>(const Charge&, const Charge&) = default;
 };
 
 // Of a queue among its siblings: who has the least is served first. Ordered: all infinite ones (weight 0 and
@@ -93,8 +95,12 @@ class QuotaTree {
   const Charge* Lacking(QueueIndex q, std::span<const Charge> charges) const;
   // Whether the queue needs nothing of others for them: its subtree's usage stays within its subtree's quota.
   bool WithinNominal(QueueIndex q, std::span<const Charge> charges) const;
-  // Charges `charges` on top of what is used, for a moment. Of a root: none.
+  // With `charges` on top of what is used. Of a root: none.
   Share ShareOf(QueueIndex q, std::span<const Charge> charges = {}) const;
+  // Of what is charged to the queue itself, as if that were a child without quota and of weight 1.
+  Share ShareOfOwn(QueueIndex q, std::span<const Charge> charges = {}) const;
+  // Of charges to the queue, what its parent gets.
+  void PassOn(QueueIndex q, std::vector<Charge>& charges) const;
 
  private:
   using Wide = absl::int128;
@@ -108,6 +114,9 @@ class QuotaTree {
   const Cell& At(QueueIndex q, QuotaCell cell) const { return cells_[q * resource_of_.size() + cell]; }
   Cell& At(QueueIndex q, QuotaCell cell) { return cells_[q * resource_of_.size() + cell]; }
   Wide AvailableAt(QueueIndex q, QuotaCell cell) const;
+  // The greatest, over resources, of the sums of `used_of` by those of `all_of`, by cell.
+  template <typename Used, typename All>
+  Share Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, All all_of) const;
   static int64_t Narrow(Wide v) {
     if (v >= kUnlimited) return kUnlimited;
     return v < -kUnlimited ? -kUnlimited : static_cast<int64_t>(v);

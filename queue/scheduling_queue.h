@@ -15,55 +15,15 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "queue/backoff.h"
 #include "queue/indexed_heap.h"
+#include "queue/queued_group.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/snapshot.h"
 
 namespace muster {
-
-// One of a group's pods that are not bound yet.
-struct QueuedMember {
-  PodPtr pod;
-  PodInfoPtr info;
-  std::string verdict;    // last message told to the user
-  std::string nominated;  // the nominated node as last told or heard
-  bool gated = false;     // of a group: PreEnqueue says no, and the others go without it
-  bool placed = false;    // of a group: it has a node and is on its way there
-};
-
-// One or more pods placed as one: a lone pod is a group of one.
-struct QueuedGroup {
-  enum class Part : uint8_t { kNone, kActive, kBackoff, kUnschedulable, kGated, kHeld };
-
-  absl::InlinedVector<QueuedMember, 1> members;  // never empty; in no promised order
-  std::string key;                               // names the group; "" for a lone pod
-  int32_t priority = 0;                          // the group's
-  bool partial = false;                          // see SetOrder
-  uint32_t profile = 0;                          // index of the profile that the first pod asked for
-  Part part = Part::kNone;
-  uint32_t attempts = 0;             // decisions so far
-  uint32_t unschedulable_count = 0;  // rejections since the last success of its spec
-  uint32_t error_count = 0;          // consecutive failures that are nobody's rejection
-  uint64_t sequence = 0;             // order of arrival, unique
-  Time queued_at;                    // when it last entered the queue by an event (QueueSort's time)
-  Time first_seen;
-  Time rejected_at;  // when it entered kUnschedulable
-  Time backoff_until;
-  bool backoff_is_error = false;       // set only while in no part
-  uint32_t wake_on = 0;                // ClusterEvents that may help
-  std::vector<const void*> rejectors;  // opaque here: the plugins that said no
-  bool woken = false;                  // while held: an event came that may help
-  size_t heap_index = 0;               // position in the part that holds it
-  // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
-  size_t tried = 0, needed = 0;
-
-  bool lone() const { return key.empty(); }
-  const QueuedMember& first() const { return members.front(); }
-};
 
 class SchedulingQueue {
  public:
