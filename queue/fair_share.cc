@@ -4,12 +4,6 @@
 
 namespace muster {
 
-FairShare::Node::Node(FairShare& of, QueueIndex index)
-    : queue(index),
-      open([&of](const Bucket& a, const Bucket& b) { return of.before_(*a.groups.Top(), *b.groups.Top()); }),
-      children([&of](const Node& a, const Node& b) { return of.First(a.share, *a.candidate, b.share, *b.candidate); }) {
-}
-
 FairShare::FairShare(Before before) : before_(std::move(before)) {
   nodes_.push_back(std::make_unique<Node>(*this, kNoQueue));
 }
@@ -18,18 +12,19 @@ void FairShare::Build(const QuotaTree& tree, const std::vector<bool>& strict) {
   std::vector<QueuedGroup*> groups;
   for (const auto& node : nodes_) {
     for (auto& [demand, bucket] : node->buckets) {
-      for (; !bucket.groups.empty(); bucket.groups.Remove(groups.back())) groups.push_back(bucket.groups.Top());
+      for (; !bucket.groups.empty(); bucket.groups.Remove(groups.back())) groups.push_back(bucket.first());
     }
   }
   tree_ = &tree;
-  closed_.clear();
   nodes_.clear();
   for (QueueIndex q = 0; q < tree.size(); ++q) {
     nodes_.push_back(std::make_unique<Node>(*this, q));
     nodes_.back()->strict = strict[q];
+    nodes_.back()->need.assign(tree.cells(), kUnlimited);
   }
   nodes_.push_back(std::make_unique<Node>(*this, kNoQueue));
   for (QueueIndex q = 0; q < tree.size(); ++q) nodes_[q]->parent = &NodeOf(tree.parent(q));
+  needed_.resize(tree.cells());
   size_ = 0;
   for (QueuedGroup* group : groups) Push(group);
 }
@@ -42,10 +37,15 @@ bool FairShare::First(const Share& a, const QueuedGroup& of_a, const Share& b, c
 void FairShare::Push(QueuedGroup* group) {
   Node& node = NodeOf(group->queue);
   Bucket& bucket = node.buckets.try_emplace(group->demand, before_).first->second;
-  if (!bucket.closed && !bucket.groups.empty()) node.open.Remove(&bucket);
+  if (!bucket.groups.empty()) node.own.erase(&bucket);
   bucket.groups.Push(group);
-  if (!bucket.closed) node.open.Push(&bucket);
+  node.own.insert(&bucket);
   ++size_;
+  if (group->queue != kNoQueue) {
+    std::fill(needed_.begin(), needed_.end(), 0);
+    for (const Charge& charge : group->demand) needed_[charge.cell] = charge.amount;
+    for (size_t c = 0; c < needed_.size(); ++c) node.need[c] = std::min(node.need[c], needed_[c]);
+  }
   Update(&node);
 }
 
@@ -53,92 +53,97 @@ void FairShare::Remove(QueuedGroup* group) {
   Node& node = NodeOf(group->queue);
   const auto at = node.buckets.find(group->demand);
   Bucket& bucket = at->second;
-  if (!bucket.closed) node.open.Remove(&bucket);
+  node.own.erase(&bucket);
   bucket.groups.Remove(group);
-  if (!bucket.groups.empty()) {
-    if (!bucket.closed) node.open.Push(&bucket);
-  } else {
-    if (bucket.closed) std::erase(closed_, std::pair(&node, &bucket));
+  if (bucket.groups.empty()) {
     node.buckets.erase(at);
+  } else {
+    node.own.insert(&bucket);
   }
   --size_;
   Update(&node);
 }
 
-QueuedGroup* FairShare::OwnBest(const Node& node) const {
-  if (node.open.empty()) return nullptr;
-  QueuedGroup* best = node.open.Top()->groups.Top();
-  if (!node.strict) return best;
-  for (const auto& [demand, bucket] : node.buckets) {
-    if (bucket.closed && before_(*bucket.groups.Top(), *best)) return nullptr;
-  }
-  return best;
-}
-
 void FairShare::Choose(Node& node) {
   const bool top = node.queue == kNoQueue;
-  node.candidate = OwnBest(node);
-  Share share;
-  if (node.candidate != nullptr && !top) share = tree_->ShareOfOwn(node.queue, node.candidate->demand);
+  node.head = node.own.empty() ? nullptr : (*node.own.begin())->first();
+  node.own_share = node.head == nullptr || top ? Share{} : tree_->ShareOfOwn(node.queue, node.head->demand);
   if (!node.children.empty()) {
-    const Node& child = *node.children.Top();
-    if (node.candidate == nullptr || First(child.share, *child.candidate, share, *node.candidate))
-      node.candidate = child.candidate;
+    const Node& child = **node.children.begin();
+    if (node.head == nullptr || First(child.share, *child.head, node.own_share, *node.head)) node.head = child.head;
   }
   node.share = {};
-  if (node.candidate == nullptr || top) return;
-  passed_ = node.candidate->demand;
-  for (QueueIndex q = node.candidate->queue; q != node.queue; q = tree_->parent(q)) tree_->PassOn(q, passed_);
+  if (node.head == nullptr || top) return;
+  passed_ = node.head->demand;
+  for (QueueIndex q = node.head->queue; q != node.queue; q = tree_->parent(q)) tree_->PassOn(q, passed_);
   node.share = tree_->ShareOf(node.queue, passed_);
 }
 
-void FairShare::UpdateOne(Node& node) {
-  if (node.parent != nullptr && node.candidate != nullptr) node.parent->children.Remove(&node);
-  Choose(node);
-  if (node.parent != nullptr && node.candidate != nullptr) node.parent->children.Push(&node);
-}
-
 void FairShare::Update(Node* node) {
-  for (; node != nullptr; node = node->parent) UpdateOne(*node);
-}
-
-void FairShare::Changed(QueueIndex q, bool freed) {
-  reopen_ |= freed;
-  Update(&NodeOf(q));
-}
-
-// Children have greater indices than their parents: each node is looked at once.
-void FairShare::Reopen() {
-  reopen_ = false;
-  if (closed_.empty()) return;
-  for (const auto& [node, bucket] : closed_) {
-    bucket->closed = false;
-    node->open.Push(bucket);
-    node->dirty = true;
+  for (; node->parent != nullptr; node = node->parent) {
+    Node& parent = *node->parent;
+    if (node->head != nullptr) parent.children.erase(node);
+    Choose(*node);
+    if (node->head != nullptr) parent.children.insert(node);
+    for (size_t c = 0; c < parent.need.size(); ++c) parent.need[c] = std::min(parent.need[c], NeedAbove(*node, c));
   }
-  closed_.clear();
-  for (size_t q = nodes_.size() - 1; q-- > 0;) {
-    Node& node = *nodes_[q];
-    if (!std::exchange(node.dirty, false)) continue;
-    UpdateOne(node);
-    node.parent->dirty = true;
-  }
-  nodes_.back()->dirty = false;
-  Choose(*nodes_.back());
+  Choose(*node);
 }
 
-QueuedGroup* FairShare::Top() {
-  if (reopen_) Reopen();
-  while (QueuedGroup* group = nodes_.back()->candidate) {
-    if (group->queue == kNoQueue || tree_->Lacking(group->queue, group->demand) == nullptr) return group;
-    Node& node = NodeOf(group->queue);
-    Bucket& bucket = node.buckets.find(group->demand)->second;
-    node.open.Remove(&bucket);
-    bucket.closed = true;
-    closed_.emplace_back(&node, &bucket);
-    Update(&node);
+int64_t FairShare::NeedAbove(const Node& node, size_t cell) const {
+  if (node.need[cell] == kUnlimited) return kUnlimited;
+  return node.need[cell] - tree_->Slack(node.queue, static_cast<QuotaCell>(cell));
+}
+
+void FairShare::Changed(QueueIndex q) {
+  if (q != kNoQueue) Update(nodes_[q].get());
+}
+
+bool FairShare::MayFit(const Node& node) const {
+  for (size_t c = 0; c < node.need.size(); ++c) {
+    if (node.need[c] > 0 && node.need[c] > tree_->Available(node.queue, static_cast<QuotaCell>(c))) return false;
+  }
+  return true;
+}
+
+// After a search in vain: as much as is needed now.
+void FairShare::FindNeeds(Node& node) {
+  for (QuotaCell c = 0; c < node.need.size(); ++c) {
+    int64_t least = kUnlimited;
+    for (const auto& [demand, bucket] : node.buckets) {
+      int64_t amount = 0;
+      for (const Charge& charge : demand) {
+        if (charge.cell == c) amount = charge.amount;
+      }
+      least = std::min(least, amount);
+    }
+    for (const Node* child : node.children) least = std::min(least, NeedAbove(*child, c));
+    node.need[c] = least;
+  }
+}
+
+QueuedGroup* FairShare::SearchOwn(const Node& node) const {
+  for (const Bucket* bucket : node.own) {
+    QueuedGroup* const group = bucket->first();
+    if (node.queue == kNoQueue || tree_->Lacking(node.queue, group->demand) == nullptr) return group;
+    if (node.strict) break;
   }
   return nullptr;
+}
+
+QueuedGroup* FairShare::Search(Node& node) {
+  if (!MayFit(node)) return nullptr;
+  bool own = !node.own.empty();
+  for (Node* child : node.children) {
+    if (own && !First(child->share, *child->head, node.own_share, *(*node.own.begin())->first())) {
+      own = false;
+      if (QueuedGroup* group = SearchOwn(node)) return group;
+    }
+    if (QueuedGroup* group = Search(*child)) return group;
+  }
+  QueuedGroup* const group = own ? SearchOwn(node) : nullptr;
+  if (group == nullptr) FindNeeds(node);
+  return group;
 }
 
 }  // namespace muster

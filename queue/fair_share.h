@@ -1,16 +1,15 @@
 // Which of the ready groups goes next, by weighted dominant share at every level of the tree of queues.
 //
-// Each queue has one candidate: the best of its own groups, by the order inside a queue, or one of its children's.
-// Who would have the smallest share with its candidate placed goes first (QuotaTree::ShareOf; its own groups are as a
-// child without quota); among equal shares, and among roots, the order inside a queue decides. A winner whose demand is
-// not available is set aside, and with it all of its queue that ask for the same, until something is given back; in a
-// StrictFIFO queue so are those behind it. A group that completes
-// what runs in part (QueuedGroup::partial) goes before all shares.
-// Source: Kueue pkg/cache/scheduler/fair_sharing_iterator.go. Worked: a uses 6 and b 2 beyond their own 10 of 40, both
-// of weight 1, and both ask for 2 more: (6 + 2) / 40 against (2 + 2) / 40, so b is next.
+// A queue's head is the best of its own groups, by the order inside a queue, or the head of one of its children: of
+// those with the smallest share with that head placed (QuotaTree::ShareOf; its own groups are as a child without
+// quota); among equal shares, and among roots, the order inside a queue decides. In the order of heads the tree is
+// searched, depth first, for a group whose demand is available; of a StrictFIFO queue's own only the first may go. A
+// group that completes what runs in part (QueuedGroup::partial) goes before all shares. Source: Kueue
+// pkg/cache/scheduler/fair_sharing_iterator.go. Worked: a uses 6 and b 2 beyond their own 10 of 40, both of weight 1,
+// and both ask for 2 more: (6 + 2) / 40 against (2 + 2) / 40, so b is next.
 //
-// A choice costs O(depth * log n); what is given back lets all look again that it kept waiting.
-// Decision thread only.
+// A change costs O(depth * log n). So does a choice, but for queues that are searched in vain: those for which some
+// cell's least demand is more than is available are passed over. Decision thread only.
 #ifndef MUSTER_QUEUE_FAIR_SHARE_H_
 #define MUSTER_QUEUE_FAIR_SHARE_H_
 
@@ -18,9 +17,9 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "queue/indexed_heap.h"
 #include "queue/queued_group.h"
 #include "queue/quota_tree.h"
@@ -34,58 +33,67 @@ class FairShare {
 
   explicit FairShare(Before before);
 
-  // Takes up the tree (which outlives this, and may change only through Changed and Build): by queue, whether the head
-  // keeps those behind it waiting. What is in stays in, by its `queue`. Without queues there is no quota.
+  // Takes up the tree, which outlives this. `strict`, by queue: StrictFIFO. What is in stays in, by its `queue`.
   void Build(const QuotaTree& tree, const std::vector<bool>& strict);
 
-  // The group keeps its `queue` and `demand` while it is in; kNoQueue: without quota.
+  // The group keeps its `queue` and `demand` (of cells that count there) while it is in; kNoQueue: without quota.
   void Push(QueuedGroup* group);
   void Remove(QueuedGroup* group);
   size_t size() const { return size_; }
   // The next group, which stays in; null where none is in whose demand is available.
-  QueuedGroup* Top();
+  QueuedGroup* Top() { return Search(*nodes_.back()); }
 
-  // What the queue uses changed. `freed`: something was given back.
-  void Changed(QueueIndex q, bool freed);
+  // What is charged to the queue changed. Before the next call of another method.
+  void Changed(QueueIndex q);
 
  private:
   // Groups of one queue that ask for the same: where the first does not fit, none does.
   struct Bucket {
     explicit Bucket(const Before& before) : groups(before) {}
+    QueuedGroup* first() const { return groups.Top(); }
     IndexedHeap<QueuedGroup> groups;
-    size_t heap_index = 0;
-    bool closed = false;
+  };
+  struct BucketOrder {
+    bool operator()(const Bucket* a, const Bucket* b) const { return of->before_(*a->first(), *b->first()); }
+    const FairShare* of;
+  };
+  struct Node;
+  struct NodeOrder {
+    bool operator()(const Node* a, const Node* b) const { return of->First(a->share, *a->head, b->share, *b->head); }
+    const FairShare* of;
   };
   struct Node {
-    Node(FairShare& of, QueueIndex queue);
+    Node(const FairShare& of, QueueIndex index) : queue(index), own(BucketOrder{&of}), children(NodeOrder{&of}) {}
     QueueIndex queue;
     Node* parent = nullptr;
     bool strict = false;
     std::map<std::vector<Charge>, Bucket> buckets;  // by demand
-    IndexedHeap<Bucket> open;                       // those that may fit, by their first
-    IndexedHeap<Node> children;                     // that have a candidate
-    QueuedGroup* candidate = nullptr;
-    Share share;  // with the candidate placed
-    bool dirty = false;
-    size_t heap_index = 0;
+    absl::btree_set<Bucket*, BucketOrder> own;      // the same, by their first
+    absl::btree_set<Node*, NodeOrder> children;     // that have a head
+    Share own_share;                                // with the first of its own groups placed
+    QueuedGroup* head = nullptr;
+    Share share;  // with the head placed
+    // By cell, not more than what must be available here (QuotaTree::Available) for any group to fit.
+    std::vector<int64_t> need;
   };
 
   Node& NodeOf(QueueIndex queue) { return queue == kNoQueue ? *nodes_.back() : *nodes_[queue]; }
   bool First(const Share& a, const QueuedGroup& of_a, const Share& b, const QueuedGroup& of_b) const;
-  QueuedGroup* OwnBest(const Node& node) const;
-  void Choose(Node& node);
-  void UpdateOne(Node& node);
-  // What the node has, or what is used there, changed: its candidate and share, and those above.
+  // The node's groups, or what is used there, changed: heads and shares of it and those above.
   void Update(Node* node);
-  void Reopen();
+  void Choose(Node& node);
+  int64_t NeedAbove(const Node& node, size_t cell) const;  // of the node's parent
+  void FindNeeds(Node& node);
+  bool MayFit(const Node& node) const;
+  QueuedGroup* Search(Node& node);
+  QueuedGroup* SearchOwn(const Node& node) const;
 
   const Before before_;
   const QuotaTree* tree_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;  // by queue; the last is above all roots, with the groups without queue
-  std::vector<std::pair<Node*, Bucket*>> closed_;
-  bool reopen_ = false;
   size_t size_ = 0;
-  std::vector<Charge> passed_;  // scratch
+  std::vector<Charge> passed_;   // scratch
+  std::vector<int64_t> needed_;  // scratch
 };
 
 }  // namespace muster

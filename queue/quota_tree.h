@@ -72,6 +72,7 @@ class QuotaTree {
   void Build(std::span<const Queue> queues, std::span<const uint32_t> resource_of);
 
   size_t size() const { return parents_.size(); }
+  size_t cells() const { return resource_of_.size(); }
   QueueIndex parent(QueueIndex q) const { return parents_[q]; }
 
   // Negative amounts give back. What is charged and given back in any order leaves no trace.
@@ -85,6 +86,11 @@ class QuotaTree {
   // Negative where a quota shrank below what is used; kUnlimited where nothing is counted.
   int64_t Available(QueueIndex q, QuotaCell cell) const {
     return Counts(q, cell) ? Narrow(AvailableAt(q, cell)) : kUnlimited;
+  }
+  // What is free of what the queue lends to nobody: so much it does not need of its parent.
+  int64_t Slack(QueueIndex q, QuotaCell cell) const {
+    const Cell& at = At(q, cell);
+    return at.usage < at.local ? Narrow(at.local - at.usage) : 0;
   }
   // With nothing in use anywhere.
   int64_t Potential(QueueIndex q, QuotaCell cell) const { return Narrow(At(q, cell).potential); }

@@ -1,8 +1,9 @@
 #include "queue/fair_share.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,8 @@ struct World {
     group->queue = queue;
     group->priority = priority;
     group->sequence = groups.size();
-    if (queue != kNoQueue) group->demand.push_back({0, wants});
-    if (second != 0) group->demand.push_back({1, second});
+    if (queue != kNoQueue && tree.Counts(queue, 0)) group->demand.push_back({0, wants});
+    if (second != 0 && tree.Counts(queue, 1)) group->demand.push_back({1, second});
     order.Push(group.get());
     return *group;
   }
@@ -49,7 +50,7 @@ struct World {
   }
   void Charge(const QueuedGroup& group, int64_t sign) {
     for (const auto& charge : group.demand) tree.Add(group.queue, charge.cell, sign * charge.amount);
-    if (group.queue != kNoQueue) order.Changed(group.queue, sign < 0);
+    if (group.queue != kNoQueue) order.Changed(group.queue);
   }
 
   std::vector<QuotaTree::Queue> queues;
@@ -123,58 +124,58 @@ TEST(FairShare, NoQuotaForThoseWithoutQueue) {
   EXPECT_EQ(world.Drain(), "-0-");
 }
 
-// Beside a tournament held anew at each choice: who wins and does not fit is set aside, until something is given back.
+// The same rules, looked up anew at each choice.
 class Plain {
  public:
   Plain(const World& world, const std::vector<bool>& strict) : world_(world), strict_(strict) {}
   std::vector<QueuedGroup*> in;
-  std::set<std::pair<QueueIndex, std::vector<Charge>>> aside;
 
-  QueuedGroup* Top() {
-    for (;;) {
-      QueuedGroup* best = Winner();
-      if (best == nullptr || best->queue == kNoQueue || world_.tree.Lacking(best->queue, best->demand) == nullptr)
-        return best;
-      aside.emplace(best->queue, best->demand);
-    }
-  }
+  QueuedGroup* Top() const { return Search(kNoQueue); }
 
  private:
-  QueuedGroup* Winner() const {
-    QueuedGroup* best = nullptr;
+  struct Entry {
+    QueueIndex child;  // kNoQueue: the queue's own groups
+    QueuedGroup* head;
+    Share share;
+  };
+  std::vector<QueuedGroup*> Own(QueueIndex q) const {
+    std::vector<QueuedGroup*> own;
     for (QueuedGroup* g : in) {
-      if (g->queue == kNoQueue && (best == nullptr || ByPriority(*g, *best))) best = g;
+      if (g->queue == q) own.push_back(g);
     }
-    for (QueueIndex q = 0; q < world_.queues.size(); ++q) {
-      if (world_.queues[q].parent != kNoQueue) continue;
-      QueuedGroup* g = Best(q);
-      if (g != nullptr && (best == nullptr || ByPriority(*g, *best))) best = g;
-    }
-    return best;
+    std::sort(own.begin(), own.end(), [](auto* a, auto* b) { return ByPriority(*a, *b); });
+    return own;
   }
-  QueuedGroup* Best(QueueIndex q) const {
-    QueuedGroup* head = nullptr;
-    QueuedGroup* best = nullptr;
-    for (QueuedGroup* g : in) {
-      if (g->queue != q) continue;
-      if (head == nullptr || ByPriority(*g, *head)) head = g;
-      if (!aside.contains({q, g->demand}) && (best == nullptr || ByPriority(*g, *best))) best = g;
-    }
-    if (strict_[q] && best != head) best = nullptr;
-    Share share = best == nullptr ? Share{} : world_.tree.ShareOfOwn(q, best->demand);
+  std::vector<Entry> Entries(QueueIndex q) const {
+    std::vector<Entry> all;
+    const std::vector<QueuedGroup*> own = Own(q);
+    if (!own.empty())
+      all.push_back({kNoQueue, own[0], q == kNoQueue ? Share{} : world_.tree.ShareOfOwn(q, own[0]->demand)});
     for (QueueIndex c = 0; c < world_.queues.size(); ++c) {
       if (world_.queues[c].parent != q) continue;
-      QueuedGroup* g = Best(c);
-      if (g == nullptr) continue;
-      const Share of = ShareWith(c, *g);
-      if (best == nullptr || of < share || (of == share && ByPriority(*g, *best))) best = g, share = of;
+      const std::vector<Entry> below = Entries(c);
+      if (below.empty()) continue;
+      QuotaTree with = world_.tree;
+      for (const Charge& charge : below[0].head->demand) with.Add(below[0].head->queue, charge.cell, charge.amount);
+      all.push_back({c, below[0].head, with.ShareOf(c)});
     }
-    return best;
+    std::sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) {
+      return a.share != b.share ? a.share < b.share : ByPriority(*a.head, *b.head);
+    });
+    return all;
   }
-  Share ShareWith(QueueIndex at, const QueuedGroup& group) const {
-    QuotaTree with = world_.tree;
-    for (const Charge& charge : group.demand) with.Add(group.queue, charge.cell, charge.amount);
-    return with.ShareOf(at);
+  QueuedGroup* Search(QueueIndex q) const {
+    for (const Entry& entry : Entries(q)) {
+      if (entry.child != kNoQueue) {
+        if (QueuedGroup* g = Search(entry.child)) return g;
+        continue;
+      }
+      for (QueuedGroup* g : Own(q)) {
+        if (q == kNoQueue || world_.tree.Lacking(q, g->demand) == nullptr) return g;
+        if (strict_[q]) break;
+      }
+    }
+    return nullptr;
   }
 
   const World& world_;
@@ -224,10 +225,9 @@ TEST(FairShare, ChoosesAsATournamentDoes) {
       if (!running.empty() && draw(3) == 0) {
         const auto at = static_cast<size_t>(draw(static_cast<int64_t>(running.size())));
         world.Charge(*running[at], -1);
-        if (running[at]->queue != kNoQueue) plain.aside.clear();
         running.erase(running.begin() + static_cast<ptrdiff_t>(at));
       }
-      if (draw(30) == 0) world.order.Build(world.tree, strict), plain.aside.clear();
+      if (draw(30) == 0) world.order.Build(world.tree, strict);
     }
   }
   EXPECT_GT(chosen, 1000u);
