@@ -21,7 +21,9 @@ std::string_view KindName(Kind kind) {
                                                    "PodGroup",
                                                    "PodGroup",
                                                    "Topology",
-                                                   "Topology"};
+                                                   "Topology",
+                                                   "Queue",
+                                                   "ResourceFlavor"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -34,8 +34,10 @@ enum class Kind : uint8_t {
   kCoschedulingPodGroup,  // scheduling.x-k8s.io
   kTopology,              // muster.dev
   kKueueTopology,         // kueue.x-k8s.io
+  kQueue,                 // muster.dev
+  kResourceFlavor,        // muster.dev
 };
-inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kKueueTopology) + 1;
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kResourceFlavor) + 1;
 
 // As in manifests: "Pod".
 std::string_view KindName(Kind kind);
