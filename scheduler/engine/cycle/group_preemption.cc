@@ -67,12 +67,13 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
   pods_.clear();
   units_.clear();
   absl::flat_hash_set<const PodGroup*> whole;  // those that were met
+  const bool any_groups = !objects.All(Kind::kPodGroup).empty();
   useful.ForEach([&](NodeIndex n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (SameGroup(*pod.pod, ns, request.group)) continue;
-      Unit unit{{VictimPriority(*pod.pod, objects), StartOf(*pod.pod), 1}, false, false, 0};
-      unit.first = static_cast<uint32_t>(pods_.size());
-      if (unit.priority >= request.priority) continue;
+      // Most are not to go: no more is read of them than must be.
+      const int32_t priority = any_groups ? VictimPriority(*pod.pod, objects) : pod.info->spec->priority;
+      if (priority >= request.priority || SameGroup(*pod.pod, ns, request.group)) continue;
+      Unit unit{{priority, StartOf(*pod.pod), 1}, false, false, static_cast<uint32_t>(pods_.size())};
       const PodGroup* own = NativeGroupOf(*pod.pod, objects);
       unit.whole = own != nullptr && own->disrupted_whole;
       if (!unit.whole) {
