@@ -40,10 +40,8 @@ std::string_view GroupPreemption::NotEligible(const GroupContext& group, std::sp
     const std::string& node = i < nominated.size() && !nominated[i].empty() ? nominated[i] : own;
     const NodeIndex n = node.empty() ? kNoNode : snapshot_.Find(node);
     if (n == kNoNode) continue;
-    for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (pod.pod->deleting && pod.pod->preempted && VictimPriority(*pod.pod, snapshot_.objects()) < request.priority)
-        return "not eligible due to terminating pods on the nominated nodes.";
-    }
+    if (VictimIsGoing(snapshot_, n, request.priority))
+      return "not eligible due to terminating pods on the nominated nodes.";
   }
   return "";
 }
@@ -90,7 +88,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
       units_.push_back(unit);
     }
   });
-  AddElastic(group);
+  AddElastic();
   std::sort(units_.begin(), units_.end(), [&](const Unit& a, const Unit& b) {
     if (a.priority != b.priority) return a.priority > b.priority;
     if (a.elastic != b.elastic) return b.elastic;
@@ -105,7 +103,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
 }
 
 // Of each gang, the pods above its minimum that started last.
-void GroupPreemption::AddElastic(const GroupContext&) {
+void GroupPreemption::AddElastic() {
   absl::flat_hash_set<const Pod*> elastic, looked;
   std::vector<const Pod*> members;
   for (const Unit& unit : units_) {
@@ -167,7 +165,7 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
       priority = std::max(priority, unit.priority);
       core |= !unit.elastic;
       for (const PlacedPod& p : Pods(unit)) {
-        if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+        lost += WorkLost(*p.pod.pod);
         if (p.row != n) continue;
         ++pods;
         for (const PodInfo::Want& used : p.pod.info->usage) {
@@ -216,10 +214,10 @@ int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCand
   return pods;
 }
 
-GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
+RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
   using Verdict = GroupSearch::Verdict;
   GroupSearch& search = group.search;
-  GroupRoom room;
+  RoomForGroup room;
   room.result.code = Code::kUnschedulable;
   if (const std::string_view why = NotEligible(group, nominated); !why.empty()) {
     room.result.message = absl::StrCat("preemption: ", AsAbsl(why));
@@ -398,6 +396,11 @@ bool GroupPreemption::MembersFit(const GroupContext& group, std::span<const uint
   return fits;
 }
 
+// In milliseconds, against who started last.
+int64_t GroupPreemption::WorkLost(const Pod& pod) const {
+  return pod.started == absl::InfinitePast() ? 0 : absl::ToInt64Milliseconds(newest_ - pod.started);
+}
+
 GroupPreemption::Cost GroupPreemption::CostOf(std::span<const uint32_t> victims) {
   int32_t violations = 0;
   int64_t pods = 0, lost = 0;
@@ -406,7 +409,7 @@ GroupPreemption::Cost GroupPreemption::CostOf(std::span<const uint32_t> victims)
     for (const PlacedPod& p : Pods(units_[u])) {
       violations += budgets_.Violates(*p.pod.pod);
       ++pods;
-      if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+      lost += WorkLost(*p.pod.pod);
     }
   }
   return {violations, pods, lost};
