@@ -23,6 +23,8 @@ struct QueuedMember {
   std::string nominated;  // the nominated node as last told or heard
   bool gated = false;     // of a group: PreEnqueue says no, and the others go without it
   bool placed = false;    // of a group: it has a node and is on its way there
+
+  bool may_be_tried() const { return !gated && !placed; }
 };
 
 // One or more pods placed as one: a lone pod is a group of one.

@@ -25,11 +25,8 @@ std::string_view NotEligible(const PostFilterRequest& r) {
   // What it waits for there cannot help it any more: it may look elsewhere.
   const Code code = r.answer.pre_filter().ok() ? r.verdicts.code(n) : r.answer.pre_filter().code;
   if (code == Code::kUnschedulableAndUnresolvable) return "";
-  for (const PodOnNode& other : r.snap.PodsOn(n)) {
-    if (other.pod->deleting && other.pod->preempted &&
-        VictimPriority(*other.pod, r.snap.objects()) < r.info.spec->priority)
-      return "not eligible due to a terminating pod on the nominated node.";
-  }
+  if (VictimIsGoing(r.snap, n, r.info.spec->priority))
+    return "not eligible due to a terminating pod on the nominated node.";
   return "";
 }
 

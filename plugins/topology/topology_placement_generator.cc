@@ -37,6 +37,7 @@ PlacementAnswer TopologyPlacementGenerator::GeneratePlacements(const PlacementRe
   DomainId pinned = kNoDomain;
   if (MarkUsed(group, &pinned, &answer.impossible)) {
     layout_.Reset(group, room_, used_);
+    preferred_domains_.clear();
     VisitAll(group, pinned, visit, answer);
   }
   UnmarkUsed(group);
@@ -168,18 +169,24 @@ bool TopologyPlacementGenerator::VisitOne(const GroupOnTree& group, DomainId dom
     candidate.slices = room_.slices();
   } else if (preferred && group.request.shapes.size() > 1) {
     // How many of several shapes a domain takes is an estimate.
-    preferred_domains_.resize(group.snap.size());
-    for (NodeIndex n = 0; n < group.snap.size(); ++n) {
-      const DomainId leaf = tree.LeafOf(n), around = leaf == kNoDomain ? kNoDomain : tree.Around(leaf, group.level);
-      if (around == kNoDomain) {
-        preferred_domains_[n] = static_cast<uint32_t>(tree.size()) + n;
-      } else {
-        preferred_domains_[n] = used_[around] > 0 ? UINT32_MAX : around;
-      }
-    }
+    if (preferred_domains_.empty()) FindPreferredDomains(group);
     candidate.preferred_domain = preferred_domains_;
   }
   return visit(candidate);
+}
+
+// The same in every place.
+void TopologyPlacementGenerator::FindPreferredDomains(const GroupOnTree& group) const {
+  const DomainTree& tree = group.tree;
+  preferred_domains_.resize(group.snap.size());
+  for (NodeIndex n = 0; n < group.snap.size(); ++n) {
+    const DomainId leaf = tree.LeafOf(n), around = leaf == kNoDomain ? kNoDomain : tree.Around(leaf, group.level);
+    if (around == kNoDomain) {
+      preferred_domains_[n] = static_cast<uint32_t>(tree.size()) + n;
+    } else {
+      preferred_domains_[n] = used_[around] > 0 ? UINT32_MAX : around;
+    }
+  }
 }
 
 // How many domains of the asked level the members need at least, inside one of that level or above, beside those

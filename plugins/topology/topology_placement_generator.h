@@ -56,6 +56,7 @@ class TopologyPlacementGenerator final : public PlacementGeneratePlugin {
   void AddOptions(const GroupOnTree& group, DomainTree::Range domains, bool all, PlacementAnswer& answer) const;
   bool VisitOptions(const GroupOnTree& group, uint64_t needed, Visit visit) const;
   bool VisitOne(const GroupOnTree& group, DomainId domain, uint64_t held, Visit visit) const;
+  void FindPreferredDomains(const GroupOnTree& group) const;
   uint64_t DomainsNeeded(const GroupOnTree& group, DomainId domain) const;
   uint32_t Distance(const GroupOnTree& group, DomainId domain) const;
 

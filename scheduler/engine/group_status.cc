@@ -56,7 +56,7 @@ void GroupStatus::Update(const GroupId& id, const GroupState& state, const std::
     if (patch.phase == object.phase) return;
   }
   const auto told = told_.find(object.uid);
-  const bool news = told == told_.end() || told->second != TextOf(patch);
+  const bool news = told == told_.end() || told->second.text != TextOf(patch);
   if (news && state.bound >= state.min && patch.phase != "Running")
     recorder_.GroupScheduled(object, profile, state.bound);
   Tell(std::move(patch));
@@ -64,29 +64,38 @@ void GroupStatus::Update(const GroupId& id, const GroupState& state, const std::
 
 void GroupStatus::Tell(PodGroupStatusPatch patch) {
   std::string text = TextOf(patch);
-  std::string& told = told_[patch.uid];
-  if (told == text) return;
-  told = text;
-  Send(patch, text);
+  Told& told = told_[patch.uid];
+  if (told.text == text) return;
+  told.text = std::move(text);
+  told.patch = std::move(patch);
+  if (!told.under_way) Send(told);
 }
 
-// Until the server has it, or there is something newer to tell.
-void GroupStatus::Send(const PodGroupStatusPatch& patch, const std::string& text) {
-  api_.PatchPodGroupStatus(patch, [this, patch, text](const ApiStatus& status) {
-    if (status.ok()) return;
-    const auto told = told_.find(patch.uid);
-    if (told == told_.end() || told->second != text) return;
-    if (!active_ || (!status.Retriable() && status.code != ApiCode::kConflict)) {
-      told_.erase(told);
-      return;
+// Until the server has it, or there is something newer to tell. Of two that are under way at once the older might win.
+void GroupStatus::Send(Told& told) {
+  told.under_way = true;
+  api_.PatchPodGroupStatus(told.patch, [this, uid = told.patch.uid, text = told.text](const ApiStatus& status) {
+    const auto at = told_.find(uid);
+    if (at == told_.end()) return;
+    Told& now = at->second;
+    now.under_way = false;
+    const bool newer = now.text != text;
+    if (status.ok() && !newer) return;
+    if (!active_ || (!newer && !status.Retriable() && status.code != ApiCode::kConflict)) {
+      told_.erase(at);
+    } else if (newer) {
+      Send(now);
+    } else {
+      loop_.After(kTellAgain, [this, uid, text] { SendAgain(uid, text); });
     }
-    loop_.After(kTellAgain, [this, patch, text] {
-      const auto still = told_.find(patch.uid);
-      if (still == told_.end() || still->second != text) return;
-      if (active_) return Send(patch, text);
-      told_.erase(still);
-    });
   });
+}
+
+void GroupStatus::SendAgain(const std::string& uid, const std::string& text) {
+  const auto at = told_.find(uid);
+  if (at == told_.end() || at->second.text != text || at->second.under_way) return;
+  if (active_) return Send(at->second);
+  told_.erase(at);
 }
 
 }  // namespace muster

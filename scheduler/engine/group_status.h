@@ -32,14 +32,21 @@ class GroupStatus {
   void Forget(const std::string& uid) { told_.erase(uid); }
 
  private:
+  struct Told {
+    std::string text;  // of the last patch
+    PodGroupStatusPatch patch;
+    bool under_way = false;
+  };
+
   void Tell(PodGroupStatusPatch patch);
-  void Send(const PodGroupStatusPatch& patch, const std::string& text);
+  void Send(Told& told);
+  void SendAgain(const std::string& uid, const std::string& text);
 
   EventLoop& loop_;
   ApiServer& api_;
   EventRecorder& recorder_;
   bool active_ = true;
-  absl::flat_hash_map<std::string, std::string> told_;  // by the object's uid: the last patch
+  absl::flat_hash_map<std::string, Told> told_;  // by the object's uid
 };
 
 }  // namespace muster

@@ -123,7 +123,7 @@ GroupState PodGroups::Read(const GroupId& id, const QueuedGroup* group, const Sn
     const QueuedMember* first = nullptr;
     for (const QueuedMember& member : group->members) {
       if (first == nullptr || member.pod->name < first->pod->name) first = &member;
-      if (!member.gated && !member.placed) ++state.waiting;
+      if (member.may_be_tried()) ++state.waiting;
     }
     check(*first->pod);
     for (const QueuedMember& member : group->members) check(*member.pod);

@@ -205,7 +205,7 @@ void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const A
       LogWarning(absl::StrCat(preemptor.Key(), ": ", what));
       queue_.Failed(*group, loop_.Now());
       for (QueuedMember& member : group->members) {
-        if (member.gated || member.placed) continue;
+        if (!member.may_be_tried()) continue;
         OnNominationGone(*member.pod, group_cycle_.nominator().NodeOf(member.pod->uid));
         TellFailure(member, "SchedulerError", what, "");
       }

@@ -101,7 +101,7 @@ void Scheduler::NoteGate(const QueuedGroup& group, const GroupState& state) {
   const auto [it, added] = gates_.try_emplace(group.key);
   Gate& gate = it->second;
   const bool all_know = std::none_of(group.members.begin(), group.members.end(), [](const QueuedMember& member) {
-    return !member.gated && !member.placed && member.verdict.empty();
+    return member.may_be_tried() && member.verdict.empty();
   });
   if (!added && gate.message == state.message && all_know) return;
   gate.message = state.message;
@@ -152,7 +152,7 @@ void Scheduler::TellGate(QueuedGroup& group, const Gate& gate) {
 void Scheduler::OrderMembers(const QueuedGroup& group) {
   order_.clear();
   for (uint32_t i = 0; i < group.members.size(); ++i) {
-    if (!group.members[i].gated && !group.members[i].placed) order_.push_back(i);
+    if (group.members[i].may_be_tried()) order_.push_back(i);
   }
   std::sort(order_.begin(), order_.end(),
             [&](uint32_t a, uint32_t b) { return Before(group.members[a], group.members[b]); });
@@ -251,7 +251,7 @@ void Scheduler::OnPrepared(const std::string& key) {
   QueuedGroup* group = queue_.FindGroup(key);
   if (group == nullptr || group->part != QueuedGroup::Part::kHeld) return;
   const bool waiting = std::any_of(group->members.begin(), group->members.end(),
-                                   [](const QueuedMember& member) { return !member.gated && !member.placed; });
+                                   [](const QueuedMember& member) { return member.may_be_tried(); });
   if (waiting) {
     queue_.Release(*group, loop_.Now());
   } else {

@@ -61,6 +61,14 @@ inline VictimUnit AppendGroup(const Pod& pod, const Snapshot& snap, std::vector<
   return unit;
 }
 
+// Whether somebody on the node who had to go for a pod of this priority, or might have, is still on the way out.
+inline bool VictimIsGoing(const Snapshot& snap, NodeIndex n, int32_t priority) {
+  const auto pods = snap.PodsOn(n);
+  return std::any_of(pods.begin(), pods.end(), [&](const PodOnNode& pod) {
+    return pod.pod->deleting && pod.pod->preempted && VictimPriority(*pod.pod, snap.objects()) < priority;
+  });
+}
+
 // The disruption budgets of a cluster, charged with one victim after the other.
 class BudgetLedger {
  public:

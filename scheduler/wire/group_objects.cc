@@ -5,8 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "scheduler/model/ids.h"
+#include "scheduler/model/label_syntax.h"
 #include "scheduler/model/quantity.h"
-#include "scheduler/wire/decode.h"
+#include "scheduler/wire/make_object.h"
 #include "scheduler/wire/pod_spec.h"
 
 namespace muster {
@@ -16,16 +17,8 @@ namespace meta = k8s::io::apimachinery::pkg::apis::meta::v1;
 namespace v1beta1 = k8s::io::api::scheduling::v1beta1;
 namespace v1alpha2 = k8s::io::api::scheduling::v1alpha2;
 
-void ReadMeta(const meta::ObjectMeta& from, Object* object) {
-  object->ns = from.namespace_();
-  object->name = from.name();
-  object->uid = from.uid();
-  object->resource_version = ParseResourceVersion(from.resourceversion());
-}
-
 std::shared_ptr<PodGroup> Make(const meta::ObjectMeta& from, std::string_view api_version) {
-  auto group = std::make_shared<PodGroup>();
-  ReadMeta(from, group.get());
+  auto group = MakeObject<PodGroup>(from);
   group->api_version = api_version;
   group->generation = from.generation();
   group->created =
@@ -62,23 +55,6 @@ std::shared_ptr<PodGroup> ReadCommon(const Wire& wire, std::string_view api_vers
     if (c.type() == AsAbsl(condition)) group->scheduled = {true, c.status(), c.reason(), c.message()};
   }
   return group;
-}
-
-bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool IsAlphanumeric(char c) { return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z'); }
-
-// Parts of lower-case letters, digits and inner dashes, with dots between them.
-bool IsDnsSubdomain(std::string_view text) {
-  if (text.empty() || text.size() > 253) return false;
-  char before = '.';
-  for (size_t i = 0; i <= text.size(); ++i) {
-    const char c = i == text.size() ? '.' : text[i];
-    if (!IsLowerOrDigit(c) && c != '-' && c != '.') return false;
-    if (c == '.' && !IsLowerOrDigit(before)) return false;
-    if (c == '-' && before == '.') return false;
-    before = c;
-  }
-  return true;
 }
 
 }  // namespace
@@ -124,8 +100,7 @@ std::shared_ptr<PodGroup> ReadPodGroup(const custom::CoschedulingPodGroup& wire,
 }
 
 std::shared_ptr<Topology> ReadTopology(const custom::Topology& wire) {
-  auto topology = std::make_shared<Topology>();
-  ReadMeta(wire.metadata(), topology.get());
+  auto topology = MakeObject<Topology>(wire.metadata());
   for (const auto& level : wire.spec().levels()) topology->levels.push_back(level.nodelabel());
   return topology;
 }
@@ -151,16 +126,6 @@ ObjectPtr DecodePodGroup(std::string_view object, std::string_view api_version) 
     return ReadPodGroup(wire, api_version);
   };
   return api_version.ends_with("/v1alpha2") ? decode(v1alpha2::PodGroup()) : decode(v1beta1::PodGroup());
-}
-
-bool IsLabelKey(std::string_view text) {
-  if (const size_t slash = text.find('/'); slash != std::string_view::npos) {
-    if (!IsDnsSubdomain(text.substr(0, slash))) return false;
-    text.remove_prefix(slash + 1);
-  }
-  return !text.empty() && text.size() <= 63 && IsAlphanumeric(text.front()) && IsAlphanumeric(text.back()) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return IsAlphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 }  // namespace muster

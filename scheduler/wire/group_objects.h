@@ -27,9 +27,6 @@ std::string CheckLevels(const Topology& topology);
 // A stored object of scheduling.k8s.io as bytes, of this version; nullptr where they are no PodGroup with a name.
 ObjectPtr DecodePodGroup(std::string_view object, std::string_view api_version);
 
-// A label's key: an optional DNS name and a slash, then up to 63 letters, digits, '-', '_' and '.'.
-bool IsLabelKey(std::string_view text);
-
 }  // namespace muster
 
 #endif  // MUSTER_SCHEDULER_WIRE_GROUP_OBJECTS_H_

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "scheduler/model/label_syntax.h"
 #include "scheduler/wire/field_reader.h"
-#include "scheduler/wire/group_objects.h"
 
 namespace muster {
 namespace {

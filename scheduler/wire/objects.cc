@@ -11,6 +11,7 @@
 #include "scheduler/model/volume_objects.h"
 #include "scheduler/wire/decode.h"
 #include "scheduler/wire/group_objects.h"
+#include "scheduler/wire/make_object.h"
 #include "scheduler/wire/pod_spec.h"
 #include "scheduler/wire/selector.h"
 
@@ -28,16 +29,6 @@ constexpr char kBoundByController[] = "pv.kubernetes.io/bound-by-controller";
 constexpr char kBindCompleted[] = "pv.kubernetes.io/bind-completed";
 constexpr char kSelectedNode[] = "volume.kubernetes.io/selected-node";
 constexpr char kMigratedPlugins[] = "storage.alpha.kubernetes.io/migrated-plugins";
-
-template <typename T>
-std::shared_ptr<T> Make(const Meta& meta) {
-  auto object = std::make_shared<T>();
-  object->ns = meta.namespace_();
-  object->name = meta.name();
-  object->uid = meta.uid();
-  object->resource_version = ParseResourceVersion(meta.resourceversion());
-  return object;
-}
 
 std::optional<std::string> Annotation(const Meta& meta, const char* name) {
   const auto it = meta.annotations().find(name);
@@ -58,14 +49,14 @@ std::optional<Quantity> StorageOf(const WireResourceList& list, std::string_view
 }
 
 ObjectPtr WithLabelMap(const Meta& meta, const google::protobuf::Map<std::string, std::string>& labels) {
-  auto object = Make<WorkloadSelector>(meta);
+  auto object = MakeObject<WorkloadSelector>(meta);
   if (!labels.empty()) object->selector = SelectorOf(labels);
   return object;
 }
 
 template <typename T>
 ObjectPtr WithSelector(const T& wire, std::string* error) {
-  auto object = Make<WorkloadSelector>(wire.metadata());
+  auto object = MakeObject<WorkloadSelector>(wire.metadata());
   if (wire.spec().has_selector()) object->selector = ReadLabelSelector(wire.spec().selector(), "spec.selector", error);
   return object;
 }
@@ -135,7 +126,7 @@ ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object, std::string_
 }
 
 ObjectPtr ReadObject(const core::Namespace& wire, std::string*) {
-  auto object = Make<Namespace>(wire.metadata());
+  auto object = MakeObject<Namespace>(wire.metadata());
   object->labels = Labels(wire.metadata().labels().begin(), wire.metadata().labels().end());
   return object;
 }
@@ -152,7 +143,7 @@ ObjectPtr ReadObject(const apps::ReplicaSet& wire, std::string* error) { return 
 ObjectPtr ReadObject(const apps::StatefulSet& wire, std::string* error) { return WithSelector(wire, error); }
 
 ObjectPtr ReadObject(const policy::PodDisruptionBudget& wire, std::string* error) {
-  auto object = Make<DisruptionBudget>(wire.metadata());
+  auto object = MakeObject<DisruptionBudget>(wire.metadata());
   if (wire.spec().has_selector()) object->selector = ReadLabelSelector(wire.spec().selector(), "spec.selector", error);
   object->disruptions_allowed = wire.status().disruptionsallowed();
   for (const auto& [pod, when] : wire.status().disruptedpods()) object->disrupted_pods.push_back(pod);
@@ -163,7 +154,7 @@ ObjectPtr ReadObject(const policy::PodDisruptionBudget& wire, std::string* error
 ObjectPtr ReadObject(const core::PersistentVolume& wire, std::string* error) {
   const Meta& meta = wire.metadata();
   const core::PersistentVolumeSpec& spec = wire.spec();
-  auto object = Make<PersistentVolume>(meta);
+  auto object = MakeObject<PersistentVolume>(meta);
   object->labels = Labels(meta.labels().begin(), meta.labels().end());
   object->deleting = meta.has_deletiontimestamp();
   object->class_annotation = Annotation(meta, kClassAnnotation);
@@ -187,7 +178,7 @@ ObjectPtr ReadObject(const core::PersistentVolume& wire, std::string* error) {
 ObjectPtr ReadObject(const core::PersistentVolumeClaim& wire, std::string* error) {
   const Meta& meta = wire.metadata();
   const core::PersistentVolumeClaimSpec& spec = wire.spec();
-  auto object = Make<PersistentVolumeClaim>(meta);
+  auto object = MakeObject<PersistentVolumeClaim>(meta);
   object->deleting = meta.has_deletiontimestamp();
   object->class_annotation = Annotation(meta, kClassAnnotation);
   object->selected_node = Annotation(meta, kSelectedNode);
@@ -209,7 +200,7 @@ ObjectPtr ReadObject(const core::PersistentVolumeClaim& wire, std::string* error
 }
 
 ObjectPtr ReadObject(const storage::StorageClass& wire, std::string*) {
-  auto object = Make<StorageClass>(wire.metadata());
+  auto object = MakeObject<StorageClass>(wire.metadata());
   object->provisioner = wire.provisioner();
   object->binding_mode = wire.volumebindingmode().empty() ? "Immediate" : wire.volumebindingmode();
   for (const auto& term : wire.allowedtopologies()) {
@@ -222,7 +213,7 @@ ObjectPtr ReadObject(const storage::StorageClass& wire, std::string*) {
 }
 
 ObjectPtr ReadObject(const storage::CSINode& wire, std::string*) {
-  auto object = Make<CSINode>(wire.metadata());
+  auto object = MakeObject<CSINode>(wire.metadata());
   for (const auto& driver : wire.spec().drivers()) {
     object->drivers.push_back({driver.name(), driver.allocatable().has_count()
                                                   ? std::optional<int32_t>(driver.allocatable().count())
@@ -233,14 +224,14 @@ ObjectPtr ReadObject(const storage::CSINode& wire, std::string*) {
 }
 
 ObjectPtr ReadObject(const storage::CSIDriver& wire, std::string*) {
-  auto object = Make<CSIDriver>(wire.metadata());
+  auto object = MakeObject<CSIDriver>(wire.metadata());
   object->storage_capacity = wire.spec().storagecapacity();
   object->prevent_pod_scheduling_if_missing = wire.spec().preventpodschedulingifmissing();
   return object;
 }
 
 ObjectPtr ReadObject(const storage::CSIStorageCapacity& wire, std::string* error) {
-  auto object = Make<CSIStorageCapacity>(wire.metadata());
+  auto object = MakeObject<CSIStorageCapacity>(wire.metadata());
   object->storage_class = wire.storageclassname();
   if (wire.has_nodetopology()) object->node_topology = ReadLabelSelector(wire.nodetopology(), "nodeTopology", error);
   if (wire.has_capacity()) object->capacity = ReadQuantity(wire.capacity(), "capacity", error);
@@ -250,7 +241,7 @@ ObjectPtr ReadObject(const storage::CSIStorageCapacity& wire, std::string* error
 }
 
 ObjectPtr ReadObject(const storage::VolumeAttachment& wire, std::string*) {
-  auto object = Make<VolumeAttachment>(wire.metadata());
+  auto object = MakeObject<VolumeAttachment>(wire.metadata());
   object->attacher = wire.spec().attacher();
   object->node = wire.spec().nodename();
   if (wire.spec().source().has_persistentvolumename())

@@ -83,7 +83,8 @@ TEST_F(SimulateCommandTest, GroupsAreWholeAndNamed) {
   text += gang("lacks", 0, 2);
   const Ran ran = Simulate({"-f", Write("all.yaml", text), "-o", "json"});
   ASSERT_EQ(ran.exit, 0) << ran.err;
-  for (const Json& pod : Json::parse(ran.out)["pods"]) {
+  const Json answer = Json::parse(ran.out);
+  for (const Json& pod : answer["pods"]) {
     const std::string name = pod["name"], group = pod["group"];
     EXPECT_EQ(name.substr(0, name.size() - 1), group);
     EXPECT_EQ(pod["result"], group == "fits" ? "bound" : "pending") << name;

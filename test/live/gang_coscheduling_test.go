@@ -59,6 +59,7 @@ func TestCoschedulingPodGroup(t *testing.T) {
 	all := withMeta(pods(4, "g", "1", schedulerName), map[string]string{"scheduling.x-k8s.io/pod-group": "g"}, nil)
 	s.create(all)
 	s.staysAt("g", 0) // there is no such group
+	outer := t
 	t.Run("while it is defined", func(t *testing.T) {
 		s := &scene{t: t, namespace: s.namespace, nodes: s.nodes}
 		apply(t, "testdata/coscheduling_pod_group.yaml")
@@ -93,6 +94,17 @@ func TestCoschedulingPodGroup(t *testing.T) {
 		s.must(err)
 		t.Cleanup(func() { _ = client.CoreV1().Nodes().Delete(ctx, big.Name, metav1.DeleteOptions{}) })
 		s.waitGang("rich", 2)
+
+		// To the next daemon it is there from the start.
+		stopCleanly(t, d)
+		d = muster(outer, noElection)
+		s.addCoscheduling("late", map[string]any{"minMember": int64(2)})
+		late := withMeta(pods(2, "late", "1", schedulerName),
+			map[string]string{"scheduling.x-k8s.io/pod-group": "late"}, nil)
+		s.create(late[:1])
+		s.staysAt("late", 0)
+		s.create(late[1:])
+		s.waitGang("late", 2)
 	})
 	s.create(pods(1, "after", "1", schedulerName))
 	s.waitGang("after", 1)

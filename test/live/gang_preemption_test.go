@@ -134,15 +134,7 @@ func TestGangPreemption(t *testing.T) {
 			return s.left("equal", "free", "guarded")
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			asBoth(t, func(t *testing.T, scheduler string) string {
-				s := newScene(t)
-				outcome := c.run(s, scheduler)
-				s.checkRoom()
-				t.Log(outcome)
-				return outcome
-			})
-		})
+		runAsBoth(t, c.name, c.run)
 	}
 	// kube-scheduler 1.37.1 takes two of each: it gives a group's victims back node by node.
 	t.Run("spares the guarded", func(t *testing.T) {

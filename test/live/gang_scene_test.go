@@ -279,3 +279,16 @@ func (s *scene) waitWords(name, word string) string {
 	}
 	return fmt.Sprintf("the condition of pod %s is %+v, want one with %q", name, c, word)
 }
+
+// runAsBoth compares what comes of a scene with either scheduler.
+func runAsBoth(t *testing.T, name string, run func(s *scene, scheduler string) string) {
+	t.Run(name, func(t *testing.T) {
+		asBoth(t, func(t *testing.T, scheduler string) string {
+			s := newScene(t)
+			outcome := run(s, scheduler)
+			s.checkRoom()
+			t.Log(outcome)
+			return outcome
+		})
+	})
+}

@@ -93,15 +93,7 @@ func TestNativePodGroup(t *testing.T) {
 			return before + "; " + s.waitGroup("g", metav1.ConditionTrue)
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			asBoth(t, func(t *testing.T, scheduler string) string {
-				s := newScene(t)
-				outcome := c.run(s, scheduler)
-				s.checkRoom()
-				t.Log(outcome)
-				return outcome
-			})
-		})
+		runAsBoth(t, c.name, c.run)
 	}
 }
 

@@ -26,8 +26,9 @@ class FakeApiServer final : public ApiServer {
     LeaseDone done;
   };
 
-  std::deque<OpenWatch> watches;  // all that were ever opened
-  std::deque<LeaseCall> leases;   // not answered yet
+  std::deque<OpenWatch> watches;                                   // all that were ever opened
+  std::deque<LeaseCall> leases;                                    // not answered yet
+  std::deque<std::pair<PodGroupStatusPatch, Done>> group_patches;  // likewise
 
   LeaseCall TakeLease() {
     LeaseCall call = std::move(leases.front());
@@ -48,7 +49,9 @@ class FakeApiServer final : public ApiServer {
   void DeletePod(const std::string&, const std::string&, const std::string&, Done) override {}
   void CreateEvent(const ApiEvent&, Done) override {}
   void PatchEventSeries(const ApiEvent&, Done) override {}
-  void PatchPodGroupStatus(const PodGroupStatusPatch&, Done) override {}
+  void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override {
+    group_patches.emplace_back(patch, std::move(done));
+  }
   void BindVolume(const VolumeBindRequest&, VersionDone) override {}
   void SelectNode(const SelectNodeRequest&, VersionDone) override {}
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {

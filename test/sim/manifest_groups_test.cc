@@ -6,22 +6,12 @@
 #include "gtest/gtest.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/sim/manifests.h"
+#include "test/sim/parse_manifests.h"
 
 namespace muster {
 namespace {
 
 using testing::ElementsAre;
-
-absl::StatusOr<Manifests> Parse(const std::string& text, const ManifestOptions& options = {}) {
-  const ManifestSource source{"f.yaml", text};
-  return ParseManifests({&source, 1}, options);
-}
-Manifests MustParse(const std::string& text, const ManifestOptions& options = {}) {
-  auto manifests = Parse(text, options);
-  EXPECT_TRUE(manifests.ok()) << manifests.status() << "\n" << text;
-  return manifests.ok() ? *std::move(manifests) : Manifests();
-}
-std::string ErrorOf(const std::string& text) { return std::string(Parse(text).status().message()); }
 
 // An object from line 1 on; its `rest` begins on line 4.
 std::string Object(const std::string& version, const std::string& kind, const std::string& rest) {

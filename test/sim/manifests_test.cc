@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "scheduler/model/volume_objects.h"
+#include "test/sim/parse_manifests.h"
 
 namespace muster {
 namespace {
@@ -17,17 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
-
-absl::StatusOr<Manifests> Parse(const std::string& text, const ManifestOptions& options = {}) {
-  const ManifestSource source{"f.yaml", text};
-  return ParseManifests({&source, 1}, options);
-}
-Manifests MustParse(const std::string& text, const ManifestOptions& options = {}) {
-  auto manifests = Parse(text, options);
-  EXPECT_TRUE(manifests.ok()) << manifests.status() << "\n" << text;
-  return manifests.ok() ? *std::move(manifests) : Manifests();
-}
-std::string ErrorOf(const std::string& text) { return std::string(Parse(text).status().message()); }
 
 std::vector<std::string> Keys(const Manifests& manifests) {
   std::vector<std::string> keys;

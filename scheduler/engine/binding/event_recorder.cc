@@ -37,27 +37,28 @@ ApiEvent EventRecorder::Make(const std::string& profile, std::string_view reason
   return event;
 }
 
-ApiEvent EventRecorder::About(const Pod& pod, ApiEvent event) {
-  event.ns = event.regarding_ns = pod.ns();
-  // Unique among this pod's events: the time, and a counter for two in one nanosecond.
-  event.name = absl::StrFormat("%s.%x", pod.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
-  event.regarding_kind = "Pod";
-  event.regarding_api_version = "v1";
-  event.regarding_name = pod.name;
-  event.regarding_uid = pod.uid;
-  event.regarding_resource_version = pod.resource_version;
+// `of` is a Pod, or an Object.
+template <typename T>
+ApiEvent EventRecorder::Regarding(const T& of, const std::string& ns, ApiEvent event) {
+  event.ns = event.regarding_ns = ns;
+  // Unique among this object's events: the time, and a counter for two in one nanosecond.
+  event.name = absl::StrFormat("%s.%x", of.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
+  event.regarding_name = of.name;
+  event.regarding_uid = of.uid;
+  event.regarding_resource_version = of.resource_version;
   return event;
 }
 
+ApiEvent EventRecorder::About(const Pod& pod, ApiEvent event) {
+  event.regarding_kind = "Pod";
+  event.regarding_api_version = "v1";
+  return Regarding(pod, pod.ns(), std::move(event));
+}
+
 ApiEvent EventRecorder::About(const PodGroup& group, ApiEvent event) {
-  event.ns = event.regarding_ns = group.ns;
-  event.name = absl::StrFormat("%s.%x", group.name, static_cast<uint64_t>(absl::ToUnixNanos(loop_.Now())) + count_++);
   event.regarding_kind = "PodGroup";
   event.regarding_api_version = group.api_version;
-  event.regarding_name = group.name;
-  event.regarding_uid = group.uid;
-  event.regarding_resource_version = group.resource_version;
-  return event;
+  return Regarding(group, group.ns, std::move(event));
 }
 
 void EventRecorder::Scheduled(const Pod& pod, std::string_view node) {

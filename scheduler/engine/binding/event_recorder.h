@@ -43,6 +43,8 @@ class EventRecorder {
   std::string InstanceOf(const std::string& profile) const;
   ApiEvent Make(const std::string& profile, std::string_view reason, std::string_view action, std::string_view type,
                 std::string_view note);
+  template <typename T>
+  ApiEvent Regarding(const T& of, const std::string& ns, ApiEvent event);
   ApiEvent About(const Pod& pod, ApiEvent event);
   ApiEvent About(const PodGroup& group, ApiEvent event);
   // A new event, or one more of a series that runs.

@@ -117,13 +117,9 @@ NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer) const {
 }
 
 bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
-  for (const ReservePlugin* plugin : framework.reserves()) {
-    if (Outcome o = plugin->Reserve(pod, snapshot_, node, statement_); !o.ok()) return Reject(*plugin, o);
-  }
-  for (const PermitPlugin* plugin : framework.permits()) {
-    if (Outcome o = plugin->Permit(pod, snapshot_, node); !o.ok()) return Reject(*plugin, o);
-  }
-  return true;
+  Outcome why;
+  const Plugin* plugin = WhoRefuses(framework, pod, snapshot_, node, statement_, &why);
+  return plugin == nullptr || Reject(*plugin, why);
 }
 
 const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::Entry& entry,
@@ -260,7 +256,7 @@ bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest
                                   StageListener* stages) {
   if (framework.post_filters().empty() || request.min == 0 || !rejected_.preemption_may_help) return false;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
-  GroupRoom room = preemption_.MakeRoom({framework, request, snapshot_, search_, places_, nominated}, nominated_);
+  RoomForGroup room = preemption_.MakeRoom({framework, request, snapshot_, search_, places_, nominated}, nominated_);
   if (stages != nullptr) stages->End(room.result.code ? CodeName(*room.result.code) : "Error");
   if (room.result.code == Code::kSuccess && room.result.victims.empty()) {
     nominated_.swap(room.nominations);

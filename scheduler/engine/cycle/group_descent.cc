@@ -79,7 +79,6 @@ bool GroupSearch::Exchangeable(NodeIndex a, NodeIndex b) const {
 }
 
 bool GroupSearch::Search() {
-  searched_ = true;
   // Slices are filled one after the other; and others than the given ones may be theirs.
   partial_ = homed_ || (grows_ && !slices_.empty());
   // Twice the steps that one straight way down takes, at least.

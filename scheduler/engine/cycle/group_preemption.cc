@@ -40,10 +40,8 @@ std::string_view GroupPreemption::NotEligible(const GroupContext& group, std::sp
     const std::string& node = i < nominated.size() && !nominated[i].empty() ? nominated[i] : own;
     const NodeIndex n = node.empty() ? kNoNode : snapshot_.Find(node);
     if (n == kNoNode) continue;
-    for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (pod.pod->deleting && pod.pod->preempted && VictimPriority(*pod.pod, snapshot_.objects()) < request.priority)
-        return "not eligible due to terminating pods on the nominated nodes.";
-    }
+    if (VictimIsGoing(snapshot_, n, request.priority))
+      return "not eligible due to terminating pods on the nominated nodes.";
   }
   return "";
 }
@@ -67,12 +65,13 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
   pods_.clear();
   units_.clear();
   absl::flat_hash_set<const PodGroup*> whole;  // those that were met
+  const bool any_groups = !objects.All(Kind::kPodGroup).empty();
   useful.ForEach([&](NodeIndex n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (SameGroup(*pod.pod, ns, request.group)) continue;
-      Unit unit{{VictimPriority(*pod.pod, objects), StartOf(*pod.pod), 1}, false, false, 0};
-      unit.first = static_cast<uint32_t>(pods_.size());
-      if (unit.priority >= request.priority) continue;
+      // Most are not to go: no more is read of them than must be.
+      const int32_t priority = any_groups ? VictimPriority(*pod.pod, objects) : pod.info->spec->priority;
+      if (priority >= request.priority || SameGroup(*pod.pod, ns, request.group)) continue;
+      Unit unit{{priority, StartOf(*pod.pod), 1}, false, false, static_cast<uint32_t>(pods_.size())};
       const PodGroup* own = NativeGroupOf(*pod.pod, objects);
       unit.whole = own != nullptr && own->disrupted_whole;
       if (!unit.whole) {
@@ -89,7 +88,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
       units_.push_back(unit);
     }
   });
-  AddElastic(group);
+  AddElastic();
   std::sort(units_.begin(), units_.end(), [&](const Unit& a, const Unit& b) {
     if (a.priority != b.priority) return a.priority > b.priority;
     if (a.elastic != b.elastic) return b.elastic;
@@ -104,7 +103,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
 }
 
 // Of each gang, the pods above its minimum that started last.
-void GroupPreemption::AddElastic(const GroupContext&) {
+void GroupPreemption::AddElastic() {
   absl::flat_hash_set<const Pod*> elastic, looked;
   std::vector<const Pod*> members;
   for (const Unit& unit : units_) {
@@ -166,7 +165,7 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
       priority = std::max(priority, unit.priority);
       core |= !unit.elastic;
       for (const PlacedPod& p : Pods(unit)) {
-        if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+        lost += WorkLost(*p.pod.pod);
         if (p.row != n) continue;
         ++pods;
         for (const PodInfo::Want& used : p.pod.info->usage) {
@@ -215,10 +214,10 @@ int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCand
   return pods;
 }
 
-GroupRoom GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
+RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
   using Verdict = GroupSearch::Verdict;
   GroupSearch& search = group.search;
-  GroupRoom room;
+  RoomForGroup room;
   room.result.code = Code::kUnschedulable;
   if (const std::string_view why = NotEligible(group, nominated); !why.empty()) {
     room.result.message = absl::StrCat("preemption: ", AsAbsl(why));
@@ -397,6 +396,11 @@ bool GroupPreemption::MembersFit(const GroupContext& group, std::span<const uint
   return fits;
 }
 
+// In milliseconds, against who started last.
+int64_t GroupPreemption::WorkLost(const Pod& pod) const {
+  return pod.started == absl::InfinitePast() ? 0 : absl::ToInt64Milliseconds(newest_ - pod.started);
+}
+
 GroupPreemption::Cost GroupPreemption::CostOf(std::span<const uint32_t> victims) {
   int32_t violations = 0;
   int64_t pods = 0, lost = 0;
@@ -405,7 +409,7 @@ GroupPreemption::Cost GroupPreemption::CostOf(std::span<const uint32_t> victims)
     for (const PlacedPod& p : Pods(units_[u])) {
       violations += budgets_.Violates(*p.pod.pod);
       ++pods;
-      if (p.pod.pod->started != absl::InfinitePast()) lost += absl::ToInt64Milliseconds(newest_ - p.pod.pod->started);
+      lost += WorkLost(*p.pod.pod);
     }
   }
   return {violations, pods, lost};

@@ -18,7 +18,7 @@
 
 namespace muster {
 
-struct GroupRoom {
+struct RoomForGroup {
   // Success: who has to go, perhaps nobody. `nominate` stays unset: see nominations.
   PostFilterResult result;
   std::vector<std::string> nominations;  // on success, by member: its node, "" for those without
@@ -38,7 +38,7 @@ class GroupPreemption {
   // `nominated`: by member the node that it waits for, or empty where none does. Requires: the group was
   // explained just now (its verdicts are up to date), and nothing of it is placed. Leaves the snapshot as
   // it was.
-  GroupRoom MakeRoom(const GroupContext& group, std::span<const std::string> nominated);
+  RoomForGroup MakeRoom(const GroupContext& group, std::span<const std::string> nominated);
 
  private:
   struct Unit : VictimUnit {
@@ -56,7 +56,7 @@ class GroupPreemption {
 
   std::string_view NotEligible(const GroupContext& group, std::span<const std::string> nominated) const;
   void FindUnits(const GroupContext& group);
-  void AddElastic(const GroupContext& group);
+  void AddElastic();
   void RemoveAll();
   std::span<const PlacedPod> Pods(const Unit& unit) const { return std::span(pods_).subspan(unit.first, unit.count); }
   void FindPrices(const GroupContext& group, const PodInfo& main);
@@ -66,6 +66,7 @@ class GroupPreemption {
   bool StillFits(const GroupContext& group, std::span<const uint32_t> units);
   bool MembersFit(const GroupContext& group, std::span<const uint32_t> members);
   Cost CostOf(std::span<const uint32_t> victims);
+  int64_t WorkLost(const Pod& pod) const;
 
   Snapshot& snapshot_;
   Statement& statement_;

@@ -23,6 +23,17 @@ bool MayGrow(const PodInfo& pod) {
 
 }  // namespace
 
+const Plugin* WhoRefuses(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+                         Statement& statement, Outcome* why) {
+  for (const ReservePlugin* plugin : framework.reserves()) {
+    if (*why = plugin->Reserve(pod, snap, node, statement); !why->ok()) return plugin;
+  }
+  for (const PermitPlugin* plugin : framework.permits()) {
+    if (*why = plugin->Permit(pod, snap, node); !why->ok()) return plugin;
+  }
+  return nullptr;
+}
+
 bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request, ShapeCache& shapes,
                         const Nominated* nominated, StageListener* stages, WorkCount& work) {
   framework_ = &framework;
@@ -33,7 +44,7 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
   prices_ = nullptr;
   need_ = std::max<size_t>(1, request.min);
   RenewBudget();
-  across_ = grows_ = volumes_ = searched_ = false;
+  across_ = grows_ = volumes_ = false;
   known_ = true;
   broken_ = nullptr;
   refused_by_ = nullptr;
@@ -67,7 +78,7 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
       continue;
     }
     known_ &= known;
-    shapes_.push_back({&entry, m, 1, false, false});
+    shapes_.push_back({&entry, 1, false, false});
     volumes_ |= !entry.pod->spec->volumes.empty();
   }
   for (Shape& shape : shapes_) {
@@ -119,7 +130,6 @@ void GroupSearch::Clear() {
 
 void GroupSearch::Enter(const PlacementCandidate& candidate) {
   candidate_ = &candidate;
-  whole_ = candidate.nodes.size() == snapshot_.size();
   inside_.Reset(snapshot_.size());
   for (const NodeIndex n : candidate.nodes) inside_.Add(n);
   slices_.clear();
@@ -178,17 +188,11 @@ bool GroupSearch::PlaceOn(uint32_t member, NodeIndex n) {
   const Member& m = request_->members[member];
   const size_t mark = statement_.Checkpoint();
   statement_.Place({m.pod.get(), m.info.get()}, n);
-  const auto refuse = [&](const Plugin& plugin, Outcome outcome) {
-    refused_by_ = &plugin;
-    refusal_ = std::move(outcome);
+  Outcome why;
+  if (const Plugin* plugin = WhoRefuses(*framework_, *m.info, snapshot_, n, statement_, &why); plugin != nullptr) {
+    refused_by_ = plugin;
     statement_.Rollback(mark);
     return false;
-  };
-  for (const ReservePlugin* plugin : framework_->reserves()) {
-    if (Outcome o = plugin->Reserve(*m.info, snapshot_, n, statement_); !o.ok()) return refuse(*plugin, std::move(o));
-  }
-  for (const PermitPlugin* plugin : framework_->permits()) {
-    if (Outcome o = plugin->Permit(*m.info, snapshot_, n); !o.ok()) return refuse(*plugin, std::move(o));
   }
   node_[member] = n;
   score_[member] = shapes_[shape_of_[member]].entry->answer.Total(n);
@@ -263,7 +267,7 @@ void GroupSearch::PlaceRest() {
 GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, bool whole) {
   Enter(candidate);
   const size_t most = whole ? node_.size() : need_;
-  searched_ = exhausted_ = partial_ = false;
+  exhausted_ = partial_ = false;
   if (BoundInside(need_) < need_) return Verdict::kImpossible;
   if (left_in_all_ == 0) return Verdict::kNotFound;
   const Plugin* refused_before = std::exchange(refused_by_, nullptr);
@@ -413,6 +417,8 @@ bool GroupSearch::ResourcesSuffice(size_t members) {
   return true;
 }
 
+// An upper bound of how many members the candidate may hold, by what its nodes have free; some number of at least
+// `enough` where that is reached.
 size_t GroupSearch::BoundInside(size_t enough) {
   size_t sum = 0;
   for (const Shape& shape : shapes_) {
@@ -428,11 +434,6 @@ size_t GroupSearch::BoundInside(size_t enough) {
     (ResourcesSuffice(middle) ? low : high) = middle;
   }
   return low;
-}
-
-size_t GroupSearch::Bound(const PlacementCandidate& candidate, size_t enough) {
-  Enter(candidate);
-  return BoundInside(enough);
 }
 
 }  // namespace muster

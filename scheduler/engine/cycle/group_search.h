@@ -21,6 +21,11 @@
 
 namespace muster {
 
+// Reserves for a pod that is on the node in the statement, and asks for permission: null, or who refuses and `why`.
+// What was reserved until then stays in the statement.
+const Plugin* WhoRefuses(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+                         Statement& statement, Outcome* why);
+
 class GroupSearch {
  public:
   // What the search in one candidate may do beyond the greedy passes, in steps: looking again at one
@@ -43,7 +48,6 @@ class GroupSearch {
 
   struct Shape {
     ShapeCache::Entry* entry;
-    uint32_t first = 0;    // its first member
     uint32_t members = 0;  // how many there are
     bool across = false;   // a filter looks at other nodes' pods
     bool grows = false;    // nodes may become feasible as members are placed: affinity, spreading
@@ -93,9 +97,6 @@ class GroupSearch {
   // Forgets what is placed: it stays in the Statement.
   void Keep() { Clear(); }
 
-  // An upper bound of how many members the candidate may hold, by what its nodes have free; some number
-  // of at least `enough` where that is reached.
-  size_t Bound(const PlacementCandidate& candidate, size_t enough);
   // How many pods of the shape the node's free amounts hold, whatever else keeps them away.
   int64_t Slots(const PodInfo& pod, NodeIndex n) const;
   // The resources that filters look at: whether nodes must have them free.
@@ -116,11 +117,9 @@ class GroupSearch {
   // Whether a member may fit on a node or not for what pods on other nodes are.
   bool heeds_others() const { return across_ || volumes_; }
   const Shape* broken_shape() const { return broken_; }
-  // The last plugin that refused a node which all filters had passed, and why; null where none did.
+  // The last plugin that refused a node which all filters had passed; null where none did.
   const Plugin* refused_by() const { return refused_by_; }
-  const Outcome& refusal() const { return refusal_; }
-  bool known() const { return known_; }        // every shape's answer was known
-  bool searched() const { return searched_; }  // the last Place went beyond the greedy passes
+  bool known() const { return known_; }  // every shape's answer was known
 
  private:
   struct Class {  // members that can stand for each other: of one shape, and with slices of one slice
@@ -180,14 +179,12 @@ class GroupSearch {
   bool limits_pods_ = false;
   const Shape* broken_ = nullptr;
   const Plugin* refused_by_ = nullptr;
-  Outcome refusal_;
   std::vector<NodeIndex> all_rows_;
   const Prices* prices_ = nullptr;
   std::vector<uint32_t> on_row_;  // members placed, while there are prices
 
   // Of the candidate.
   const PlacementCandidate* candidate_ = nullptr;
-  bool whole_ = false;
   NodeSet inside_;
   bool homed_ = false;                   // a slice's domain is given
   std::vector<Slice> slices_;            // empty: none are asked for
@@ -213,7 +210,7 @@ class GroupSearch {
   absl::flat_hash_set<uint64_t> seen_;  // states that were tried
   uint64_t state_ = 0, left_ = 0, left_in_all_ = 0;
   size_t slack_ = 0;  // members that may yet be left out
-  bool symmetric_ = false, exhausted_ = false, partial_ = false, searched_ = false;
+  bool symmetric_ = false, exhausted_ = false, partial_ = false;
 };
 
 }  // namespace muster

@@ -7,39 +7,12 @@
 #include <variant>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "scheduler/model/label_syntax.h"
 #include "yaml-cpp/yaml.h"
 
 namespace muster {
 namespace {
-
-// ---- Label syntax --------------------------------------------------------------------------------
-// Letters, digits, '-', '_' and '.', a letter or digit at both ends, at most 63.
-bool IsLabelName(std::string_view text) {
-  if (text.empty() || text.size() > 63) return false;
-  const auto inner = [](char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.'; };
-  return std::all_of(text.begin(), text.end(), inner) && absl::ascii_isalnum(text.front()) &&
-         absl::ascii_isalnum(text.back());
-}
-
-bool IsDnsSubdomain(std::string_view text) {
-  if (text.empty() || text.size() > 253) return false;
-  char last = '.';  // so that a leading '.' or '-' is refused as one that follows a '.'
-  for (char c : text) {
-    const bool alnum = absl::ascii_islower(c) || absl::ascii_isdigit(c);
-    if (!alnum && c != '-' && c != '.') return false;
-    if ((c == '.' && !(absl::ascii_isalnum(last))) || (c == '-' && last == '.')) return false;
-    last = c;
-  }
-  return absl::ascii_isalnum(last);
-}
-
-bool IsLabelKey(std::string_view text) {
-  const size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return IsLabelName(text);
-  return IsDnsSubdomain(text.substr(0, slash)) && IsLabelName(text.substr(slash + 1));
-}
 
 // ---- Resources and scores ------------------------------------------------------------------------
 // Reads a list of {name, weight}; a weight left out or 0 is 1. `most` bounds the weight.
