@@ -56,6 +56,7 @@ struct MusterOptions {
   uint64_t seed = 1;
   Duration pod_max_in_unschedulable_pods = absl::Minutes(5);
   Duration assume_expiry = absl::Seconds(30);  // a bind confirmed by no watch event is forgotten after this
+  std::string default_queue;  // for namespaces that no Queue selects; "" = their pods are held once any Queue exists
 };
 
 struct Configuration {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -210,6 +211,9 @@ struct Pod {
   GroupRef group;
   TopologyRequest topology;  // of its group, by annotation
   int32_t rank = -1;         // position in its group; -1: has none
+  // How long it runs at most once started: spec.activeDeadlineSeconds, or the label (else annotation)
+  // kueue.x-k8s.io/max-exec-time-seconds, whichever is less. Absent: not known.
+  std::optional<Duration> max_runtime;
   // Why this pod cannot be interpreted ("spec.containers[0].resources.requests[cpu]: ..."), or "".
   std::string invalid;
 

@@ -201,6 +201,7 @@ void Snapshot::ReplaceNode(NodeIndex n, NodePtr node) {
 
 void Snapshot::IndexStatic() {
   ++static_version_;
+  if (observer_ != nullptr) observer_->OnNodesChanged();
   for (auto& [key, label] : labels_) {
     if (label.values.size() > 2 * size() + 1024) label.values = Interner();  // mostly of nodes long gone
     label.column.clear();

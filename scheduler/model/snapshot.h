@@ -69,6 +69,16 @@ struct PodOnNode {
   const PodInfo* info;
 };
 
+// Told of every pod that comes to a row or goes, in decisions and trials too.
+class PodObserver {
+ public:
+  virtual ~PodObserver() = default;
+  virtual void OnPlaced(const PodOnNode& pod, NodeIndex row) = 0;
+  virtual void OnRemoved(const PodOnNode& pod, NodeIndex row) = 0;
+  // Rows were added, removed or replaced: of pods that went with a row OnRemoved is not called.
+  virtual void OnNodesChanged() = 0;
+};
+
 class Snapshot {
  public:
   struct TaintColumn {
@@ -153,6 +163,8 @@ class Snapshot {
   bool ChangedSince(uint64_t version, std::span<const NodeIndex>* rows) const;
 
   // --- Changes ------------------------------------------------------------------------------
+  // At most one; outlives this.
+  void SetObserver(PodObserver* observer) { observer_ = observer; }
   // Resolves a shape; creates the columns it needs.
   PodInfoPtr Resolve(std::shared_ptr<const PodSpec> spec);
   int64_t Cell(ColumnId c, NodeIndex n) const { return cells_[c][n]; }
@@ -228,6 +240,7 @@ class Snapshot {
   std::vector<ColumnId> free_cells_;
   uint64_t selectors_version_ = 1;  // of Services and controllers
   bool unsettled_ = false;
+  PodObserver* observer_ = nullptr;
   uint64_t static_version_ = 1;
   std::vector<NodeIndex> log_;
   uint64_t log_start_ = 0;

@@ -33,6 +33,7 @@ void Snapshot::AddPod(const PodOnNode& pod, NodeIndex n) {
   if (pod.pod->group.present()) group_members_.Add({pod.pod, pod.info, n});
   if (!pod.info->spec->volumes.empty()) CountClaims(*pod.info, +1);
   Apply(*pod.info, n, +1);
+  if (observer_ != nullptr) observer_->OnPlaced(pod, n);
 }
 
 void Snapshot::RemovePod(const Pod& pod, NodeIndex n) {
@@ -40,12 +41,14 @@ void Snapshot::RemovePod(const Pod& pod, NodeIndex n) {
   // From the back: what came last is what undo takes away.
   const auto it = std::find_if(pods.rbegin(), pods.rend(), [&](const PodOnNode& p) { return p.pod == &pod; });
   if (it == pods.rend()) return;
-  const PodInfo& info = *it->info;
+  const PodOnNode gone = *it;
+  const PodInfo& info = *gone.info;
   *it = pods.back();
   pods.pop_back();
   if (pod.group.present()) group_members_.Remove(pod);
   if (!info.spec->volumes.empty()) CountClaims(info, -1);
   Apply(info, n, -1);
+  if (observer_ != nullptr) observer_->OnRemoved(gone, n);
 }
 
 void Snapshot::RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n) {

@@ -15,6 +15,7 @@
 #include "scheduler/model/node.h"
 #include "scheduler/model/object.h"
 #include "scheduler/model/pod.h"
+#include "scheduler/model/queue.h"
 
 namespace muster {
 
@@ -159,6 +160,10 @@ class ApiServer {
   virtual void PatchEventSeries(const ApiEvent& event, Done done) = 0;
 
   virtual void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) = 0;
+
+  // Replaces a Queue's status, by merge patch.
+  virtual void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                                Done done) = 0;
 
   virtual void BindVolume(const VolumeBindRequest& request, VersionDone done) = 0;
   virtual void SelectNode(const SelectNodeRequest& request, VersionDone done) = 0;
