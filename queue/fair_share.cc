@@ -8,18 +8,20 @@ FairShare::FairShare(Before before) : before_(std::move(before)) {
   nodes_.push_back(std::make_unique<Node>(*this, kNoQueue));
 }
 
-void FairShare::Build(const QuotaTree& tree, const std::vector<bool>& strict) {
-  std::vector<QueuedGroup*> groups;
+void FairShare::Build(const QuotaTree& tree, const std::vector<Queue::Order>& orders, GoesAhead goes_ahead) {
+  std::vector<QueuedGroup*> groups, blocked;
   for (const auto& node : nodes_) {
+    blocked.insert(blocked.end(), node->blocked.begin(), node->blocked.end());
     for (auto& [demand, bucket] : node->buckets) {
       for (; !bucket.groups.empty(); bucket.groups.Remove(groups.back())) groups.push_back(bucket.first());
     }
   }
   tree_ = &tree;
+  goes_ahead_ = std::move(goes_ahead);
   nodes_.clear();
   for (QueueIndex q = 0; q < tree.size(); ++q) {
     nodes_.push_back(std::make_unique<Node>(*this, q));
-    nodes_.back()->strict = strict[q];
+    nodes_.back()->order = orders[q];
     nodes_.back()->need.assign(tree.cells(), kUnlimited);
   }
   nodes_.push_back(std::make_unique<Node>(*this, kNoQueue));
@@ -27,16 +29,42 @@ void FairShare::Build(const QuotaTree& tree, const std::vector<bool>& strict) {
   needed_.resize(tree.cells());
   size_ = 0;
   for (QueuedGroup* group : groups) Push(group);
+  for (QueuedGroup* group : blocked) Block(group);
+}
+
+FairShare::Demand FairShare::DemandOf(const Node& node, const QueuedGroup& group) const {
+  Demand demand{group.demand, group.either, absl::ZeroDuration()};
+  if (node.order == Queue::Order::kBackfill) demand.runtime = group.max_runtime;
+  return demand;
+}
+
+void FairShare::SetBlocked(QueuedGroup* group, bool blocked) {
+  Node& node = NodeOf(group->queue);
+  if (node.order == Queue::Order::kBestEffortFIFO) return;
+  if (blocked) {
+    node.blocked.insert(group);
+  } else {
+    node.blocked.erase(group);
+  }
+  Update(&node);
+}
+
+const QueuedGroup* FairShare::BlockedFirst(const Node& node) const {
+  if (node.blocked.empty()) return nullptr;
+  const QueuedGroup* const blocked = *node.blocked.begin();
+  const QueuedGroup* const first = node.first();
+  return first == nullptr || before_(*blocked, *first) ? blocked : nullptr;
 }
 
 bool FairShare::First(const Share& a, const QueuedGroup& of_a, const Share& b, const QueuedGroup& of_b) const {
   if (of_a.partial != of_b.partial) return of_a.partial;
+  if (of_a.express != of_b.express) return of_a.express;
   return a != b ? a < b : before_(of_a, of_b);
 }
 
 void FairShare::Push(QueuedGroup* group) {
   Node& node = NodeOf(group->queue);
-  Bucket& bucket = node.buckets.try_emplace(group->demand, before_).first->second;
+  Bucket& bucket = node.buckets.try_emplace(DemandOf(node, *group), before_).first->second;
   if (!bucket.groups.empty()) node.own.erase(&bucket);
   bucket.groups.Push(group);
   node.own.insert(&bucket);
@@ -51,7 +79,7 @@ void FairShare::Push(QueuedGroup* group) {
 
 void FairShare::Remove(QueuedGroup* group) {
   Node& node = NodeOf(group->queue);
-  const auto at = node.buckets.find(group->demand);
+  const auto at = node.buckets.find(DemandOf(node, *group));
   Bucket& bucket = at->second;
   node.own.erase(&bucket);
   bucket.groups.Remove(group);
@@ -66,7 +94,7 @@ void FairShare::Remove(QueuedGroup* group) {
 
 void FairShare::Choose(Node& node) {
   const bool top = node.queue == kNoQueue;
-  node.head = node.own.empty() ? nullptr : (*node.own.begin())->first();
+  node.head = node.order == Queue::Order::kStrictFIFO && BlockedFirst(node) != nullptr ? nullptr : node.first();
   node.own_share = node.head == nullptr || top ? Share{} : tree_->ShareOfOwn(node.queue, node.head->demand);
   if (!node.children.empty()) {
     const Node& child = **node.children.begin();
@@ -112,7 +140,7 @@ void FairShare::FindNeeds(Node& node) {
     int64_t least = kUnlimited;
     for (const auto& [demand, bucket] : node.buckets) {
       int64_t amount = 0;
-      for (const Charge& charge : demand) {
+      for (const Charge& charge : demand.all) {
         if (charge.cell == c) amount = charge.amount;
       }
       least = std::min(least, amount);
@@ -122,20 +150,37 @@ void FairShare::FindNeeds(Node& node) {
   }
 }
 
+bool FairShare::Fits(const QueuedGroup& group) const {
+  if (group.queue == kNoQueue) return true;
+  if (tree_->Lacking(group.queue, group.demand) != nullptr) return false;
+  return std::all_of(group.either.begin(), group.either.end(), [&](const AnyCharge& any) {
+    int64_t pods = 0;
+    for (const QuotaCell cell : any.cells) {
+      if (pods >= any.pods) break;
+      pods += std::max<int64_t>(0, tree_->Available(group.queue, cell)) / any.each;
+    }
+    return pods >= any.pods;
+  });
+}
+
 QueuedGroup* FairShare::SearchOwn(const Node& node) const {
+  const QueuedGroup* blocked = BlockedFirst(node);
   for (const Bucket* bucket : node.own) {
     QueuedGroup* const group = bucket->first();
-    if (node.queue == kNoQueue || tree_->Lacking(node.queue, group->demand) == nullptr) return group;
-    if (node.strict) break;
+    if (blocked != nullptr && node.order == Queue::Order::kStrictFIFO) break;
+    const bool in_order = blocked == nullptr || node.order == Queue::Order::kBestEffortFIFO ||
+                          (goes_ahead_ != nullptr && goes_ahead_(*group, *blocked));
+    if (in_order && Fits(*group)) return group;
+    if (blocked == nullptr) blocked = group;
   }
   return nullptr;
 }
 
 QueuedGroup* FairShare::Search(Node& node) {
   if (!MayFit(node)) return nullptr;
-  bool own = !node.own.empty();
+  bool own = node.first() != nullptr;
   for (Node* child : node.children) {
-    if (own && !First(child->share, *child->head, node.own_share, *(*node.own.begin())->first())) {
+    if (own && !First(child->share, *child->head, node.own_share, *node.first())) {
       own = false;
       if (QueuedGroup* group = SearchOwn(node)) return group;
     }

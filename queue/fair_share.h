@@ -3,8 +3,9 @@
 // A queue's head is the best of its own groups, by the order inside a queue, or the head of one of its children: of
 // those with the smallest share with that head placed (QuotaTree::ShareOf; its own groups are as a child without
 // quota); among equal shares, and among roots, the order inside a queue decides. In the order of heads the tree is
-// searched, depth first, for a group whose demand is available; of a StrictFIFO queue's own only the first may go. A
-// group that completes what runs in part (QueuedGroup::partial) goes before all shares. Source: Kueue
+// searched, depth first, for a group whose demand is available. Of a StrictFIFO queue's own only the first may go; of
+// a Backfill queue's own, behind a first that may not, those of which GoesAhead says so. A group that completes what
+// runs in part (QueuedGroup::partial) goes before all shares, and then one of the burst lane (express). Source: Kueue
 // pkg/cache/scheduler/fair_sharing_iterator.go. Worked: a uses 6 and b 2 beyond their own 10 of 40, both of weight 1,
 // and both ask for 2 more: (6 + 2) / 40 against (2 + 2) / 40, so b is next.
 //
@@ -17,12 +18,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "queue/indexed_heap.h"
 #include "queue/queued_group.h"
 #include "queue/quota_tree.h"
+#include "scheduler/model/queue.h"
 
 namespace muster {
 
@@ -31,14 +34,27 @@ class FairShare {
   // A strict order that leaves no two groups equal, partial ones first.
   using Before = std::function<bool(const QueuedGroup& a, const QueuedGroup& b)>;
 
+  // Whether a group of a Backfill queue may go although the other, before it, may not.
+  using GoesAhead = std::function<bool(const QueuedGroup& group, const QueuedGroup& blocked)>;
+
   explicit FairShare(Before before);
 
-  // Takes up the tree, which outlives this. `strict`, by queue: StrictFIFO. What is in stays in, by its `queue`.
-  void Build(const QuotaTree& tree, const std::vector<bool>& strict);
+  // Takes up the tree, which outlives this. `orders`, by queue. What is in stays in, by its `queue`.
+  void Build(const QuotaTree& tree, const std::vector<Queue::Order>& orders, GoesAhead goes_ahead = nullptr);
 
-  // The group keeps its `queue` and `demand` (of cells that count there) while it is in; kNoQueue: without quota.
+  // The group keeps its `queue`, `demand` and `either` (of cells that count there), and what the order reads, while it
+  // is in; kNoQueue: without quota.
   void Push(QueuedGroup* group);
   void Remove(QueuedGroup* group);
+  // The group is not to go, but others of a StrictFIFO or Backfill queue wait behind it.
+  void Block(QueuedGroup* group) { SetBlocked(group, true); }
+  void Unblock(QueuedGroup* group) { SetBlocked(group, false); }
+  // Whether the group's demand is available.
+  bool Fits(const QueuedGroup& group) const;
+  // Calls f(QueuedGroup&) for what is in without room, queue by queue: of groups that ask for the same the first, in
+  // the queue's order; of a StrictFIFO queue the first alone.
+  template <typename F>
+  void ForEachWithoutRoom(F&& f) const;
   size_t size() const { return size_; }
   // The next group, which stays in; null where none is in whose demand is available.
   QueuedGroup* Top() { return Search(*nodes_.back()); }
@@ -47,11 +63,24 @@ class FairShare {
   void Changed(QueueIndex q);
 
  private:
+  // What decides whether there is room, and in a Backfill queue for how long it is needed.
+  struct Demand {
+    std::vector<Charge> all;
+    std::vector<AnyCharge> any;
+    Duration runtime;
+    friend bool operator<(const Demand& a, const Demand& b) {
+      return std::tie(a.all, a.any, a.runtime) < std::tie(b.all, b.any, b.runtime);
+    }
+  };
   // Groups of one queue that ask for the same: where the first does not fit, none does.
   struct Bucket {
     explicit Bucket(const Before& before) : groups(before) {}
     QueuedGroup* first() const { return groups.Top(); }
     IndexedHeap<QueuedGroup> groups;
+  };
+  struct GroupOrder {
+    bool operator()(const QueuedGroup* a, const QueuedGroup* b) const { return of->before_(*a, *b); }
+    const FairShare* of;
   };
   struct BucketOrder {
     bool operator()(const Bucket* a, const Bucket* b) const { return of->before_(*a->first(), *b->first()); }
@@ -63,11 +92,15 @@ class FairShare {
     const FairShare* of;
   };
   struct Node {
-    Node(const FairShare& of, QueueIndex index) : queue(index), own(BucketOrder{&of}), children(NodeOrder{&of}) {}
+    Node(const FairShare& of, QueueIndex index)
+        : queue(index), blocked(GroupOrder{&of}), own(BucketOrder{&of}), children(NodeOrder{&of}) {}
+    // Its first group that is in.
+    QueuedGroup* first() const { return own.empty() ? nullptr : (*own.begin())->first(); }
     QueueIndex queue;
     Node* parent = nullptr;
-    bool strict = false;
-    std::map<std::vector<Charge>, Bucket> buckets;  // by demand
+    Queue::Order order = Queue::Order::kBestEffortFIFO;
+    std::map<Demand, Bucket> buckets;
+    absl::btree_set<QueuedGroup*, GroupOrder> blocked;
     absl::btree_set<Bucket*, BucketOrder> own;      // the same, by their first
     absl::btree_set<Node*, NodeOrder> children;     // that have a head
     Share own_share;                                // with the first of its own groups placed
@@ -78,6 +111,10 @@ class FairShare {
   };
 
   Node& NodeOf(QueueIndex queue) { return queue == kNoQueue ? *nodes_.back() : *nodes_[queue]; }
+  Demand DemandOf(const Node& node, const QueuedGroup& group) const;
+  // The queue's first that is not to go, where it comes before all that are in.
+  const QueuedGroup* BlockedFirst(const Node& node) const;
+  void SetBlocked(QueuedGroup* group, bool blocked);
   bool First(const Share& a, const QueuedGroup& of_a, const Share& b, const QueuedGroup& of_b) const;
   // The node's groups, or what is used there, changed: heads and shares of it and those above.
   void Update(Node* node);
@@ -89,12 +126,24 @@ class FairShare {
   QueuedGroup* SearchOwn(const Node& node) const;
 
   const Before before_;
+  GoesAhead goes_ahead_;
   const QuotaTree* tree_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;  // by queue; the last is above all roots, with the groups without queue
   size_t size_ = 0;
   std::vector<Charge> passed_;   // scratch
   std::vector<int64_t> needed_;  // scratch
 };
+
+template <typename F>
+void FairShare::ForEachWithoutRoom(F&& f) const {
+  for (const auto& node : nodes_) {
+    if (node->queue == kNoQueue || BlockedFirst(*node) != nullptr) continue;
+    for (const Bucket* bucket : node->own) {
+      if (!Fits(*bucket->first())) f(*bucket->first());
+      if (node->order == Queue::Order::kStrictFIFO) break;
+    }
+  }
+}
 
 }  // namespace muster
 

@@ -27,6 +27,13 @@ struct QueuedMember {
   bool may_be_tried() const { return !gated && !placed; }
 };
 
+// A number of pods of which each asks for so much of any one of the cells: it depends on the node which.
+struct AnyCharge {
+  int64_t each = 0, pods = 0;
+  std::vector<QuotaCell> cells;
+  friend auto operator<=>(const AnyCharge&, const AnyCharge&) = default;
+};
+
 // One or more pods placed as one: a lone pod is a group of one.
 struct QueuedGroup {
   enum class Part : uint8_t { kNone, kActive, kBackoff, kUnschedulable, kGated, kHeld };
@@ -53,6 +60,9 @@ struct QueuedGroup {
   // The queue that it is charged to, and what its minimum asks of the queue's cells, one charge a cell, by cell.
   QueueIndex queue = kNoQueue;
   std::vector<Charge> demand;
+  std::vector<AnyCharge> either;  // beside `demand`: without as much it cannot start, with as much it may
+  Duration max_runtime = absl::InfiniteDuration();  // the longest of its pods'
+  bool express = false;           // goes through the burst lane: before all shares
   // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
   size_t tried = 0, needed = 0;
 

@@ -190,6 +190,7 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
   volumes_.Rebuild(rows, Padded(rows), *objects_, [this](const std::string& name) { return Find(name); });
   unsettled_ = false;
   IndexStatic();
+  if (observer_ != nullptr) observer_->OnRowsChanged();
 }
 
 void Snapshot::ReplaceNode(NodeIndex n, NodePtr node) {
@@ -201,7 +202,6 @@ void Snapshot::ReplaceNode(NodeIndex n, NodePtr node) {
 
 void Snapshot::IndexStatic() {
   ++static_version_;
-  if (observer_ != nullptr) observer_->OnNodesChanged();
   for (auto& [key, label] : labels_) {
     if (label.values.size() > 2 * size() + 1024) label.values = Interner();  // mostly of nodes long gone
     label.column.clear();

@@ -75,8 +75,8 @@ class PodObserver {
   virtual ~PodObserver() = default;
   virtual void OnPlaced(const PodOnNode& pod, NodeIndex row) = 0;
   virtual void OnRemoved(const PodOnNode& pod, NodeIndex row) = 0;
-  // Rows were added, removed or replaced: of pods that went with a row OnRemoved is not called.
-  virtual void OnNodesChanged() = 0;
+  // Rows were added, removed or renumbered; of pods that went with their row OnRemoved was not called.
+  virtual void OnRowsChanged() = 0;
 };
 
 class Snapshot {

@@ -18,6 +18,12 @@ bool ByPriority(const QueuedGroup& a, const QueuedGroup& b) {
   return a.priority != b.priority ? a.priority > b.priority : a.sequence < b.sequence;
 }
 
+std::vector<Queue::Order> Orders(const std::vector<bool>& strict) {
+  std::vector<Queue::Order> orders;
+  for (const bool is : strict) orders.push_back(is ? Queue::Order::kStrictFIFO : Queue::Order::kBestEffortFIFO);
+  return orders;
+}
+
 // Queues of one or two cells, each a resource; parents come first.
 struct World {
   explicit World(std::vector<QuotaTree::Queue> of, std::vector<bool> strict = {}, uint32_t cells = 1)
@@ -26,7 +32,7 @@ struct World {
     for (uint32_t c = 0; c < cells; ++c) resources.push_back(c);
     tree.Build(queues, resources);
     strict.resize(queues.size());
-    order.Build(tree, strict);
+    order.Build(tree, Orders(strict));
   }
   QueuedGroup& Add(QueueIndex queue, int64_t wants, int32_t priority = 0, int64_t second = 0) {
     auto& group = groups.emplace_back(std::make_unique<QueuedGroup>());
@@ -227,7 +233,7 @@ TEST(FairShare, ChoosesAsATournamentDoes) {
         world.Charge(*running[at], -1);
         running.erase(running.begin() + static_cast<ptrdiff_t>(at));
       }
-      if (draw(30) == 0) world.order.Build(world.tree, strict);
+      if (draw(30) == 0) world.order.Build(world.tree, Orders(strict));
     }
   }
   EXPECT_GT(chosen, 1000u);
