@@ -26,6 +26,8 @@ constexpr Resource kResources[kKindCount] = {
     {"/apis/scheduling.x-k8s.io/v1alpha1", "podgroups", /*json=*/true},
     {"/apis/muster.dev/v1alpha1", "topologies", /*json=*/true},
     {"/apis/kueue.x-k8s.io/v1beta2", "topologies", /*json=*/true},
+    {"/apis/muster.dev/v1alpha1", "queues", /*json=*/true},
+    {"/apis/muster.dev/v1alpha1", "resourceflavors", /*json=*/true},
 };
 
 constexpr Resource kPodGroups[] = {kResources[static_cast<size_t>(Kind::kPodGroup)],
@@ -43,8 +45,15 @@ std::span<const Resource> ResourcesOf(Kind kind) {
 }
 
 bool MayBeAbsent(Kind kind) {
-  return kind == Kind::kPodGroup || kind == Kind::kCoschedulingPodGroup || kind == Kind::kTopology ||
-         kind == Kind::kKueueTopology;
+  switch (kind) {
+    case Kind::kPodGroup:
+    case Kind::kCoschedulingPodGroup:
+    case Kind::kTopology:
+    case Kind::kKueueTopology:
+    case Kind::kQueue:
+    case Kind::kResourceFlavor: return true;
+    default: return false;
+  }
 }
 
 }  // namespace muster

@@ -81,6 +81,10 @@ void FaultyApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
 void FaultyApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) {
   Write([&](Done answer) { inner_.PatchPodGroupStatus(patch, std::move(answer)); }, std::move(done));
 }
+void FaultyApiServer::PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                                       Done done) {
+  Write([&](Done answer) { inner_.PatchQueueStatus(name, uid, status, std::move(answer)); }, std::move(done));
+}
 // A lost answer has lost the version too.
 void FaultyApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
   const auto version = std::make_shared<uint64_t>(0);

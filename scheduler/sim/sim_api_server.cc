@@ -79,6 +79,8 @@ std::shared_ptr<Object> Copy(Kind kind, const Object& object) {
     case Kind::kCoschedulingPodGroup: return CopyAs<PodGroup>(object);
     case Kind::kTopology:
     case Kind::kKueueTopology: return CopyAs<Topology>(object);
+    case Kind::kQueue: return CopyAs<Queue>(object);
+    case Kind::kResourceFlavor: return CopyAs<ResourceFlavor>(object);
   }
   return nullptr;
 }
@@ -207,6 +209,7 @@ absl::Status SimApiServer::RemoveObject(Kind kind, const std::string& ns, const 
   const std::shared_ptr<Object> last = Copy(kind, *object);
   last->resource_version = ++version_;
   objects_.Remove(kind, ns, name);
+  if (kind == Kind::kQueue) queue_status_.erase(name);
   for (Observer* observer : observers_) observer->OnObject(kind, object, nullptr);
   Append(kind, {WatchEvent::Type::kDeleted, version_, ObjectPtr(last)});
   return absl::OkStatus();
@@ -276,6 +279,21 @@ ApiStatus SimApiServer::PatchPodGroupStatusNow(const PodGroupStatusPatch& patch)
   return {};
 }
 
+ApiStatus SimApiServer::PatchQueueStatusNow(const std::string& name, const std::string& uid,
+                                            const QueueStatus& status) {
+  constexpr char kQueues[] = "queues.muster.dev";
+  const ObjectPtr object = FindObject(Kind::kQueue, "", name);
+  if (object == nullptr) return NotFound(kQueues, name);
+  if (!uid.empty() && uid != object->uid) return UidConflict(kQueues, name, name, uid, object->uid);
+  const auto [stored, added] = queue_status_.try_emplace(name);
+  if (!added && stored->second == status) return {};
+  stored->second = status;
+  Queue patched = static_cast<const Queue&>(*object);
+  patched.ready = status.ready;
+  SetObject(Kind::kQueue, patched);
+  return {};
+}
+
 ApiStatus SimApiServer::DeletePodNow(const std::string& ns, const std::string& name, const std::string& uid) {
   const PodPtr pod = FindPod(ns, name);
   if (pod == nullptr) return NotFound("pods", name);
@@ -307,6 +325,11 @@ void SimApiServer::PatchPodStatus(const PodStatusPatch& patch, Done done) {
 
 void SimApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) {
   Request([this, patch] { return PatchPodGroupStatusNow(patch); }, std::move(done));
+}
+
+void SimApiServer::PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                                    Done done) {
+  Request([this, name, uid, status] { return PatchQueueStatusNow(name, uid, status); }, std::move(done));
 }
 
 void SimApiServer::DeletePod(const std::string& ns, const std::string& name, const std::string& uid, Done done) {
@@ -586,6 +609,11 @@ NodePtr SimApiServer::FindNode(const std::string& name) const {
 
 ObjectPtr SimApiServer::FindObject(Kind kind, const std::string& ns, const std::string& name) const {
   return objects_.Find(kind, ns, name);
+}
+
+const QueueStatus* SimApiServer::FindQueueStatus(const std::string& name) const {
+  const auto it = queue_status_.find(name);
+  return it == queue_status_.end() ? nullptr : &it->second;
 }
 
 std::vector<PodPtr> SimApiServer::Pods() const {

@@ -61,6 +61,8 @@ class SimApiServer final : public ApiServer {
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
+  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                        Done done) override;
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
@@ -88,6 +90,7 @@ class SimApiServer final : public ApiServer {
   ApiStatus BindNow(const BindRequest& request);
   ApiStatus PatchPodStatusNow(const PodStatusPatch& patch);
   ApiStatus PatchPodGroupStatusNow(const PodGroupStatusPatch& patch);
+  ApiStatus PatchQueueStatusNow(const std::string& name, const std::string& uid, const QueueStatus& status);
   // A bound pod that has not ended gets its deletion time and goes after Options::termination.
   ApiStatus DeletePodNow(const std::string& ns, const std::string& name, const std::string& uid);
 
@@ -103,6 +106,8 @@ class SimApiServer final : public ApiServer {
   // Of any kind but Pod and Node.
   ObjectPtr FindObject(Kind kind, const std::string& ns, const std::string& name) const;
   const ClusterObjects& objects() const { return objects_; }
+  // As last written; null for a Queue that there is not, or that has none.
+  const QueueStatus* FindQueueStatus(const std::string& name) const;
   std::vector<PodPtr> Pods() const;  // in order of namespace/name, ended ones too
   const absl::btree_map<std::string, NodePtr, std::less<>>& nodes() const { return nodes_; }
   // By "namespace/name" of the Event; empty unless Options::keep_events.
@@ -158,6 +163,7 @@ class SimApiServer final : public ApiServer {
   absl::flat_hash_map<std::string, PodPtr> pods_;  // by namespace/name
   absl::btree_map<std::string, NodePtr, std::less<>> nodes_;
   ClusterObjects objects_;
+  absl::btree_map<std::string, QueueStatus> queue_status_;  // by name; what Queue itself has no room for
   absl::btree_map<std::string, ApiEvent> events_;
   absl::btree_map<std::string, Lease> leases_;
   std::array<History, kKindCount> history_;

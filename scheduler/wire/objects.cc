@@ -120,7 +120,9 @@ ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object, std::string_
     case Kind::kPodGroup: return DecodePodGroup(object, api_version);
     case Kind::kCoschedulingPodGroup:  // JSON only
     case Kind::kTopology:
-    case Kind::kKueueTopology: return nullptr;
+    case Kind::kKueueTopology:
+    case Kind::kQueue:
+    case Kind::kResourceFlavor: return nullptr;
   }
   return nullptr;
 }

@@ -52,6 +52,7 @@ class FakeApiServer final : public ApiServer {
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override {
     group_patches.emplace_back(patch, std::move(done));
   }
+  void PatchQueueStatus(const std::string&, const std::string&, const QueueStatus&, Done) override {}
   void BindVolume(const VolumeBindRequest&, VersionDone) override {}
   void SelectNode(const SelectNodeRequest&, VersionDone) override {}
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {

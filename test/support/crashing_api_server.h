@@ -45,6 +45,10 @@ class CrashingApiServer final : public ApiServer {
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override {
     if (Send()) inner_.PatchPodGroupStatus(patch, Guard(std::move(done)));
   }
+  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                        Done done) override {
+    if (Send()) inner_.PatchQueueStatus(name, uid, status, Guard(std::move(done)));
+  }
   void BindVolume(const VolumeBindRequest& r, VersionDone done) override {
     if (Send()) inner_.BindVolume(r, Guard(std::move(done)));
   }
