@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scheduler/model/ids.h"
+
 namespace muster {
 namespace {
 
@@ -24,6 +26,7 @@ void QuotaTree::Build(std::span<const Queue> queues, std::span<const uint32_t> r
   parents_.clear();
   weights_.clear();
   cells_.assign(queues.size() * resource_of.size(), {});
+  fingerprint_ = 0;
   for (QueueIndex q = 0; q < queues.size(); ++q) {
     parents_.push_back(queues[q].parent);
     weights_.push_back(queues[q].weight);
@@ -64,6 +67,7 @@ void QuotaTree::Build(std::span<const Queue> queues, std::span<const uint32_t> r
 
 void QuotaTree::Add(QueueIndex q, QuotaCell c, int64_t amount) {
   At(q, c).own += amount;
+  fingerprint_ += Mix(q, c) * static_cast<uint64_t>(amount);
   if (!Counts(q, c)) return;
   for (Wide rest = amount; q != kNoQueue && rest != 0; q = parents_[q]) {
     Cell& cell = At(q, c);
@@ -103,20 +107,23 @@ bool QuotaTree::WithinNominal(QueueIndex q, std::span<const Charge> charges) con
   return true;
 }
 
-template <typename Used, typename All>
-Share QuotaTree::Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, All all_of) const {
+template <typename Used, typename Past, typename All>
+Share QuotaTree::Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, Past past_of,
+                          All all_of) const {
   Share share;
   for (const std::vector<QuotaCell>& cells : of_) {
-    Wide used = 0, all = 0;
+    Wide used = 0, past = 0, all = 0;
     for (const QuotaCell c : cells) {
       Wide more = 0;
       for (const Charge& charge : charges) {
         if (charge.cell == c) more += charge.amount;
       }
       used += used_of(c, more);
+      past += past_of(c);
       all += all_of(c);
     }
     if (used <= 0 || all <= 0) continue;
+    used += past;
     const Wide by = all * std::max(1, weight);
     const Wide ratio = (std::min(used, Wide(kUnlimited)) * 1000 * kShareUnit + by - 1) / by;
     share.infinite = weight == 0;
@@ -125,7 +132,7 @@ Share QuotaTree::Dominant(int32_t weight, std::span<const Charge> charges, Used 
   return share;
 }
 
-Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges) const {
+Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges, std::span<const int64_t> past) const {
   const QueueIndex above = parents_[q];
   if (above == kNoQueue) return {};
   return Dominant(
@@ -134,12 +141,14 @@ Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges) const {
         const Cell& cell = At(q, c);
         return cell.counts ? Positive(cell.usage + more - cell.subtree) : Wide(0);
       },
+      [&](QuotaCell c) { return past.empty() || !At(q, c).counts ? Wide(0) : Positive(past[c] - At(q, c).subtree); },
       [&](QuotaCell c) { return At(q, c).counts ? At(above, c).potential : Wide(0); });
 }
 
-Share QuotaTree::ShareOfOwn(QueueIndex q, std::span<const Charge> charges) const {
+Share QuotaTree::ShareOfOwn(QueueIndex q, std::span<const Charge> charges, std::span<const int64_t> past) const {
   return Dominant(
       1, charges, [&](QuotaCell c, Wide more) { return At(q, c).counts ? Positive(At(q, c).own + more) : Wide(0); },
+      [&](QuotaCell c) { return past.empty() || !At(q, c).counts ? Wide(0) : Wide(past[c]); },
       [&](QuotaCell c) { return At(q, c).counts ? At(q, c).potential : Wide(0); });
 }
 

@@ -77,6 +77,8 @@ class QuotaTree {
 
   // Negative amounts give back. What is charged and given back in any order leaves no trace.
   void Add(QueueIndex q, QuotaCell cell, int64_t amount);
+  // The same where the same is charged (as good as only there); of trees that were built alike.
+  uint64_t fingerprint() const { return fingerprint_; }
   // What was charged to the queue itself.
   int64_t Own(QueueIndex q, QuotaCell cell) const { return Narrow(At(q, cell).own); }
 
@@ -101,10 +103,11 @@ class QuotaTree {
   const Charge* Lacking(QueueIndex q, std::span<const Charge> charges) const;
   // Whether the queue needs nothing of others for them: its subtree's usage stays within its subtree's quota.
   bool WithinNominal(QueueIndex q, std::span<const Charge> charges) const;
-  // With `charges` on top of what is used. Of a root: none.
-  Share ShareOf(QueueIndex q, std::span<const Charge> charges = {}) const;
+  // With `charges` on top of what is used. Of a root: none. `past`, by cell or empty: an average of what was used
+  // before; what of it is more than the queue's own counts as borrowed too, of resources that are borrowed now.
+  Share ShareOf(QueueIndex q, std::span<const Charge> charges = {}, std::span<const int64_t> past = {}) const;
   // Of what is charged to the queue itself, as if that were a child without quota and of weight 1.
-  Share ShareOfOwn(QueueIndex q, std::span<const Charge> charges = {}) const;
+  Share ShareOfOwn(QueueIndex q, std::span<const Charge> charges = {}, std::span<const int64_t> past = {}) const;
   // Of charges to the queue, what its parent gets.
   void PassOn(QueueIndex q, std::vector<Charge>& charges) const;
 
@@ -120,9 +123,10 @@ class QuotaTree {
   const Cell& At(QueueIndex q, QuotaCell cell) const { return cells_[q * resource_of_.size() + cell]; }
   Cell& At(QueueIndex q, QuotaCell cell) { return cells_[q * resource_of_.size() + cell]; }
   Wide AvailableAt(QueueIndex q, QuotaCell cell) const;
-  // The greatest, over resources, of the sums of `used_of` by those of `all_of`, by cell.
-  template <typename Used, typename All>
-  Share Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, All all_of) const;
+  // The greatest, over resources, of the sums of `used_of`, and where there is any of `past_of`, by those of `all_of`,
+  // by cell.
+  template <typename Used, typename Past, typename All>
+  Share Dominant(int32_t weight, std::span<const Charge> charges, Used used_of, Past past_of, All all_of) const;
   static int64_t Narrow(Wide v) {
     if (v >= kUnlimited) return kUnlimited;
     return v < -kUnlimited ? -kUnlimited : static_cast<int64_t>(v);
@@ -133,6 +137,7 @@ class QuotaTree {
   std::vector<uint32_t> resource_of_;       // by cell
   std::vector<std::vector<QuotaCell>> of_;  // by resource: its cells
   std::vector<Cell> cells_;                 // by queue and cell
+  uint64_t fingerprint_ = 0;
 };
 
 }  // namespace muster
