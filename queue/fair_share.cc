@@ -17,6 +17,7 @@ void FairShare::Build(const QuotaTree& tree, const std::vector<Queue::Order>& or
     }
   }
   tree_ = &tree;
+  searched_ = false;
   goes_ahead_ = std::move(goes_ahead);
   nodes_.clear();
   for (QueueIndex q = 0; q < tree.size(); ++q) {
@@ -95,7 +96,8 @@ void FairShare::Remove(QueuedGroup* group) {
 void FairShare::Choose(Node& node) {
   const bool top = node.queue == kNoQueue;
   node.head = node.order == Queue::Order::kStrictFIFO && BlockedFirst(node) != nullptr ? nullptr : node.first();
-  node.own_share = node.head == nullptr || top ? Share{} : tree_->ShareOfOwn(node.queue, node.head->demand);
+  node.own_share =
+      node.head == nullptr || top ? Share{} : tree_->ShareOfOwn(node.queue, node.head->demand, node.own_past);
   if (!node.children.empty()) {
     const Node& child = **node.children.begin();
     if (node.head == nullptr || First(child.share, *child.head, node.own_share, *node.head)) node.head = child.head;
@@ -104,10 +106,11 @@ void FairShare::Choose(Node& node) {
   if (node.head == nullptr || top) return;
   passed_ = node.head->demand;
   for (QueueIndex q = node.head->queue; q != node.queue; q = tree_->parent(q)) tree_->PassOn(q, passed_);
-  node.share = tree_->ShareOf(node.queue, passed_);
+  node.share = tree_->ShareOf(node.queue, passed_, node.past);
 }
 
 void FairShare::Update(Node* node) {
+  searched_ = false;
   for (; node->parent != nullptr; node = node->parent) {
     Node& parent = *node->parent;
     if (node->head != nullptr) parent.children.erase(node);
@@ -125,6 +128,13 @@ int64_t FairShare::NeedAbove(const Node& node, size_t cell) const {
 
 void FairShare::Changed(QueueIndex q) {
   if (q != kNoQueue) Update(nodes_[q].get());
+}
+
+void FairShare::SetPast(QueueIndex q, std::span<const int64_t> usage, std::span<const int64_t> own) {
+  Node& node = *nodes_[q];
+  node.past.assign(usage.begin(), usage.end());
+  node.own_past.assign(own.begin(), own.end());
+  Update(&node);
 }
 
 bool FairShare::MayFit(const Node& node) const {
@@ -150,14 +160,14 @@ void FairShare::FindNeeds(Node& node) {
   }
 }
 
-bool FairShare::Fits(const QueuedGroup& group) const {
+bool Fits(const QuotaTree& tree, const QueuedGroup& group) {
   if (group.queue == kNoQueue) return true;
-  if (tree_->Lacking(group.queue, group.demand) != nullptr) return false;
+  if (tree.Lacking(group.queue, group.demand) != nullptr) return false;
   return std::all_of(group.either.begin(), group.either.end(), [&](const AnyCharge& any) {
     int64_t pods = 0;
     for (const QuotaCell cell : any.cells) {
       if (pods >= any.pods) break;
-      pods += std::max<int64_t>(0, tree_->Available(group.queue, cell)) / any.each;
+      pods += std::max<int64_t>(0, tree.Available(group.queue, cell)) / any.each;
     }
     return pods >= any.pods;
   });

@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -28,6 +29,9 @@
 #include "scheduler/model/queue.h"
 
 namespace muster {
+
+// Whether what the group asks for is available in its queue.
+bool Fits(const QuotaTree& tree, const QueuedGroup& group);
 
 class FairShare {
  public:
@@ -50,17 +54,27 @@ class FairShare {
   void Block(QueuedGroup* group) { SetBlocked(group, true); }
   void Unblock(QueuedGroup* group) { SetBlocked(group, false); }
   // Whether the group's demand is available.
-  bool Fits(const QueuedGroup& group) const;
+  bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // Calls f(QueuedGroup&) for what is in without room, queue by queue: of groups that ask for the same the first, in
   // the queue's order; of a StrictFIFO queue the first alone.
   template <typename F>
   void ForEachWithoutRoom(F&& f) const;
   size_t size() const { return size_; }
   // The next group, which stays in; null where none is in whose demand is available.
-  QueuedGroup* Top() { return Search(*nodes_.back()); }
+  QueuedGroup* Top() {
+    if (!searched_) top_ = Search(*nodes_.back());
+    searched_ = true;
+    return top_;
+  }
+  bool empty() const { return size_ == 0; }
 
   // What is charged to the queue changed. Before the next call of another method.
   void Changed(QueueIndex q);
+  // An average of what the queue used before, by cell or empty, as usage is counted and of its own charges: it adds to
+  // the queue's share (QuotaTree::ShareOf, ShareOfOwn) until the next call for the queue, or Build. Present usage
+  // counts in full beside it, so that a queue that used nothing yet does not win all there is at once; and for what is
+  // its own a queue still goes before all that borrow.
+  void SetPast(QueueIndex q, std::span<const int64_t> usage, std::span<const int64_t> own);
 
  private:
   // What decides whether there is room, and in a Backfill queue for how long it is needed.
@@ -101,11 +115,12 @@ class FairShare {
     Queue::Order order = Queue::Order::kBestEffortFIFO;
     std::map<Demand, Bucket> buckets;
     absl::btree_set<QueuedGroup*, GroupOrder> blocked;
-    absl::btree_set<Bucket*, BucketOrder> own;      // the same, by their first
-    absl::btree_set<Node*, NodeOrder> children;     // that have a head
-    Share own_share;                                // with the first of its own groups placed
+    absl::btree_set<Bucket*, BucketOrder> own;   // the same, by their first
+    absl::btree_set<Node*, NodeOrder> children;  // that have a head
+    Share own_share;                             // with the first of its own groups placed
     QueuedGroup* head = nullptr;
     Share share;  // with the head placed
+    std::vector<int64_t> past, own_past;
     // By cell, not more than what must be available here (QuotaTree::Available) for any group to fit.
     std::vector<int64_t> need;
   };
@@ -130,6 +145,8 @@ class FairShare {
   const QuotaTree* tree_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;  // by queue; the last is above all roots, with the groups without queue
   size_t size_ = 0;
+  bool searched_ = false;  // `top_` is what Top says
+  QueuedGroup* top_ = nullptr;
   std::vector<Charge> passed_;   // scratch
   std::vector<int64_t> needed_;  // scratch
 };

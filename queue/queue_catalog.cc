@@ -11,8 +11,11 @@ namespace muster {
 
 void QueueCatalog::Build(const ClusterObjects& objects, const std::string& default_queue) {
   entries_.clear();
-  for (const auto& [key, object] : objects.All(Kind::kQueue))
+  kept_.clear();
+  for (const auto& [key, object] : objects.All(Kind::kQueue)) {
+    kept_.push_back(object);
     entries_.push_back({static_cast<const Queue*>(object.get()), kNoQueue, {}, {}});
+  }
   parents_.clear();
   for (const Entry& entry : entries_)
     parents_.push_back(entry.queue->parent.empty() ? kNone : Find(entry.queue->parent));
@@ -151,7 +154,7 @@ void QueueCatalog::MakeCells() {
 }
 
 QueueCatalog::Owner QueueCatalog::OwnerOf(const std::string& ns, const std::string& wanted,
-                                          const ClusterObjects& objects) {
+                                          const ClusterObjects& objects, bool ours) {
   const ObjectPtr object = objects.Find(Kind::kNamespace, "", ns);
   auto& [seen, selecting] = selected_[ns];
   if (seen == nullptr || seen != object) {
@@ -164,7 +167,7 @@ QueueCatalog::Owner QueueCatalog::OwnerOf(const std::string& ns, const std::stri
     }
   }
   uint32_t chosen = selecting.empty() ? kNone : selecting.front();
-  if (selecting.empty() && !default_queue_.empty()) {
+  if (selecting.empty() && ours && !default_queue_.empty()) {
     chosen = Find(default_queue_);
     if (chosen == kNone) return {kNoQueue, absl::StrCat("the default queue \"", default_queue_, "\" does not exist")};
   }

@@ -43,7 +43,7 @@ class QueueCatalog {
     std::string why;
   };
 
-  // Reads what there is; the objects live until the next Build. `default_queue`: for namespaces that none selects, "" =
+  // Reads what there is, and keeps it alive. `default_queue`: for namespaces that none selects, "" =
   // none.
   void Build(const ClusterObjects& objects, const std::string& default_queue);
 
@@ -58,8 +58,9 @@ class QueueCatalog {
   std::span<const uint32_t> resource_of() const { return resource_of_; }  // as QuotaTree::Build takes it
 
   // `wanted`: the pod's label muster.dev/queue, "" = it has none: the first by name that selects the namespace. The
-  // objects are those of the last Build, but for namespaces.
-  Owner OwnerOf(const std::string& ns, const std::string& wanted, const ClusterObjects& objects);
+  // objects are those of the last Build, but for namespaces. `ours`: the pod is this program's to schedule, so that the
+  // default queue may take it.
+  Owner OwnerOf(const std::string& ns, const std::string& wanted, const ClusterObjects& objects, bool ours = true);
 
   // The cells that the resource is charged in, the first first of which the node has the flavor. Empty: it is not
   // counted.
@@ -77,6 +78,7 @@ class QueueCatalog {
   void MakeCells();
 
   std::vector<Entry> entries_;
+  std::vector<ObjectPtr> kept_;     // the queues, which may have gone from the cluster since
   std::vector<uint32_t> parents_;   // by entry: the entry of its parent, kNone without
   std::vector<uint32_t> of_index_;  // by queue: its entry
   std::vector<QuotaTree::Queue> tree_;

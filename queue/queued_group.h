@@ -62,7 +62,11 @@ struct QueuedGroup {
   std::vector<Charge> demand;
   std::vector<AnyCharge> either;  // beside `demand`: without as much it cannot start, with as much it may
   Duration max_runtime = absl::InfiniteDuration();  // the longest of its pods'
-  bool express = false;           // goes through the burst lane: before all shares
+  bool reserved = false;                            // room is kept for it in its queue: it asks for nothing more
+  // When room in its queue was last looked for in vain: what the charges were, and until when not again.
+  uint64_t room_version = UINT64_MAX;
+  Time room_again;
+  bool express = false;  // goes through the burst lane: before all shares
   // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
   size_t tried = 0, needed = 0;
 

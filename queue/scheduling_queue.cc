@@ -15,6 +15,7 @@ Time Window(Time t) { return absl::FromUnixSeconds(absl::ToUnixSeconds(t)); }
 SchedulingQueue::Before WithSequence(SchedulingQueue::Before before) {
   return [before = std::move(before)](const QueuedGroup& a, const QueuedGroup& b) {
     if (a.partial != b.partial) return a.partial;
+    if (a.express != b.express) return a.express;
     if (before(a, b)) return true;
     if (before(b, a)) return false;
     return a.sequence < b.sequence;
@@ -135,6 +136,49 @@ void SchedulingQueue::SetOrder(QueuedGroup& group, int32_t priority, bool partia
   Attach(group, part);
 }
 
+void SchedulingQueue::SetDemand(QueuedGroup& group, QueueIndex queue, std::vector<Charge> demand,
+                                std::vector<AnyCharge> either, Duration max_runtime) {
+  if (group.queue == queue && group.demand == demand && group.either == either && group.max_runtime == max_runtime)
+    return;
+  const QueuedGroup::Part part = group.part;
+  Detach(group);
+  group.queue = queue;
+  group.demand = std::move(demand);
+  group.either = std::move(either);
+  group.max_runtime = max_runtime;
+  Attach(group, part);
+}
+
+void SchedulingQueue::SetExpress(QueuedGroup& group, bool express) {
+  if (group.express == express) return;
+  const QueuedGroup::Part part = group.part;
+  Detach(group);
+  group.express = express;
+  Attach(group, part);
+}
+
+void SchedulingQueue::SetQueues(const QuotaTree& tree, const std::vector<Queue::Order>& orders,
+                                FairShare::GoesAhead goes_ahead) {
+  // Indices are others now: nobody is in while the tree is exchanged.
+  std::vector<std::pair<QueuedGroup*, QueuedGroup::Part>> in;
+  for (const QueuedGroup* each : Groups()) {
+    auto* const group = const_cast<QueuedGroup*>(each);
+    if (group->part != QueuedGroup::Part::kActive && !Blocks(group->part)) {
+      group->queue = kNoQueue;
+      group->demand.clear();
+      group->either.clear();
+      continue;
+    }
+    in.emplace_back(group, group->part);
+    Detach(*group);
+    group->queue = kNoQueue;
+    group->demand.clear();
+    group->either.clear();
+  }
+  active_.Build(tree, orders, std::move(goes_ahead));
+  for (const auto& [group, part] : in) Attach(*group, part);
+}
+
 void SchedulingQueue::Enter(QueuedGroup& group, Time now) {
   if (group.part != QueuedGroup::Part::kNone) return;
   group.queued_at = now;
@@ -157,6 +201,7 @@ void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
 void SchedulingQueue::Detach(QueuedGroup& group) {
   pods_in_[static_cast<size_t>(group.part)] -= group.members.size();
   pods_in_[static_cast<size_t>(QueuedGroup::Part::kNone)] += group.members.size();
+  if (Blocks(group.part)) active_.Unblock(&group);
   switch (std::exchange(group.part, QueuedGroup::Part::kNone)) {
     case QueuedGroup::Part::kActive: active_.Remove(&group); break;
     case QueuedGroup::Part::kBackoff: BackoffOf(group).Remove(&group); break;
@@ -182,6 +227,7 @@ void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
   pods_in_[static_cast<size_t>(group.part)] -= group.members.size();
   pods_in_[static_cast<size_t>(part)] += group.members.size();
   group.part = part;
+  if (Blocks(part)) active_.Block(&group);
   switch (part) {
     case QueuedGroup::Part::kActive: active_.Push(&group); break;
     case QueuedGroup::Part::kBackoff: BackoffOf(group).Push(&group); break;
@@ -206,17 +252,23 @@ void SchedulingQueue::Enqueue(QueuedGroup& group, Time now) {
 
 QueuedGroup* SchedulingQueue::Pop(Time now) {
   Flush(now);
-  QueuedGroup* group = nullptr;
-  if (!active_.empty()) {
-    group = active_.Top();
-  } else if (!backoff_.empty()) {
-    group = backoff_.Top();
-  } else {
-    return nullptr;
-  }
-  Detach(*group);
-  ++group->attempts;
+  QueuedGroup* group = active_.Top();
+  if (group == nullptr && !backoff_.empty() && active_.Fits(*backoff_.Top())) group = backoff_.Top();
+  if (group != nullptr) Take(*group);
   return group;
+}
+
+void SchedulingQueue::Take(QueuedGroup& group) {
+  Detach(group);
+  ++group.attempts;
+}
+
+void SchedulingQueue::NoRoom(QueuedGroup& group, uint64_t version, Time now) {
+  Detach(group);
+  ++group.unschedulable_count;
+  group.room_version = version;
+  group.room_again = now + backoff_rule_.After(group.unschedulable_count, group.members.size());
+  Attach(group, QueuedGroup::Part::kActive);
 }
 
 void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {

@@ -1,5 +1,6 @@
 // Pending groups in three parts: active (to be tried), backoff (tried, waiting a little) and
 // unschedulable (waiting for an event that can help). Gated and held groups wait beside them.
+// Active groups go in the order of FairShare; those without room in their queue stay active.
 //
 // Source of the rules and numbers: kube-scheduler's scheduling queue (reference 3.3).
 // Decision thread only; time comes in as an argument.
@@ -17,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "queue/backoff.h"
+#include "queue/fair_share.h"
 #include "queue/indexed_heap.h"
 #include "queue/queued_group.h"
 #include "scheduler/model/ids.h"
@@ -51,15 +53,33 @@ class SchedulingQueue {
   // `partial`: some of the pods that must run together do so already; such a group is tried before all
   // others, so that they do not take the room that completes it.
   void SetOrder(QueuedGroup& group, int32_t priority, bool partial);
+  // The queue that it is charged to, and what it asks of that; `max_runtime` as QueuedGroup's.
+  void SetDemand(QueuedGroup& group, QueueIndex queue, std::vector<Charge> demand, std::vector<AnyCharge> either,
+                 Duration max_runtime);
+  // It goes through the burst lane, or no more.
+  void SetExpress(QueuedGroup& group, bool express);
   // Moves a gated group in, or gates one that waits.
   void SetGated(QueuedGroup& group, bool gated, Time now);
   // A group that is in no part has a pod to be tried again.
   void Enter(QueuedGroup& group, Time now);
 
+  // --- Quota ---------------------------------------------------------------------------------
+  // As FairShare::Build. Groups keep their queues: SetDemand each of which the index or the demand is another now.
+  void SetQueues(const QuotaTree& tree, const std::vector<Queue::Order>& orders, FairShare::GoesAhead goes_ahead);
+  // What is charged to the queue changed: before the next Pop.
+  void Charged(QueueIndex queue) { active_.Changed(queue); }
+  const FairShare& order() const { return active_; }
+
   // --- The cycle -----------------------------------------------------------------------------
   // The group to try next, now in no part; null if none is ready. Takes from backoff what was
-  // merely rejected before when nothing is active.
+  // merely rejected before when nothing active may go.
   QueuedGroup* Pop(Time now);
+  // Takes an active group out although it has no room in its queue: room may be made.
+  void Take(QueuedGroup& group);
+  // None can: it is active again. `version` and the backoff keep it from being taken soon (QueuedGroup::room_again).
+  void NoRoom(QueuedGroup& group, uint64_t version, Time now);
+  // Whether Pop would find one.
+  bool Ready() { return backing_off() > 0 || active_.Top() != nullptr; }
   // It fits nowhere: waits for `wake_on`.
   void Rejected(QueuedGroup& group, Time now);
   // Something broke (bind refused, plugin error): tried again after backoff.
@@ -107,6 +127,10 @@ class SchedulingQueue {
   std::shared_ptr<QueuedGroup> Make(uint32_t profile, int32_t priority, Time now);
   void Detach(QueuedGroup& group);
   void Attach(QueuedGroup& group, QueuedGroup::Part part);
+  static bool Blocks(QueuedGroup::Part part) {
+    return part == QueuedGroup::Part::kBackoff || part == QueuedGroup::Part::kUnschedulable ||
+           part == QueuedGroup::Part::kHeld;
+  }
   void Enqueue(QueuedGroup& group, Time now);  // to active, or to backoff while that lasts
   IndexedHeap<QueuedGroup>& BackoffOf(const QueuedGroup& group) {
     return group.backoff_is_error ? error_backoff_ : backoff_;
@@ -117,7 +141,7 @@ class SchedulingQueue {
   uint64_t next_sequence_ = 0;
   absl::flat_hash_map<std::string, Ref> refs_;             // by uid
   absl::flat_hash_map<std::string, QueuedGroup*> groups_;  // by key, but for lone pods
-  IndexedHeap<QueuedGroup> active_;
+  FairShare active_;
   IndexedHeap<QueuedGroup> backoff_;        // after a rejection: may be tried early
   IndexedHeap<QueuedGroup> error_backoff_;  // after an error: always waited for
   absl::flat_hash_map<const void*, Bucket> unschedulable_;

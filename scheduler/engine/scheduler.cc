@@ -38,11 +38,13 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
       metrics_(metrics),
       random_(options.seed),
       workers_(options.threads, options.min_words_a_thread),
+      ledger_(cache_.Refresh(), config.muster.default_queue,
+              [this](const std::string& scheduler) { return ProfileOf(scheduler) >= 0; }),
       queue_({config.initial_backoff, config.max_backoff}, config.muster.pod_max_in_unschedulable_pods,
              [sort = &profiles_[0]->queue_sort()](const QueuedGroup& a, const QueuedGroup& b) {
                return sort->Less({a.priority, a.queued_at}, {b.priority, b.queued_at});
              }),
-      group_cycle_(cache_.Refresh(), workers_, options.seed),
+      group_cycle_(cache_.Refresh(), workers_, options.seed, &ledger_),
       volumes_(loop, api, cache_, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
       binding_(loop, api, random_, static_cast<size_t>(config_.muster.binds_in_flight),
                [this](const auto& task, const auto& status) { OnBindEnded(task, status); }),
@@ -131,6 +133,10 @@ void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
   const ObjectPtr& object = std::get<ObjectPtr>(event.object);
   const ObjectPtr before = cache_.objects().Find(kind, object->ns, object->name);
   const bool gone = event.type == WatchEvent::Type::kDeleted;
+  if (kind == Kind::kQueue && before != nullptr && !gone &&
+      static_cast<const Queue&>(*before).generation == static_cast<const Queue&>(*object).generation)
+    return;  // its status, which is written here
+  if (kind == Kind::kQueue || kind == Kind::kResourceFlavor || kind == Kind::kNamespace) ledger_.OnObjectsChanged();
   if (gone) {
     cache_.RemoveObject(kind, object->ns, object->name);
   } else {
@@ -197,7 +203,7 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
   PodInfoPtr info = cache_.InfoFor(*pod);
   if (group == nullptr) {
     if (key.empty()) {
-      queue_.Add(pod, info, static_cast<uint32_t>(profile), gated, now);
+      HoldLone(queue_.Add(pod, info, static_cast<uint32_t>(profile), gated, now), gated);
     } else {
       queue_.Join(key, pod, info, static_cast<uint32_t>(profile), gated, now);
     }
@@ -223,7 +229,7 @@ void Scheduler::OnPendingPodChanged(QueuedGroup& group, const PodPtr& pod, PodIn
   if (news) member.nominated = pod->nominated_node;
   if (news) OnNominationGone(*before, before->nominated_node);
   if (group.lone()) {
-    queue_.SetGated(group, gated, loop_.Now());
+    HoldLone(group, gated);
   } else {
     member.gated = gated;
   }
@@ -240,8 +246,9 @@ void Scheduler::OnPendingPodChanged(QueuedGroup& group, const PodPtr& pod, PodIn
 void Scheduler::OnPodGone(const Pod& pod) {
   volumes_.Cancel(pod.uid);
   binding_.Cancel(pod.uid);
-  queue_.Remove(pod.uid);
   OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
+  queue_.Remove(pod.uid);
+  OpenGate(pod.uid);
   GroupChanged(pod);
   const bool slot_is_kept = commits_.OnGone(pod.uid);
   const PodPtr placed = cache_.FindPlaced(pod.uid);
@@ -258,6 +265,7 @@ void Scheduler::OnNominationGone(const Pod& pod, const std::string& node) {
   if (node.empty()) return;
   Nominator& nominator = group_cycle_.nominator();
   if (nominator.NodeOf(pod.uid) == node) nominator.Remove(pod.uid);
+  if (QueuedGroup* group = queue_.Find(pod.uid); group != nullptr && group->reserved) KeepRoom(*group);
   Pod gone = pod;
   gone.node = node;
   Wake({kPodRemoved, nullptr, nullptr, &gone, nullptr}, pod.spec->priority);
@@ -297,14 +305,17 @@ void Scheduler::Pump() {
   const auto room = [&] { return binding_.in_flight() < static_cast<size_t>(config_.muster.binds_in_flight); };
   if (active_ && synced()) {
     CheckExpired();
+    RefreshQuota();
     CheckGroups();
     TellGates();
     int cycles = 0;
     for (; cycles < kCyclesPerTurn && room(); ++cycles) {
+      RefreshQuota();
       QueuedGroup* group = queue_.Pop(loop_.Now());
       if (group == nullptr) break;
       RunCycle(*group);
     }
+    if (cycles < kCyclesPerTurn && room()) LookForRoom();
     if (cycles == kCyclesPerTurn) Kick();
     // With no room for another bind there is nothing to wake up for: the next bind's end comes here.
     if (room()) ArmTimer();

@@ -24,6 +24,7 @@
 #include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/engine/group_status.h"
 #include "scheduler/engine/pod_groups.h"
+#include "scheduler/engine/quota/ledger.h"
 #include "scheduler/engine/stage_metrics.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/framework.h"
@@ -62,14 +63,14 @@ class Scheduler {
 
   bool synced() const;
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
-  bool Idle() const {
-    return queue_.active() == 0 && queue_.backing_off() == 0 && binding_.in_flight() == 0 &&
-           volumes_.in_flight() == 0 && preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() &&
-           untold_ == 0;
+  bool Idle() {
+    return !queue_.Ready() && binding_.in_flight() == 0 && volumes_.in_flight() == 0 && preemption_.running() == 0 &&
+           commits_.open() == 0 && changed_.empty() && untold_ == 0;
   }
 
   const SchedulingQueue& queue() const { return queue_; }
   const ClusterCache& cache() const { return cache_; }
+  const Ledger& ledger() const { return ledger_; }
   uint64_t cycles() const { return cycle_; }
   // Next draw of the run's random source: equal in two runs that drew equally.
   uint64_t Unseed() { return random_.Next(); }
@@ -107,12 +108,22 @@ class Scheduler {
   void GroupChanged(GroupId id);
   void CheckGroups();
   void CheckGroup(const GroupId& id, const std::string& key, const Snapshot& snapshot);
-  void NoteGate(const QueuedGroup& group, const GroupState& state);
+  // Gates are kept by the group's key, or the lone pod's uid.
+  void NoteGate(const QueuedGroup& group, const std::string& message, bool broken);
   void OpenGate(const std::string& key);
   void TellGates();
   void TellGate(QueuedGroup& group, const Gate& gate);
   void OrderMembers(const QueuedGroup& group);
   void TakeSlots(const QueuedGroup& group);
+
+  // Queues.
+  void RefreshQuota();
+  void AssignAll();
+  std::string Assign(QueuedGroup& group, size_t count);
+  void HoldLone(QueuedGroup& group, bool gated);
+  void KeepRoom(QueuedGroup& group);
+  void ReleaseRoom(QueuedGroup& group);
+  void LookForRoom();
 
   // Deciding.
   void Kick();
@@ -155,6 +166,7 @@ class Scheduler {
   Random random_;
   WorkerPool workers_;
   ClusterCache cache_;
+  Ledger ledger_;
   SchedulingQueue queue_;
   GroupCycle group_cycle_;
   VolumeBinder volumes_;
@@ -171,8 +183,9 @@ class Scheduler {
   // What the cycle is asked: the group's members to be tried, in order; reused.
   GroupRequest request_;
   std::vector<Member> batch_;
-  Duration timeout_;             // the group's, from its first bind to its last
-  std::vector<uint32_t> order_;  // by batch_: the index among the queued group's members
+  std::vector<const PodInfo*> asking_;  // scratch
+  Duration timeout_;                    // the group's, from its first bind to its last
+  std::vector<uint32_t> order_;         // by batch_: the index among the queued group's members
 
   // Groups of which something changed that decides whether and how they are tried.
   absl::btree_map<std::string, GroupId> changed_;  // by key

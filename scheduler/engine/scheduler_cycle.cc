@@ -20,6 +20,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   ++cycle_;
   const Time popped_at = loop_.Now();
   cache_.Refresh();
+  ReleaseRoom(group);
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
   const Framework& framework = *profiles_[group.profile];
   if (stages_) stages_->SetProfile(framework.scheduler_name());
@@ -132,12 +133,14 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
   }
   group.wake_on = why.wake_on | kSelfUpdated;
   group.rejectors.assign(why.rejectors.begin(), why.rejectors.end());
+  const bool makes_room = decision.room && decision.room->code == Code::kSuccess;
   if (why.is_error) {
     queue_.Failed(group, now);
+  } else if (!makes_room && !queue_.order().Fits(group)) {
+    queue_.NoRoom(group, ledger_.version(), now);
   } else {
     queue_.Rejected(group, now);
   }
-  const bool makes_room = decision.room && decision.room->code == Code::kSuccess;
   for (size_t i = 0; i < order_.size(); ++i) {
     QueuedMember& member = group.members[order_[i]];
     std::optional<std::string> nominate = "";
@@ -149,6 +152,7 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
     if (nominate) group_cycle_.nominator().Set(member.pod, member.info, *nominate);
     TellFailure(member, reason, why.message, nominate);
   }
+  KeepRoom(group);
   if (!group.lone()) {
     const GroupId id = GroupId::Of(*group.first().pod);
     // Where the minimum has its places, what is left over is elastic: no failure of the group.

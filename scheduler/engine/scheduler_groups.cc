@@ -71,7 +71,9 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
   }
   const Time now = loop_.Now();
   const bool busy = group->part == QueuedGroup::Part::kHeld || commits_.Preparing(key);
-  if (state.stage != GroupState::Stage::kReady) {
+  const std::string gate =
+      state.stage == GroupState::Stage::kReady ? Assign(*group, std::max<size_t>(1, state.Needed())) : state.message;
+  if (!gate.empty()) {
     if (state.waiting == 0) return OpenGate(key);
     if (!busy) {
       queue_.SetGated(*group, true, now);
@@ -79,7 +81,7 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
       for (const QueuedMember& member : group->members)
         OnNominationGone(*member.pod, group_cycle_.nominator().NodeOf(member.pod->uid));
     }
-    return NoteGate(*group, state);
+    return NoteGate(*group, gate, state.stage == GroupState::Stage::kBroken);
   }
   OpenGate(key);
   queue_.SetOrder(*group, state.priority, state.placed > 0 && state.Needed() > 0);
@@ -97,15 +99,15 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
 
 // --- Telling why a group is not tried ------------------------------------------------------------
 
-void Scheduler::NoteGate(const QueuedGroup& group, const GroupState& state) {
-  const auto [it, added] = gates_.try_emplace(group.key);
+void Scheduler::NoteGate(const QueuedGroup& group, const std::string& message, bool broken) {
+  const auto [it, added] = gates_.try_emplace(group.lone() ? group.first().pod->uid : group.key);
   Gate& gate = it->second;
   const bool all_know = std::none_of(group.members.begin(), group.members.end(), [](const QueuedMember& member) {
     return member.may_be_tried() && member.verdict.empty();
   });
-  if (!added && gate.message == state.message && all_know) return;
-  gate.message = state.message;
-  gate.broken = state.stage == GroupState::Stage::kBroken;
+  if (!added && gate.message == message && all_know) return;
+  gate.message = message;
+  gate.broken = broken;
   if (!added && !gate.told) return;  // it is about to be
   gate.told = false;
   gate.tell_at = loop_.Now() + kTellGate;
@@ -125,7 +127,9 @@ void Scheduler::TellGates() {
     if (gate.told || gate.tell_at > loop_.Now()) continue;
     gate.told = true;
     --untold_;
-    if (QueuedGroup* group = queue_.FindGroup(key)) TellGate(*group, gate);
+    QueuedGroup* group = queue_.FindGroup(key);
+    if (group == nullptr) group = queue_.Find(key);
+    if (group != nullptr) TellGate(*group, gate);
   }
 }
 
@@ -138,6 +142,7 @@ void Scheduler::TellGate(QueuedGroup& group, const Gate& gate) {
   // An autoscaler adds nodes for what is unschedulable, but these pods wait for no node.
   for (const uint32_t i : order_)
     TellFailure(group.members[i], gate.broken ? "SchedulerError" : "SchedulingGated", gate.message, "");
+  if (group.lone()) return;
   const GroupId id = GroupId::Of(*group.first().pod);
   const PodGroup* object = groups_.ObjectOf(id);
   if (gate.broken && object != nullptr) {

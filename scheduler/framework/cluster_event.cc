@@ -34,6 +34,7 @@ std::vector<std::string_view> EventNames(ClusterEvents events) {
       "PvOrPvcDelete",
       "NodeDelete",
       "TopologyChange",
+      "QueueChange",
   };
   std::vector<std::string_view> names;
   for (size_t bit = 0; bit < std::size(kNames); ++bit) {

@@ -43,6 +43,7 @@ inline constexpr ClusterEvents kVolumeAttachmentDeleted = 1u << 26;
 inline constexpr ClusterEvents kVolumeDeleted = 1u << 27;  // PersistentVolume or its claim
 inline constexpr ClusterEvents kNodeRemoved = 1u << 28;
 inline constexpr ClusterEvents kTopologyChanged = 1u << 29;  // Topology, ours or Kueue's
+inline constexpr ClusterEvents kQueueChanged = 1u << 30;     // Queue or ResourceFlavor, or whom they select
 inline constexpr ClusterEvents kAnyEvent = ~0u;
 
 // The names of the events in a set, in bit order.

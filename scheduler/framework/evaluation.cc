@@ -508,6 +508,16 @@ NodeIndex Evaluation::Best() const {
   return best;
 }
 
+NodeIndex Evaluation::BestIn(const NodeSet& among, const Snapshot& snap) const {
+  NodeIndex best = kNoNode;
+  for (size_t w = 0; w < feasible_.words(); ++w) {
+    NodeSet::ForEachBit(feasible_.word(w) & among.word(w), w, [&](NodeIndex n) {
+      if (best == kNoNode || Better(n, best, snap)) best = n;
+    });
+  }
+  return best;
+}
+
 absl::Status Evaluation::Scores(const Framework& framework, const PodInfo& pod, const Snapshot& snap, size_t step,
                                 std::vector<int64_t>& out) const {
   out.clear();

@@ -72,6 +72,8 @@ class Evaluation {
     }
     return best;
   }
+  // The same of those in `among`.
+  NodeIndex BestIn(const NodeSet& among, const Snapshot& snap) const;
   bool Better(NodeIndex a, NodeIndex b, const Snapshot& snap) const {
     if (totals_[a] != totals_[b]) return totals_[a] > totals_[b];
     return Tie(a, snap) < Tie(b, snap);

@@ -60,6 +60,10 @@ struct PodInfo {
   std::vector<uint32_t> questions;  // of PodTerms; for the Snapshot
   uint64_t selectors_version = 0;   // likewise
   bool asks = false;                // likewise: Prepare was called
+
+  // For the Snapshot's observer alone: what it remembers of pods of this shape. `account_epoch` 0: nothing.
+  mutable uint64_t account_epoch = 0;
+  mutable uint32_t account = 0;
 };
 using PodInfoPtr = std::shared_ptr<const PodInfo>;
 

@@ -11,7 +11,8 @@ namespace muster {
 
 const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupRequest& request,
                                         StageListener* stages) {
-  // 1. Head: the queue named the group. 2. Admit: quota is charged here once queues exist.
+  // 1. Head: the queue named the group. 2. Admit: pods are charged to their queue as they are placed, on nodes alone
+  // that it has room on.
   result_.placed = false;
   result_.placements.clear();
   result_.intents.clear();
@@ -96,7 +97,12 @@ bool GroupCycle::PlacePod(const Framework& framework, const Member& member, Stag
   const Nominated others{nominator_, statement_, member.pod->uid};
   const Nominated* nominated = nominator_.by_node().empty() ? nullptr : &others;
   entry.answer.Update(framework, pod, snapshot_, seed_, for_words, result_.work, stages, nominated);
-  const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer) : kNoNode;
+  const NodeSet* const room = ledger_ == nullptr ? nullptr : ledger_->RoomFor(pod);
+  const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer, room) : kNoNode;
+  if (node == kNoNode && room != nullptr && entry.answer.error().ok() && entry.answer.feasible_count() > 0) {
+    NoQuota(pod);
+    return false;
+  }
   if (node == kNoNode) {
     result_.why = &WhyNot(framework, entry, nominated);
     if (!result_.why->is_error) MakeRoom(framework, member, entry, nominated, stages);
@@ -108,12 +114,21 @@ bool GroupCycle::PlacePod(const Framework& framework, const Member& member, Stag
 }
 
 // The node that was made room on for the pod, while it fits there; else the best.
-NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer) const {
+NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const {
   if (!nominator_.by_node().empty()) {
     const NodeIndex wanted = snapshot_.Find(nominator_.NodeOf(pod.uid));
-    if (wanted != kNoNode && answer.feasible().Has(wanted)) return wanted;
+    if (wanted != kNoNode && answer.feasible().Has(wanted) && (room == nullptr || room->Has(wanted))) return wanted;
   }
-  return answer.Best();
+  return room == nullptr ? answer.Best() : answer.BestIn(*room, snapshot_);
+}
+
+// Nodes could take the pod, but its queue has no room for it there.
+void GroupCycle::NoQuota(const PodInfo& pod) {
+  rejected_ = {};
+  rejected_.message = ledger_->WhyNoRoom(pod);
+  rejected_.causes.push_back({"Quota", rejected_.message, 0});
+  rejected_.wake_on = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
+  result_.why = &rejected_;
 }
 
 bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
@@ -213,6 +228,10 @@ bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& requ
   if (!placed) {
     rejected_ = ExplainGroup({framework, request, snapshot_, search_, places_, nominated}, answer,
                              verdict == Verdict::kImpossible);
+    if (const PodInfo* pod = search_.without_quota(); pod != nullptr && !rejected_.is_error) {
+      absl::StrAppend(&rejected_.message, " ", ledger_->WhyNoRoom(*pod));
+      rejected_.wake_on |= kQueueChanged;
+    }
     result_.why = &rejected_;
     if (!rejected_.is_error) placed = MakeRoomForGroup(framework, request, nominated, stages);
   }

@@ -26,14 +26,15 @@ namespace muster {
 
 class GroupCycle {
  public:
-  // `snapshot` and `workers` outlive the cycle.
-  GroupCycle(Snapshot& snapshot, WorkerPool& workers, uint64_t seed)
+  // All outlive the cycle. `ledger`, which the snapshot's pods are charged in, may be null: there are no queues.
+  GroupCycle(Snapshot& snapshot, WorkerPool& workers, uint64_t seed, Ledger* ledger = nullptr)
       : snapshot_(snapshot),
         workers_(workers),
+        ledger_(ledger),
         seed_(seed),
         statement_(snapshot),
         nominator_(snapshot),
-        search_(snapshot, workers, statement_, seed),
+        search_(snapshot, workers, statement_, ledger, seed),
         preemption_(snapshot, statement_) {}
 
   // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
@@ -53,7 +54,8 @@ class GroupCycle {
 
  private:
   bool PlacePod(const Framework& framework, const Member& member, StageListener* stages);
-  NodeIndex Choose(const Pod& pod, const Evaluation& answer) const;
+  NodeIndex Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const;
+  void NoQuota(const PodInfo& pod);
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
   void MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry, const Nominated* nominated,
@@ -73,6 +75,7 @@ class GroupCycle {
 
   Snapshot& snapshot_;
   WorkerPool& workers_;
+  Ledger* const ledger_;
   const uint64_t seed_;
   Statement statement_;
   ShapeCache shapes_;

@@ -206,8 +206,9 @@ bool GroupSearch::TryClass(uint32_t i) {
   if (TryNode(i, first)) return true;
   if (!Spend() || broken_ != nullptr || !Refresh(shape)) return false;
   std::vector<Option> options;
+  const NodeSet* const room = RoomFor(member);
   for (const NodeIndex n : candidate_->nodes) {
-    if (n != first && answer.feasible().Has(n) && Allowed(member, n))
+    if (n != first && answer.feasible().Has(n) && Allowed(member, n) && (room == nullptr || room->Has(n)))
       options.push_back({answer.Total(n), answer.Tie(n, snapshot_), n});
   }
   std::make_heap(options.begin(), options.end());

@@ -48,6 +48,7 @@ bool GroupSearch::Begin(const Framework& framework, const GroupRequest& request,
   known_ = true;
   broken_ = nullptr;
   refused_by_ = nullptr;
+  without_quota_ = nullptr;
   Clear();
 
   const CapacityPlugin* capacity = nullptr;
@@ -165,22 +166,32 @@ int64_t GroupSearch::CostOf(NodeIndex n) const {
 }
 
 // Requires: the member's answer is up to date.
-NodeIndex GroupSearch::Pick(uint32_t member, std::span<const NodeIndex> nodes) const {
+NodeIndex GroupSearch::Pick(uint32_t member, std::span<const NodeIndex> nodes) {
+  const NodeSet* const room = RoomFor(member);
+  const NodeIndex n = PickIn(member, nodes, room);
+  if (n == kNoNode && room != nullptr && without_quota_ == nullptr && PickIn(member, nodes, nullptr) != kNoNode)
+    without_quota_ = request_->members[member].info.get();
+  return n;
+}
+
+NodeIndex GroupSearch::PickIn(uint32_t member, std::span<const NodeIndex> nodes, const NodeSet* room) const {
   const Evaluation& answer = shapes_[shape_of_[member]].entry->answer;
   if (prices_ != nullptr) {
     NodeIndex best = kNoNode;
     int64_t best_cost = 0;
     for (const NodeIndex n : nodes) {
-      if (!answer.feasible().Has(n) || !Allowed(member, n)) continue;
+      if (!answer.feasible().Has(n) || !Allowed(member, n) || (room != nullptr && !room->Has(n))) continue;
       const int64_t cost = CostOf(n);
       if (best != kNoNode && (cost > best_cost || (cost == best_cost && !answer.Better(n, best, snapshot_)))) continue;
       best = n, best_cost = cost;
     }
     return best;
   }
-  if (slices_.empty() && nodes.size() == snapshot_.size()) return answer.Best();
+  if (slices_.empty() && nodes.size() == snapshot_.size())
+    return room == nullptr ? answer.Best() : answer.BestIn(*room, snapshot_);
   if (answer.feasible_count() == 0) return kNoNode;
-  return answer.BestAmong(nodes, snapshot_, [&](NodeIndex n) { return !Allowed(member, n); });
+  return answer.BestAmong(nodes, snapshot_,
+                          [&](NodeIndex n) { return !Allowed(member, n) || (room != nullptr && !room->Has(n)); });
 }
 
 // Requires: the member's answer is up to date, and the node feasible. False: nothing was done.
@@ -278,7 +289,8 @@ GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, boo
     placed = Greedy(!runs_first, need_, most);
   }
   // Equal pods that heed nobody else fill each node up, whatever their order: more cannot be placed.
-  const bool exact = shapes_.size() == 1 && !across_ && !volumes_ && slices_.empty() && refused_by_ == nullptr;
+  const bool exact = shapes_.size() == 1 && !across_ && !volumes_ && slices_.empty() && refused_by_ == nullptr &&
+                     without_quota_ == nullptr;
   if (!placed && broken_ == nullptr && !exact) {
     UndoTo(0);
     placed = Search();
@@ -288,7 +300,7 @@ GroupSearch::Verdict GroupSearch::Place(const PlacementCandidate& candidate, boo
   if (placed && broken_ == nullptr) return Verdict::kPlaced;
   UndoTo(0);
   if (broken_ != nullptr) return Verdict::kBroken;
-  return exhausted_ || partial_ ? Verdict::kNotFound : Verdict::kImpossible;
+  return exhausted_ || partial_ || without_quota_ != nullptr ? Verdict::kNotFound : Verdict::kImpossible;
 }
 
 GroupSearch::Verdict GroupSearch::PlaceExactly(const PlacementCandidate& candidate, std::span<const NodeIndex> nodes) {
@@ -299,7 +311,7 @@ GroupSearch::Verdict GroupSearch::PlaceExactly(const PlacementCandidate& candida
   }
   const auto place = [&](uint32_t m) {
     return broken_ == nullptr && inside_.Has(nodes[m]) && Allowed(m, nodes[m]) && Refresh(shape_of_[m]) &&
-           shapes_[shape_of_[m]].entry->answer.feasible().Has(nodes[m]) && PlaceOn(m, nodes[m]);
+           shapes_[shape_of_[m]].entry->answer.feasible().Has(nodes[m]) && HasRoom(m, nodes[m]) && PlaceOn(m, nodes[m]);
   };
   for (size_t before = nodes.size() + 1; !waiting_.empty() && waiting_.size() < before;) {
     before = waiting_.size();

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "scheduler/engine/cycle/group_request.h"
 #include "scheduler/engine/cycle/shape_cache.h"
+#include "scheduler/engine/quota/ledger.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/framework/placement.h"
@@ -53,9 +54,9 @@ class GroupSearch {
     bool grows = false;    // nodes may become feasible as members are placed: affinity, spreading
   };
 
-  // All outlive this.
-  GroupSearch(Snapshot& snapshot, WorkerPool& workers, Statement& statement, uint64_t seed)
-      : snapshot_(snapshot), workers_(workers), statement_(statement), seed_(seed) {}
+  // All outlive this. `ledger`: no member goes where its queue has no room for it; null: there are no queues.
+  GroupSearch(Snapshot& snapshot, WorkerPool& workers, Statement& statement, Ledger* ledger, uint64_t seed)
+      : snapshot_(snapshot), workers_(workers), statement_(statement), ledger_(ledger), seed_(seed) {}
 
   // Takes up a group: its shapes' answers, brought up to date. False where one is broken. What is given
   // here stays valid until the last call for this group.
@@ -119,6 +120,8 @@ class GroupSearch {
   const Shape* broken_shape() const { return broken_; }
   // The last plugin that refused a node which all filters had passed; null where none did.
   const Plugin* refused_by() const { return refused_by_; }
+  // The first member since Begin that a node could take but its queue had no room for there; null where none was so.
+  const PodInfo* without_quota() const { return without_quota_; }
   bool known() const { return known_; }  // every shape's answer was known
 
  private:
@@ -140,7 +143,16 @@ class GroupSearch {
   void Clear();
   bool Allowed(uint32_t member, NodeIndex n) const;
   int64_t CostOf(NodeIndex n) const;
-  NodeIndex Pick(uint32_t member, std::span<const NodeIndex> nodes) const;
+  // The rows on which the member's queue has room for it; null: all.
+  const NodeSet* RoomFor(uint32_t member) const {
+    return ledger_ == nullptr ? nullptr : ledger_->RoomFor(*request_->members[member].info);
+  }
+  bool HasRoom(uint32_t member, NodeIndex n) const {
+    const NodeSet* const room = RoomFor(member);
+    return room == nullptr || room->Has(n);
+  }
+  NodeIndex Pick(uint32_t member, std::span<const NodeIndex> nodes);
+  NodeIndex PickIn(uint32_t member, std::span<const NodeIndex> nodes, const NodeSet* room) const;
   bool PlaceOn(uint32_t member, NodeIndex n);
   void UndoTo(size_t count);
   bool Greedy(bool along_runs, size_t enough, size_t most);
@@ -164,6 +176,7 @@ class GroupSearch {
   Snapshot& snapshot_;
   WorkerPool& workers_;
   Statement& statement_;
+  Ledger* const ledger_;
   const uint64_t seed_;
 
   // Of the group.
@@ -179,6 +192,7 @@ class GroupSearch {
   bool limits_pods_ = false;
   const Shape* broken_ = nullptr;
   const Plugin* refused_by_ = nullptr;
+  const PodInfo* without_quota_ = nullptr;
   std::vector<NodeIndex> all_rows_;
   const Prices* prices_ = nullptr;
   std::vector<uint32_t> on_row_;  // members placed, while there are prices

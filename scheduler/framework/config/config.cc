@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "scheduler/framework/config/profile.h"
 #include "scheduler/framework/config/yaml_value.h"
+#include "scheduler/model/label_syntax.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
@@ -158,6 +159,9 @@ void ReadMuster(YamlObject& object, MusterOptions* options) {
   object.Read("seed", &options->seed);
   ReadPositive(object, "podMaxInUnschedulablePodsDuration", false, &options->pod_max_in_unschedulable_pods);
   ReadPositive(object, "assumeExpiry", false, &options->assume_expiry);
+  if (object.Read("defaultQueue", &options->default_queue) && !options->default_queue.empty() &&
+      !IsDnsSubdomain(options->default_queue))
+    object.Error("defaultQueue", absl::StrCat("\"", options->default_queue, "\" is no Queue's name"));
 }
 
 // Takes apiVersion and kind and compares them.

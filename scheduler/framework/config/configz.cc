@@ -159,6 +159,7 @@ Json MusterJson(const MusterOptions& options) {
       {"podMaxInUnschedulablePodsDuration", absl::FormatDuration(options.pod_max_in_unschedulable_pods)},
       {"assumeExpiry", absl::FormatDuration(options.assume_expiry)},
   };
+  if (!options.default_queue.empty()) json["defaultQueue"] = options.default_queue;
   if (options.threads) json["threads"] = *options.threads;
   return json;
 }

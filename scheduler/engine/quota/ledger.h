@@ -1,0 +1,127 @@
+// Who is charged with what: the pods on the snapshot's rows, charged to their queues in the quota tree. Told of every
+// pod that comes to a row or goes, so that decisions, trials and their undoing need nothing more.
+//
+// A pod is charged to the queue that QueueCatalog names for its namespace and its label muster.dev/queue, with what it
+// counts for on its node (PodAmounts::usage, and one of "pods") in each cell that the queue counts; of a resource
+// that is there in flavors, in the first of its cells that the node has. Pods of namespaces that no queue selects
+// are charged, to the default queue, only if they ask for this scheduler.
+//
+// Decision thread only.
+#ifndef MUSTER_SCHEDULER_ENGINE_QUOTA_LEDGER_H_
+#define MUSTER_SCHEDULER_ENGINE_QUOTA_LEDGER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "queue/queue_catalog.h"
+#include "queue/queued_group.h"
+#include "queue/quota_tree.h"
+#include "scheduler/model/node_set.h"
+#include "scheduler/model/snapshot.h"
+
+namespace muster {
+
+inline constexpr char kQueueLabel[] = "muster.dev/queue";
+
+class Ledger final : public PodObserver {
+ public:
+  // What pods of one queue that count for the same are charged with.
+  struct Account {
+    QueueIndex queue = kNoQueue;
+    std::string why;            // kNoQueue: why no queue takes the pod
+    std::vector<Charge> fixed;  // one a cell, whatever the node; by cell
+    // Of one pod: of each the first cell that the node has. Flavors that the pod's node selector rules out are left
+    // out.
+    std::vector<AnyCharge> any;
+  };
+
+  // `snapshot` outlives this, and tells it of its pods. `ours`: whether a scheduler's name is one of this program's.
+  Ledger(Snapshot& snapshot, std::string default_queue, std::function<bool(const std::string&)> ours);
+
+  // A Queue, ResourceFlavor or Namespace came, changed or went.
+  void OnObjectsChanged() { objects_changed_ = true; }
+  // Takes up what changed of objects and nodes. True: queues, their order or what is asked of them are others now: all
+  // that waits is to be assigned anew, and nothing is reserved any more. To be called before anything below is asked.
+  bool Refresh();
+
+  // Whether there is any Queue: else there is no quota, and nothing is charged.
+  bool on() const { return catalog_.any(); }
+  const QueueCatalog& catalog() const { return catalog_; }
+  const QuotaTree& tree() const { return tree_; }
+  // Keeps room in the queue for a group, by its key, that waits until its victims are gone: charged like pods.
+  void Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges);
+  void Release(const std::string& key);  // no effect where nothing is kept
+
+  // Valid until Refresh says true.
+  const Account& AccountOf(const PodInfo& pod);
+  // What the pods, all of one queue, ask of it at least when `count` of them are placed.
+  void Demand(std::span<const PodInfo* const> pods, size_t count, std::vector<Charge>& all,
+              std::vector<AnyCharge>& any);
+  // What the pod is charged with on the row.
+  void ChargesOn(const PodInfo& pod, NodeIndex row, std::vector<Charge>& charges);
+
+  // The rows on which the pod's queue has room for it now. Null: on all. Valid until the next call.
+  const NodeSet* RoomFor(const PodInfo& pod);
+
+  // For people: what the pod's queue, or a queue above it, has no room for.
+  std::string WhyNoRoom(const PodInfo& pod);
+  // The same for demand; "" where there is room.
+  std::string WhyNoRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const;
+
+  // The queues whose charges changed since the last call, each once.
+  template <typename F>
+  void TakeChanged(F&& f) {
+    for (const QueueIndex q : changed_) {
+      is_changed_[q] = false;
+      f(q);
+    }
+    changed_.clear();
+  }
+  // Rises with every charge.
+  uint64_t version() const { return version_; }
+
+  void OnPlaced(const PodOnNode& pod, NodeIndex row) override { Count(*pod.info, row, +1); }
+  void OnRemoved(const PodOnNode& pod, NodeIndex row) override { Count(*pod.info, row, -1); }
+  void OnRowsChanged() override { rows_changed_ = true; }
+
+ private:
+  using Key = std::tuple<QueueIndex, std::string, std::vector<std::pair<std::string, int64_t>>, Labels>;
+
+  void Count(const PodInfo& pod, NodeIndex row, int sign);
+  void Add(QueueIndex queue, QuotaCell cell, int64_t amount);
+  bool MayHave(const PodSpec& pod, QuotaCell cell) const;
+  QuotaCell CellOn(const AnyCharge& any, NodeIndex row) const;
+  bool FindFlavors();
+  void CountAll();
+
+  static constexpr QuotaCell kNoCell = UINT32_MAX;
+
+  Snapshot& snapshot_;
+  const std::string default_queue_;
+  const std::function<bool(const std::string&)> ours_;
+  QueueCatalog catalog_;
+  QuotaTree tree_;
+  std::map<Key, uint32_t> known_;  // in accounts_
+  std::vector<Account> accounts_;
+  absl::flat_hash_map<std::string, std::pair<QueueIndex, std::vector<Charge>>> reserved_;
+  std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty: all
+  uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
+  uint64_t static_version_ = 0;   // that rows_of_ is true for
+  bool objects_changed_ = true, rows_changed_ = true;
+  std::vector<QueueIndex> changed_;
+  std::vector<bool> is_changed_;  // by queue
+  uint64_t version_ = 0;
+  NodeSet room_, some_, taken_;   // scratch
+  std::vector<int64_t> amounts_;  // scratch
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_SCHEDULER_ENGINE_QUOTA_LEDGER_H_

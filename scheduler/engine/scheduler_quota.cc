@@ -1,0 +1,117 @@
+// What the scheduler does about queues: assigns what waits, and keeps what is charged in step.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/engine/scheduler.h"
+#include "scheduler/runtime/log.h"
+
+namespace muster {
+
+// Before anything is decided: queues as they are now, and who waits in which.
+void Scheduler::RefreshQuota() {
+  cache_.Refresh();
+  if (ledger_.Refresh()) AssignAll();
+  ledger_.TakeChanged([&](QueueIndex q) { queue_.Charged(q); });
+}
+
+void Scheduler::AssignAll() {
+  std::vector<Queue::Order> orders;
+  for (QueueIndex q = 0; q < ledger_.tree().size(); ++q) orders.push_back(ledger_.catalog().queue(q).order);
+  queue_.SetQueues(ledger_.tree(), orders, nullptr);
+  for (const QueueCatalog::Entry& entry : ledger_.catalog().entries()) {
+    if (!entry.reason.empty()) LogWarning(absl::StrCat("queue ", entry.queue->name, " takes no pods: ", entry.message));
+  }
+  for (const QueuedGroup* each : queue_.Groups()) {
+    QueuedGroup* group = queue_.Find(each->first().pod->uid);
+    if (!group->lone()) {
+      GroupChanged(*group->first().pod);
+      continue;
+    }
+    HoldLone(*group, Gated(*group->first().pod, group->profile));
+  }
+  CheckGroups();
+  for (const QueuedGroup* each : queue_.Groups()) KeepRoom(*queue_.Find(each->first().pod->uid));
+  Wake({kQueueChanged, nullptr, nullptr, nullptr, nullptr});
+}
+
+// Which queue the group is charged to, and what it asks of that when `count` of its pods are placed: "", or why none
+// takes it now.
+std::string Scheduler::Assign(QueuedGroup& group, size_t count) {
+  if (!ledger_.on()) return "";
+  const Ledger::Account& account = ledger_.AccountOf(*group.first().info);
+  std::string why = account.why;
+  asking_.clear();
+  Duration runtime = absl::ZeroDuration();
+  for (const QueuedMember& member : group.members) {
+    if (!member.may_be_tried()) continue;
+    asking_.push_back(member.info.get());
+    runtime = std::max(runtime, member.pod->max_runtime.value_or(absl::InfiniteDuration()));
+    const QueueIndex own = ledger_.AccountOf(*member.info).queue;
+    if (why.empty() && own != ledger_.AccountOf(*group.first().info).queue) why = "its pods belong to different queues";
+  }
+  const QueueIndex queue = why.empty() ? ledger_.AccountOf(*group.first().info).queue : kNoQueue;
+  std::vector<Charge> all;
+  std::vector<AnyCharge> any;
+  if (queue != kNoQueue && !group.reserved) ledger_.Demand(asking_, count, all, any);
+  queue_.SetDemand(group, queue, std::move(all), std::move(any), runtime);
+  for (QueueIndex q = queue; why.empty() && q != kNoQueue; q = ledger_.tree().parent(q)) {
+    if (ledger_.catalog().queue(q).stop_policy != Queue::StopPolicy::kNone)
+      why = absl::StrCat("queue \"", ledger_.catalog().queue(q).name, "\" is on hold");
+  }
+  return why;
+}
+
+// While its victims go, nobody else may have the room in its queue either: what the group's nodes are charged with is
+// charged for it.
+void Scheduler::KeepRoom(QueuedGroup& group) {
+  const bool had_room = group.reserved;
+  ReleaseRoom(group);
+  if (!ledger_.on() || group.queue == kNoQueue) return;
+  const Nominator& nominator = group_cycle_.nominator();
+  const Snapshot& snapshot = cache_.Refresh();
+  std::vector<Charge> charges, own;
+  for (const QueuedMember& member : group.members) {
+    const std::string node = nominator.NodeOf(member.pod->uid);
+    const NodeIndex row = node.empty() ? kNoNode : snapshot.Find(node);
+    if (row == kNoNode) continue;
+    group.reserved = true;
+    ledger_.ChargesOn(*member.info, row, own);
+    charges.insert(charges.end(), own.begin(), own.end());
+  }
+  if (group.reserved)
+    ledger_.Reserve(group.lone() ? group.first().pod->uid : group.key, group.queue, std::move(charges));
+  if (group.reserved || had_room) Assign(group, std::max<size_t>(1, group.needed));
+}
+
+void Scheduler::ReleaseRoom(QueuedGroup& group) {
+  if (std::exchange(group.reserved, false)) ledger_.Release(group.lone() ? group.first().pod->uid : group.key);
+}
+
+// Nobody else may go: groups without room in their queue may have others make it.
+void Scheduler::LookForRoom() {
+  if (!ledger_.on()) return;
+  std::vector<QueuedGroup*> groups;
+  queue_.order().ForEachWithoutRoom([&](QueuedGroup& group) {
+    if (group.room_version != ledger_.version() && group.room_again <= loop_.Now()) groups.push_back(&group);
+  });
+  for (QueuedGroup* group : groups) {
+    RefreshQuota();
+    if (group->part != QueuedGroup::Part::kActive || queue_.order().Fits(*group)) continue;
+    queue_.Take(*group);
+    RunCycle(*group);
+  }
+}
+
+// A lone pod that no queue takes is gated like one that PreEnqueue rejects, and told why.
+void Scheduler::HoldLone(QueuedGroup& group, bool gated) {
+  const std::string why = Assign(group, 1);
+  queue_.SetGated(group, gated || !why.empty(), loop_.Now());
+  if (why.empty() || gated) {
+    OpenGate(group.first().pod->uid);
+  } else {
+    NoteGate(group, why, /*broken=*/false);
+  }
+}
+
+}  // namespace muster
