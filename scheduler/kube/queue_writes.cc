@@ -12,15 +12,16 @@ namespace muster {
 
 void KubeApiServer::PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
                                      Done done) {
-  nlohmann::json body = {{"status", QueueStatusJson(status)}};
-  // A merge leaves alone what it does not name.
-  if (status.share.empty()) body["status"]["share"] = nullptr;
-  if (!uid.empty()) body["metadata"] = {{"uid", uid}};  // refused when it is another queue by now
+  // All of a custom resource's metadata but its version is passed over where its status is written, the uid as well:
+  // only a test refuses when it is another queue by now.
+  nlohmann::json body = nlohmann::json::array();
+  if (!uid.empty()) body.push_back({{"op", "test"}, {"path", "/metadata/uid"}, {"value", uid}});
+  body.push_back({{"op", "add"}, {"path", "/status"}, {"value", QueueStatusJson(status)}});
   HttpRequest http;
   http.lane = HttpRequest::Lane::kBackground;
   http.method = "PATCH";
   http.path = absl::StrCat(ResourcesOf(Kind::kQueue)[0].Path(), "/", UrlEscape(name), "/status");
-  http.content_type = "application/merge-patch+json";
+  http.content_type = "application/json-patch+json";
   http.accept = "application/json";
   http.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   Send(std::move(http), std::move(done));

@@ -17,6 +17,7 @@ namespace muster {
 // Nodes of one kind, by their labels.
 struct ResourceFlavor : Object {
   Labels node_labels;
+  std::string invalid;  // why it cannot be interpreted ("spec.nodeLabels: ..."), or ""
 };
 
 // One of a queue's resources. Amounts as in Pod's (cpu in thousandths, the others in units), >= 0.
@@ -99,6 +100,7 @@ struct Queue : Object {
   // Why it cannot be interpreted ("spec.resources[1].nominalQuota: ..."), or "".
   std::string invalid;
   PodCondition ready;   // the status' condition Ready, as read
+  Time ready_since = absl::InfinitePast();  // its lastTransitionTime
 };
 
 }  // namespace muster

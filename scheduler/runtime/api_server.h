@@ -161,7 +161,7 @@ class ApiServer {
 
   virtual void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) = 0;
 
-  // Replaces a Queue's status, by merge patch.
+  // Replaces a Queue's status. kInvalid where it has another uid ("" is any).
   virtual void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
                                 Done done) = 0;
 

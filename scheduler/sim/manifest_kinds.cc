@@ -31,6 +31,8 @@ constexpr Read kRead[] = {
     {"scheduling.k8s.io/v1alpha2", "PodGroup", ManifestKind::kPodGroupV1Alpha2},
     {"scheduling.x-k8s.io/v1alpha1", "PodGroup", ManifestKind::kCoschedulingPodGroup},
     {"muster.dev/v1alpha1", "Topology", ManifestKind::kTopology},
+    {"muster.dev/v1alpha1", "Queue", ManifestKind::kQueue},
+    {"muster.dev/v1alpha1", "ResourceFlavor", ManifestKind::kResourceFlavor},
     {"kueue.x-k8s.io/v1beta1", "Topology", ManifestKind::kKueueTopology},
     {"kueue.x-k8s.io/v1beta2", "Topology", ManifestKind::kKueueTopology},
 };
@@ -107,7 +109,9 @@ bool IsNamespaced(ManifestKind kind) {
     case ManifestKind::kCSIDriver:
     case ManifestKind::kVolumeAttachment:
     case ManifestKind::kTopology:
-    case ManifestKind::kKueueTopology: return false;
+    case ManifestKind::kKueueTopology:
+    case ManifestKind::kQueue:
+    case ManifestKind::kResourceFlavor: return false;
     default: return true;
   }
 }

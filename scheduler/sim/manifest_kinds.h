@@ -31,6 +31,8 @@ enum class ManifestKind : uint8_t {
   kCoschedulingPodGroup,
   kTopology,  // muster.dev
   kKueueTopology,
+  kQueue,
+  kResourceFlavor,
   kIgnored,  // exists, but is not read: also kinds of groups that are not Kubernetes' own
   kUnknown,  // Kubernetes has no such kind, or not in this version
 };

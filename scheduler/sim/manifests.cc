@@ -20,6 +20,7 @@
 #include "scheduler/wire/proto/policy_v1.pb.h"
 #include "scheduler/wire/proto/scheduling_v1.pb.h"
 #include "scheduler/wire/proto/storage_v1.pb.h"
+#include "scheduler/wire/queue_objects.h"
 
 namespace muster {
 namespace {
@@ -45,15 +46,9 @@ std::string MakeUid(const std::string& kind, const meta::ObjectMeta& object) {
                          b & 0xffff'ffff'ffff);
 }
 
-// The value at these keys, or the last one on the way that is there: for the line of an error.
-const YamlNode& At(const YamlNode& node, std::initializer_list<std::string_view> keys) {
-  const YamlNode* at = &node;
-  for (std::string_view key : keys) {
-    const YamlNode* next = at->Find(key);
-    if (next == nullptr) break;
-    at = next;
-  }
-  return *at;
+// An error whose message begins with its path: at the line that this leads to.
+absl::Status ErrorIn(YamlReader& yaml, const YamlNode& node, const std::string& message) {
+  return yaml.Error(node.At(std::string_view(message).substr(0, message.find(": "))), "", message);
 }
 
 class ManifestReader {
@@ -182,6 +177,9 @@ class ManifestReader {
       case ManifestKind::kKueueTopology:
         return Read<custom::Topology>(yaml, node, known, "Topology.kueue.x-k8s.io",
                                       &ManifestReader::OnTopology<Kind::kKueueTopology>);
+      case ManifestKind::kQueue: return Read<custom::Queue>(yaml, node, known, kind, &ManifestReader::OnQueue);
+      case ManifestKind::kResourceFlavor:
+        return Read<custom::ResourceFlavor>(yaml, node, known, kind, &ManifestReader::OnFlavor);
       case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
       case ManifestKind::kUnknown: break;
     }
@@ -278,7 +276,7 @@ class ManifestReader {
       return yaml.Error(node, "metadata.name", "names with the prefix \"system-\" are reserved");
     }
     if (made.value > kMaxUserPriority) {
-      return yaml.Error(At(node, {"value"}), "value", absl::StrCat("must not be over ", kMaxUserPriority));
+      return yaml.Error(node.At("value"), "value", absl::StrCat("must not be over ", kMaxUserPriority));
     }
     if (made.global_default) {
       for (const ManifestPriorityClass& other : classes) {
@@ -292,33 +290,52 @@ class ManifestReader {
 
   template <typename T>
   absl::Status OnPodGroup(YamlReader& yaml, const YamlNode& node, T& object) {
-    const YamlNode& named = At(node, {"spec", "priorityClassName"});
+    const YamlNode& named = node.At("spec.priorityClassName");
     pending_groups_.push_back({CompleteGroup(object), object.spec().priorityclassname(),
                                absl::StrCat(yaml.Place(named), ": spec.priorityClassName")});
     const std::string& invalid = pending_groups_.back().group->invalid;
-    return invalid.empty() ? absl::OkStatus() : yaml.Error(At(node, {"spec"}), "", invalid);
+    return invalid.empty() ? absl::OkStatus() : ErrorIn(yaml, node, invalid);
   }
 
   absl::Status OnCoschedulingPodGroup(YamlReader& yaml, const YamlNode& node, custom::CoschedulingPodGroup& object) {
     auto group = CompleteGroup(object);
-    if (!group->invalid.empty()) return yaml.Error(At(node, {"spec"}), "", group->invalid);
+    if (!group->invalid.empty()) return ErrorIn(yaml, node, group->invalid);
     out_.objects.push_back({Kind::kCoschedulingPodGroup, std::move(group)});
     return absl::OkStatus();
   }
 
   template <typename T>
   std::shared_ptr<PodGroup> CompleteGroup(T& object) const {
-    if (!object.metadata().has_creationtimestamp())
-      object.mutable_metadata()->mutable_creationtimestamp()->set_seconds(absl::ToUnixSeconds(options_.start));
+    SetCreation(object.mutable_metadata());
     return ReadPodGroup(object, api_version_);
+  }
+
+  void SetCreation(meta::ObjectMeta* metadata) const {
+    if (!metadata->has_creationtimestamp())
+      metadata->mutable_creationtimestamp()->set_seconds(absl::ToUnixSeconds(options_.start));
   }
 
   template <Kind kKind>
   absl::Status OnTopology(YamlReader& yaml, const YamlNode& node, custom::Topology& object) {
     auto topology = ReadTopology(object);
     const std::string why = CheckLevels(*topology);
-    if (!why.empty()) return yaml.Error(At(node, {"spec", "levels"}), "", why);
+    if (!why.empty()) return ErrorIn(yaml, node, why);
     out_.objects.push_back({kKind, std::move(topology)});
+    return absl::OkStatus();
+  }
+
+  absl::Status OnQueue(YamlReader& yaml, const YamlNode& node, custom::Queue& object) {
+    SetCreation(object.mutable_metadata());
+    auto queue = ReadQueue(object);
+    if (!queue->invalid.empty()) return ErrorIn(yaml, node, queue->invalid);
+    out_.objects.push_back({Kind::kQueue, std::move(queue)});
+    return absl::OkStatus();
+  }
+
+  absl::Status OnFlavor(YamlReader& yaml, const YamlNode& node, custom::ResourceFlavor& object) {
+    auto flavor = ReadFlavor(object);
+    if (!flavor->invalid.empty()) return ErrorIn(yaml, node, flavor->invalid);
+    out_.objects.push_back({Kind::kResourceFlavor, std::move(flavor)});
     return absl::OkStatus();
   }
 
@@ -410,7 +427,7 @@ class ManifestReader {
 
   absl::Status ReadCount(YamlReader& yaml, const YamlNode& node, const std::string& field, bool has, int32_t value,
                          size_t* count) const {
-    if (has && value < 0) return yaml.Error(At(node, {"spec", field}), "spec." + field, "must not be negative");
+    if (has && value < 0) return yaml.Error(node.At("spec." + field), "spec." + field, "must not be negative");
     *count = has ? static_cast<size_t>(value) : 1;
     return absl::OkStatus();
   }
@@ -427,7 +444,7 @@ class ManifestReader {
     if (!pod.metadata().has_creationtimestamp() && object.metadata().has_creationtimestamp()) {
       *pod.mutable_metadata()->mutable_creationtimestamp() = object.metadata().creationtimestamp();
     }
-    return AddPending(yaml, node, At(node, {"spec", "template"}), "spec.template.", std::move(pending), std::move(pod));
+    return AddPending(yaml, node, node.At("spec.template"), "spec.template.", std::move(pending), std::move(pod));
   }
 
   // `node`: of the object; `pod_node`: of the pod or the template in it, at `path`.
@@ -435,15 +452,15 @@ class ManifestReader {
                           Pending pending, core::Pod pod) {
     pending.place = yaml.Place(node);
     pending.priority_place =
-        absl::StrCat(yaml.Place(At(pod_node, {"spec", "priorityClassName"})), ": ", path, "spec.priorityClassName");
+        absl::StrCat(yaml.Place(pod_node.At("spec.priorityClassName")), ": ", path, "spec.priorityClassName");
     for (const char* name : {kArrival, kRunDuration}) {
       const auto it = pod.metadata().annotations().find(name);
       if (it == pod.metadata().annotations().end()) continue;
       Duration duration;
       if (!absl::ParseDuration(it->second, &duration) || duration < absl::ZeroDuration() ||
           duration == absl::InfiniteDuration()) {
-        return yaml.Error(At(pod_node, {"metadata", "annotations", name}),
-                          absl::StrCat(path, "metadata.annotations[", name, "]"),
+        const std::string field = absl::StrCat("metadata.annotations[", name, "]");
+        return yaml.Error(pod_node.At(field), path + field,
                           absl::StrCat("\"", it->second, "\" is no duration such as 30s or 1h30m"));
       }
       (name == kArrival ? pending.arrival : pending.run_duration.emplace()) = duration;

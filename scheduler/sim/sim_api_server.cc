@@ -284,7 +284,8 @@ ApiStatus SimApiServer::PatchQueueStatusNow(const std::string& name, const std::
   constexpr char kQueues[] = "queues.muster.dev";
   const ObjectPtr object = FindObject(Kind::kQueue, "", name);
   if (object == nullptr) return NotFound(kQueues, name);
-  if (!uid.empty() && uid != object->uid) return UidConflict(kQueues, name, name, uid, object->uid);
+  if (!uid.empty() && uid != object->uid)
+    return {ApiCode::kInvalid, "the server rejected our request due to an error in our request", {}};
   const auto [stored, added] = queue_status_.try_emplace(name);
   if (!added && stored->second == status) return {};
   stored->second = status;

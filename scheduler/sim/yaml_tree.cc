@@ -5,7 +5,9 @@
 #include <sstream>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "scheduler/model/ids.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
@@ -90,6 +92,22 @@ const YamlNode* YamlNode::Find(std::string_view key) const {
     if (items[i]->IsScalar() && items[i]->text == key) return items[i + 1];
   }
   return nullptr;
+}
+
+const YamlNode& YamlNode::At(std::string_view path) const {
+  const YamlNode* at = this;
+  while (!path.empty()) {
+    const bool bracket = path[0] == '[';
+    if (bracket || path[0] == '.') path.remove_prefix(1);
+    const size_t end = std::min(bracket ? path.find(']') : path.find_first_of(".["), path.size());
+    const std::string_view key = path.substr(0, end);
+    path.remove_prefix(std::min(bracket ? end + 1 : end, path.size()));
+    const YamlNode* next = at->Find(key);
+    if (uint32_t i = 0; at->IsList() && absl::SimpleAtoi(AsAbsl(key), &i) && i < at->items.size()) next = at->items[i];
+    if (next == nullptr) break;
+    at = next;
+  }
+  return *at;
 }
 
 absl::StatusOr<YamlFile> ParseYaml(const std::string& name, const std::string& text) {

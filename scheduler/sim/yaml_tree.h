@@ -26,6 +26,9 @@ struct YamlNode {
   bool IsScalar() const { return kind == Kind::kScalar; }
   // The value of a key as written (merge keys are not followed), or nullptr.
   const YamlNode* Find(std::string_view key) const;
+  // The value at a path such as "spec.levels[1].nodeLabel" or "metadata.labels[a.b/c]", or the last one on the way that
+  // is there: for the line of an error.
+  const YamlNode& At(std::string_view path) const;
 };
 
 struct YamlFile {

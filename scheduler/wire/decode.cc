@@ -165,6 +165,7 @@ class PodWalk {
         case 34:
           if (!EphemeralContainer(field.bytes())) return false;
           break;
+        case 5: pod_.max_runtime = absl::Seconds(static_cast<int64_t>(field.value())); break;
         case 10: pod_.node = field.bytes(); break;
         case 38: {
           std::string_view name;

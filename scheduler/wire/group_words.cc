@@ -32,6 +32,7 @@ const std::array<std::string_view, GroupWords::kWordCount> GroupWords::kKeys = {
     "batch.kubernetes.io/job-completion-index",
     "leaderworkerset.sigs.k8s.io/worker-index",
     "apps.kubernetes.io/pod-index",
+    "kueue.x-k8s.io/max-exec-time-seconds",
     "batch.kubernetes.io/job-completion-index",
     "kueue.x-k8s.io/podset-required-topology",
     "kueue.x-k8s.io/podset-preferred-topology",
@@ -39,6 +40,7 @@ const std::array<std::string_view, GroupWords::kWordCount> GroupWords::kKeys = {
     "kueue.x-k8s.io/podset-slice-required-topology",
     "kueue.x-k8s.io/podset-slice-size",
     "kueue.x-k8s.io/podset-slice-required-topology-constraints",
+    "kueue.x-k8s.io/max-exec-time-seconds",
 };
 
 void GroupWords::Add(Range range, std::string_view entry) {
@@ -137,12 +139,18 @@ int32_t GroupWords::Rank(bool matters, std::string* error) const {
   return -1;
 }
 
+std::optional<Duration> GroupWords::MaxRunTime() const {
+  const auto seconds = ReadNumber(values_[Has(kMaxRunTime) ? kMaxRunTime : kMaxRunTimeNote], 1);
+  return seconds ? std::optional(absl::Seconds(*seconds)) : std::nullopt;
+}
+
 void GroupWords::Read(Pod* pod) const {
   if (present_ == 0 && pod_group_.empty()) return;
   std::string errors[3];
   pod->group = Group(&errors[0]);
   pod->topology = Topology(&errors[1]);
   pod->rank = Rank(pod->group.present() || pod->topology.present(), &errors[2]);
+  if (const auto limit = MaxRunTime()) pod->max_runtime = std::min(*limit, pod->max_runtime.value_or(*limit));
   for (std::string& error : errors) {
     if (pod->invalid.empty()) pod->invalid = std::move(error);
   }

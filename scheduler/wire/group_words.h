@@ -1,10 +1,11 @@
-// What a pod's labels and annotations say about the group that it starts with.
+// What a pod's labels and annotations say about the group that it starts with, and how long it runs.
 #ifndef MUSTER_SCHEDULER_WIRE_GROUP_WORDS_H_
 #define MUSTER_SCHEDULER_WIRE_GROUP_WORDS_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,8 @@ class GroupWords {
   void AddAnnotation(std::string_view entry) { Add(kAnnotations, entry); }
   void set_pod_group(std::string_view name) { pod_group_ = name; }  // spec.schedulingGroup.podGroupName
 
-  // Sets the pod's group, topology and rank. What makes no sense is told in pod->invalid, if that is
-  // empty, and then counts as absent.
+  // Sets the pod's group, topology and rank, and shortens its max_runtime. What makes no sense is told in
+  // pod->invalid, if that is empty, and then counts as absent; a run time that makes none is not told.
   void Read(Pod* pod) const;
 
  private:
@@ -33,6 +34,7 @@ class GroupWords {
     kJobIndex,
     kWorkerIndex,
     kPodIndex,
+    kMaxRunTime,
     // Annotations.
     kOldJobIndex,
     kRequired,
@@ -41,6 +43,7 @@ class GroupWords {
     kSliceRequired,
     kSliceSize,
     kSliceLevels,
+    kMaxRunTimeNote,
     kWordCount,
   };
   struct Range {
@@ -55,6 +58,7 @@ class GroupWords {
   GroupRef Group(std::string* error) const;
   TopologyRequest Topology(std::string* error) const;
   int32_t Rank(bool matters, std::string* error) const;
+  std::optional<Duration> MaxRunTime() const;
 
   std::array<std::string_view, kWordCount> values_;
   uint32_t present_ = 0;

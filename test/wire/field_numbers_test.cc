@@ -120,7 +120,7 @@ std::vector<const FileDescriptor*> OurFiles() {
 // Upstream's module has no generated.proto of these: a version that 1.37 dropped, and custom resources.
 std::vector<const Descriptor*> OtherObjects() {
   return {k8s::io::api::scheduling::v1alpha2::PodGroup::descriptor(), custom::CoschedulingPodGroup::descriptor(),
-          custom::Topology::descriptor()};
+          custom::Topology::descriptor(), custom::Queue::descriptor(), custom::ResourceFlavor::descriptor()};
 }
 
 void CollectMessages(const Descriptor* message, std::vector<const Descriptor*>* out) {

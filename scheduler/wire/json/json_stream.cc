@@ -7,6 +7,7 @@
 #include "scheduler/model/ids.h"
 #include "scheduler/wire/group_objects.h"
 #include "scheduler/wire/json/json_message.h"
+#include "scheduler/wire/queue_objects.h"
 
 namespace muster {
 namespace {
@@ -117,19 +118,30 @@ JsonStatus ReadJsonStatus(const json& object) {
   return {read.code(), read.details().retryafterseconds(), read.reason(), read.message()};
 }
 
-ObjectPtr ReadJsonObject(Kind kind, const json& object, std::string_view api_version) {
-  if (kind == Kind::kCoschedulingPodGroup) {
-    custom::CoschedulingPodGroup wire;
-    const std::string error = ReadJson(object, &wire);
-    if (wire.metadata().name().empty()) return nullptr;
-    auto group = ReadPodGroup(wire, api_version);
-    if (!error.empty()) group->invalid = error;
-    return group;
+// Read as a message and then by `read`; a value of the wrong type makes it invalid.
+template <typename Wire, typename Read>
+static ObjectPtr ReadAs(const json& object, Read read) {
+  Wire wire;
+  const std::string error = ReadJson(object, &wire);
+  if (wire.metadata().name().empty()) return nullptr;
+  auto made = read(wire);
+  if constexpr (requires { made->invalid; }) {
+    if (!error.empty()) made->invalid = error;
   }
-  if (kind != Kind::kTopology && kind != Kind::kKueueTopology) return nullptr;
-  custom::Topology wire;
-  ReadJson(object, &wire);
-  return wire.metadata().name().empty() ? nullptr : ReadTopology(wire);
+  return made;
+}
+
+ObjectPtr ReadJsonObject(Kind kind, const json& object, std::string_view api_version) {
+  switch (kind) {
+    case Kind::kCoschedulingPodGroup:
+      return ReadAs<custom::CoschedulingPodGroup>(object,
+                                                  [&](const auto& wire) { return ReadPodGroup(wire, api_version); });
+    case Kind::kTopology:
+    case Kind::kKueueTopology: return ReadAs<custom::Topology>(object, ReadTopology);
+    case Kind::kQueue: return ReadAs<custom::Queue>(object, ReadQueue);
+    case Kind::kResourceFlavor: return ReadAs<custom::ResourceFlavor>(object, ReadFlavor);
+    default: return nullptr;
+  }
 }
 
 }  // namespace muster

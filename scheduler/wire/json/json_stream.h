@@ -69,7 +69,7 @@ struct JsonStatus {
 };
 JsonStatus ReadJsonStatus(const nlohmann::json& object);
 
-// Kinds kCoschedulingPodGroup, kTopology and kKueueTopology; nullptr for others and where there is no metadata.name.
+// The kinds of custom resources; nullptr for others and where there is no metadata.name.
 ObjectPtr ReadJsonObject(Kind kind, const nlohmann::json& object, std::string_view api_version);
 
 }  // namespace muster
