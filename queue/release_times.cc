@@ -79,9 +79,9 @@ Time ReleaseTimes::Find(const QuotaTree& tree, const QueuedGroup& head, Time now
   if (Fits(later_, head)) return now;
   const QueueIndex root = RootOf(tree, head.queue);
   for (auto at = ends_.begin(); at != ends_.end();) {
-    const Time end = at->first;
+    const Time end = std::max(at->first, now);
     bool helps = false;
-    for (; at != ends_.end() && at->first == end; ++at) {
+    for (; at != ends_.end() && at->first <= end; ++at) {
       const Pod& pod = pods_[at->second];
       if (RootOf(tree, pod.queue) != root) continue;
       for (const Charge& charge : pod.charges) {
@@ -90,7 +90,7 @@ Time ReleaseTimes::Find(const QuotaTree& tree, const QueuedGroup& head, Time now
         helps = true;
       }
     }
-    if (helps && Fits(later_, head)) return std::max(end, now);
+    if (helps && Fits(later_, head)) return end;
   }
   return absl::InfiniteFuture();
 }

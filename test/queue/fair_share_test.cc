@@ -130,11 +130,47 @@ TEST(FairShare, NoQuotaForThoseWithoutQueue) {
   EXPECT_EQ(world.Drain(), "-0-");
 }
 
+struct PastRow {
+  std::vector<QuotaTree::Queue> queues;
+  std::vector<int64_t> past;  // by queue
+  const char* want;           // six groups of one in each child, placed while there is room
+};
+
+TEST(FairShare, WhoUsedMoreBeforeWaits) {
+  const PastRow rows[] = {
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0)}, {0, 0, 0}, "121212"},
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0)}, {0, 3, 0}, "222121"},    // 2 is ahead until its share is 3 more
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0)}, {0, 99, 99}, "121212"},  // present use counts beside it, in full
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0)}, {0, 99, 98}, "212121"},
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0, 2)}, {0, 0, 6}, "111221"},           // (6 + 1) / 2 is more than 3
+      {{Q(kNoQueue, 4), Q(0, 2), Q(0, 0)}, {0, 99, 0}, "112222"},             // its own first, whatever it used before
+      {{Q(kNoQueue, 4), Q(0, 2), Q(0, 0)}, {0, 5, 0}, "112221"},              // of the past 5 - 2 was not its own
+      {{Q(kNoQueue, 6), Q(0, 0), Q(0, 0), Q(2, 0)}, {0, 3, 0, 1}, "232131"},  // between 2's own and 3 too
+  };
+  for (const PastRow& row : rows) {
+    World world(row.queues);
+    for (int i = 0; i < 6; ++i) {
+      for (QueueIndex q = 1; q < row.queues.size(); ++q) world.Add(q, 1);
+    }
+    for (QueueIndex q = 1; q < row.queues.size(); ++q) world.order.SetPast(q, {&row.past[q], 1}, {});
+    EXPECT_EQ(world.Drain(), row.want) << &row - rows;
+  }
+}
+
+TEST(FairShare, PastOfAQueuesOwnGroups) {
+  World world({Q(kNoQueue, 6), Q(0, 0)});
+  for (int i = 0; i < 6; ++i) world.Add(0, 1), world.Add(1, 1);
+  const int64_t past[] = {2};
+  world.order.SetPast(0, {}, past);
+  EXPECT_EQ(world.Drain(), "110101");
+}
+
 // The same rules, looked up anew at each choice.
 class Plain {
  public:
   Plain(const World& world, const std::vector<bool>& strict) : world_(world), strict_(strict) {}
   std::vector<QueuedGroup*> in;
+  std::vector<std::vector<int64_t>> past, own_past;  // by queue and cell
 
   QueuedGroup* Top() const { return Search(kNoQueue); }
 
@@ -156,14 +192,15 @@ class Plain {
     std::vector<Entry> all;
     const std::vector<QueuedGroup*> own = Own(q);
     if (!own.empty())
-      all.push_back({kNoQueue, own[0], q == kNoQueue ? Share{} : world_.tree.ShareOfOwn(q, own[0]->demand)});
+      all.push_back(
+          {kNoQueue, own[0], q == kNoQueue ? Share{} : world_.tree.ShareOfOwn(q, own[0]->demand, own_past[q])});
     for (QueueIndex c = 0; c < world_.queues.size(); ++c) {
       if (world_.queues[c].parent != q) continue;
       const std::vector<Entry> below = Entries(c);
       if (below.empty()) continue;
       QuotaTree with = world_.tree;
       for (const Charge& charge : below[0].head->demand) with.Add(below[0].head->queue, charge.cell, charge.amount);
-      all.push_back({c, below[0].head, with.ShareOf(c)});
+      all.push_back({c, below[0].head, with.ShareOf(c, {}, past[c])});
     }
     std::sort(all.begin(), all.end(), [](const Entry& a, const Entry& b) {
       return a.share != b.share ? a.share < b.share : ByPriority(*a.head, *b.head);
@@ -212,12 +249,20 @@ TEST(FairShare, ChoosesAsATournamentDoes) {
     }
     World world(queues, strict, 2);
     Plain plain(world, strict);
+    plain.past.resize(queues.size());
+    plain.own_past.resize(queues.size());
     std::vector<QueuedGroup*> running;
     for (int step = 0; step < 60; ++step) {
       if (draw(3) != 0) {
         const auto queue = static_cast<QueueIndex>(draw(size + 1));
         plain.in.push_back(&world.Add(queue == size ? kNoQueue : queue, 1 + draw(3), static_cast<int32_t>(draw(3)),
                                       queue == size ? 0 : draw(3)));
+      }
+      if (i % 2 == 1 && draw(4) == 0) {
+        const auto q = static_cast<QueueIndex>(draw(size));
+        for (auto* past : {&plain.past[q], &plain.own_past[q]})
+          *past = draw(4) == 0 ? std::vector<int64_t>() : std::vector<int64_t>{draw(12), draw(12)};
+        world.order.SetPast(q, plain.past[q], plain.own_past[q]);
       }
       QueuedGroup* const top = world.order.Top();
       ASSERT_EQ(top, plain.Top()) << "step " << step;
@@ -233,7 +278,10 @@ TEST(FairShare, ChoosesAsATournamentDoes) {
         world.Charge(*running[at], -1);
         running.erase(running.begin() + static_cast<ptrdiff_t>(at));
       }
-      if (draw(30) == 0) world.order.Build(world.tree, Orders(strict));
+      if (draw(30) == 0) {
+        world.order.Build(world.tree, Orders(strict));
+        for (QueueIndex q = 0; q < queues.size(); ++q) world.order.SetPast(q, plain.past[q], plain.own_past[q]);
+      }
     }
   }
   EXPECT_GT(chosen, 1000u);
