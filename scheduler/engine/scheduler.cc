@@ -136,7 +136,10 @@ void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
   if (kind == Kind::kQueue && before != nullptr && !gone &&
       static_cast<const Queue&>(*before).generation == static_cast<const Queue&>(*object).generation)
     return;  // its status, which is written here
-  if (kind == Kind::kQueue || kind == Kind::kResourceFlavor || kind == Kind::kNamespace) ledger_.OnObjectsChanged();
+  if (kind == Kind::kQueue || kind == Kind::kResourceFlavor || kind == Kind::kNamespace) {
+    ledger_.OnObjectsChanged();
+    Kick();
+  }
   if (gone) {
     cache_.RemoveObject(kind, object->ns, object->name);
   } else {

@@ -194,8 +194,14 @@ absl::Status SimApiServer::DeleteNode(const std::string& name) {
 ObjectPtr SimApiServer::SetObject(Kind kind, const Object& object) {
   const std::shared_ptr<Object> after = Copy(kind, object);
   after->resource_version = ++version_;
-  if (after->uid.empty()) after->uid = absl::StrFormat("00000000-0000-4000-a000-%012x", ++uids_);
   const ObjectPtr before = objects_.Find(kind, after->ns, after->name);
+  if (kind == Kind::kQueue) {
+    auto& queue = static_cast<Queue&>(*after);
+    const auto* old = static_cast<const Queue*>(before.get());
+    if (old != nullptr && queue.uid.empty()) queue.uid = old->uid;
+    if (queue.generation == 0) queue.generation = old == nullptr ? 1 : old->generation + 1;  // a spec that is new
+  }
+  if (after->uid.empty()) after->uid = absl::StrFormat("00000000-0000-4000-a000-%012x", ++uids_);
   objects_.Set(kind, after);
   for (Observer* observer : observers_) observer->OnObject(kind, before, after);
   Append(kind,
