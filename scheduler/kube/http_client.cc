@@ -249,7 +249,7 @@ void HttpClient::Io::StartWhatMay() {
     const bool writing = running_[write] > 0 || !waiting_[write].empty();
     return running_[lane] < (writing ? options_.background_beside_writes : options_.background_alone);
   };
-  for (const size_t lane : {static_cast<size_t>(HttpRequest::Lane::kUnlimited), write, background}) {
+  for (const size_t lane : {static_cast<size_t>(HttpRequest::Lane::kFree), write, background}) {
     while (!waiting_[lane].empty() && may_start(lane)) {
       if (!TakeToken()) return;
       TransferPtr next = std::move(waiting_[lane].front());

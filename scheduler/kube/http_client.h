@@ -30,8 +30,8 @@ struct HttpOptions {
 };
 
 struct HttpRequest {
-  enum class Lane : uint8_t { kWrite, kBackground, kUnlimited };
-  Lane lane = Lane::kUnlimited;
+  enum class Lane : uint8_t { kWrite, kBackground, kFree };
+  Lane lane = Lane::kFree;
   const char* method = "GET";     // a literal
   std::string path;               // with the query; below the server's address
   const char* content_type = "";  // a literal; of the body

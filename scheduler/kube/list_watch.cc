@@ -96,7 +96,7 @@ HttpRequest ListWatch::Request(Phase phase) {
   json_list_.reset();
   json_frames_.reset();
   HttpRequest request;
-  request.lane = HttpRequest::Lane::kUnlimited;
+  request.lane = HttpRequest::Lane::kFree;
   request.timeout = absl::ZeroDuration();
   request.stall_timeout = options_.stall_timeout;
   request.path = absl::StrCat(path_, "?", kind_ == Kind::kPod ? kPodSelector : "");
