@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "queue/fair_share.h"
 
 namespace muster {
 namespace {
@@ -351,6 +352,71 @@ TEST(UsageHistory, AgreesWithItsDefinition) {
   EXPECT_GT(over, 1000u);
   EXPECT_GT(again, 500u);
   EXPECT_GT(uneven, 100u);
+}
+
+// a has all of 100 for itself for four half-lives; then b comes, and both want all. With d = (a's use - b's), and D
+// that of their averages, equal shares are d = -D, and dD/dt = (d - D) ln 2 / H: d = -100 * 4^(-t/H). So in the first H
+// b gets 50 + 50 * (1 - 1/4) / ln 4 = 77 of 100, and after four of them both get half. Without memory it would be half
+// at once.
+TEST(UsageHistory, SharesMakeUpForThePast) {
+  World world;
+  world.Add("r");
+  Queue& a = world.Add("a", "r");
+  Queue& b = world.Add("b", "r");
+  for (Queue* queue : {&a, &b}) {
+    queue->resources[0].nominal_quota = 0;
+    queue->usage_half_life = Hours(1);
+  }
+  world.Build();
+  FairShare order([](const QueuedGroup& x, const QueuedGroup& y) { return x.sequence < y.sequence; });
+  order.Build(world.tree, std::vector<Queue::Order>(3, Queue::Order::kBestEffortFIFO));
+  std::vector<std::unique_ptr<QueuedGroup>> groups;
+  const auto push = [&](const std::string& name) {
+    groups.push_back(std::make_unique<QueuedGroup>());
+    groups.back()->queue = world.Of(name);
+    groups.back()->sequence = groups.size();
+    groups.back()->demand = {{world.Cpu(), 1}};
+    order.Push(groups.back().get());
+  };
+  std::vector<std::string> running;  // pods of 36 s, one of which ends each 0.36 s
+  size_t oldest = 0;
+  double share_of_b = 0;
+  const auto run = [&](Duration time) {
+    const std::map<std::string, int64_t> before = {{"a", world.Area("a")}, {"b", world.Area("b")}};
+    for (const Time end = world.now + time; world.now < end; world.now += absl::Milliseconds(360)) {
+      if (running.size() - oldest == 100) {
+        const std::string ends = running[oldest++];
+        world.Charge(ends, -1);
+        order.Changed(world.Of(ends));
+      }
+      if (oldest % 100 == 0) {
+        for (const char* const name : {"a", "b"}) {
+          UsageHistory::Average average;
+          world.history.Read(world.Of(name), world.now, average);
+          order.SetPast(world.Of(name), average.usage, average.own);
+        }
+      }
+      QueuedGroup* const group = order.Top();
+      ASSERT_NE(group, nullptr);
+      order.Remove(group);
+      const std::string starts = group->queue == world.Of("a") ? "a" : "b";
+      world.Charge(starts, 1);
+      order.Changed(group->queue);
+      running.push_back(starts);
+      push(starts);
+    }
+    const auto used = [&](const std::string& name) { return static_cast<double>(world.Area(name) - before.at(name)); };
+    share_of_b = 100 * used("b") / (used("a") + used("b"));
+  };
+  push("a");
+  run(Hours(4));
+  EXPECT_EQ(share_of_b, 0);
+  push("b");
+  run(Hours(1));
+  EXPECT_NEAR(share_of_b, 77, 2);
+  run(Hours(3));
+  run(Hours(1));
+  EXPECT_NEAR(share_of_b, 50, 1);
 }
 
 }  // namespace
