@@ -55,6 +55,8 @@ class FairShare {
   void Unblock(QueuedGroup* group) { SetBlocked(group, false); }
   // Whether the group's demand is available.
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
+  // The order inside a queue.
+  bool Before(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
   // Calls f(QueuedGroup&) for what is in without room, queue by queue: of groups that ask for the same the first, in
   // the queue's order; of a StrictFIFO queue the first alone.
   template <typename F>

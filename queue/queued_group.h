@@ -66,7 +66,9 @@ struct QueuedGroup {
   // When room in its queue was last looked for in vain: what the charges were, and until when not again.
   uint64_t room_version = UINT64_MAX;
   Time room_again;
-  bool express = false;  // goes through the burst lane: before all shares
+  std::string note;                       // when it was looked for: what was said beside the lack of it
+  Time room_told = absl::InfinitePast();  // when its pods were last told of the lack
+  bool express = false;                   // goes through the burst lane: before all shares
   // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
   size_t tried = 0, needed = 0;
 
