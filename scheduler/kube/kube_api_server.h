@@ -51,8 +51,7 @@ class KubeApiServer final : public ApiServer {
 
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
   // Once (queue_writes.cc): the next one says it all anew.
-  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
-                        Done done) override;
+  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
 
   // Once (volume_writes.cc).
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;

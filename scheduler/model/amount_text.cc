@@ -10,8 +10,8 @@ std::string AmountText(std::string_view resource, int64_t value) {
   if (resource == "cpu") return value % 1000 == 0 ? absl::StrCat(value / 1000) : absl::StrCat(value, "m");
   const bool bytes = resource == "memory" || resource == "ephemeral-storage" || resource.starts_with("hugepages-");
   if (bytes && value != 0) {
-    constexpr std::pair<const char*, int> kUnits[] = {
-        {"Ei", 60}, {"Pi", 50}, {"Ti", 40}, {"Gi", 30}, {"Mi", 20}, {"Ki", 10}};
+    constexpr std::pair<const char*, int> kUnits[] = {{"Ei", 60}, {"Pi", 50}, {"Ti", 40},
+                                                      {"Gi", 30}, {"Mi", 20}, {"Ki", 10}};
     for (const auto& [unit, shift] : kUnits) {
       if (value % (int64_t{1} << shift) == 0) return absl::StrCat(value / (int64_t{1} << shift), unit);
     }

@@ -61,8 +61,7 @@ class SimApiServer final : public ApiServer {
   void CreateEvent(const ApiEvent& event, Done done) override;
   void PatchEventSeries(const ApiEvent& event, Done done) override;
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
-  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
-                        Done done) override;
+  void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;

@@ -45,8 +45,7 @@ constexpr std::pair<const char*, QueuePreemption::Reclaim> kReclaim[] = {
     {"LowerPriority", QueuePreemption::Reclaim::kLowerPriority},
     {"Any", QueuePreemption::Reclaim::kAny}};
 constexpr std::pair<const char*, QueuePreemption::Borrowing> kBorrowing[] = {
-    {"Never", QueuePreemption::Borrowing::kNever},
-    {"LowerPriority", QueuePreemption::Borrowing::kLowerPriority}};
+    {"Never", QueuePreemption::Borrowing::kNever}, {"LowerPriority", QueuePreemption::Borrowing::kLowerPriority}};
 constexpr std::pair<const char*, QueueBudget::Beyond> kBeyond[] = {{"NoBorrowing", QueueBudget::Beyond::kNoBorrowing},
                                                                    {"Hold", QueueBudget::Beyond::kHold}};
 

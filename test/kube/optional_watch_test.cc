@@ -91,6 +91,8 @@ TEST_F(OptionalWatchTest, CustomResourcesComeAsJson) {
       {Kind::kCoschedulingPodGroup, "/apis/scheduling.x-k8s.io/v1alpha1", "podgroups"},
       {Kind::kTopology, "/apis/muster.dev/v1alpha1", "topologies"},
       {Kind::kKueueTopology, "/apis/kueue.x-k8s.io/v1beta2", "topologies"},
+      {Kind::kQueue, "/apis/muster.dev/v1alpha1", "queues"},
+      {Kind::kResourceFlavor, "/apis/muster.dev/v1alpha1", "resourceflavors"},
   };
   for (const auto& row : kRows) {
     TlsTestServer server([&](const Request& request, Exchange& exchange) {

@@ -40,9 +40,19 @@ func create(t *testing.T, resource schema.GroupVersionResource, name, spec strin
 // What the definitions refuse, and what they say about it.
 func TestQueueAPIRefuses(t *testing.T) {
 	waitQueues(t)
-	const quantity = "must be a quantity such as 16, 250m or 64Gi, not negative"
-	const duration = "must be a duration such as 30s or 1h30m"
-	const twice = "a resource must not be there twice in the same flavor"
+	const (
+		number   = "must be a quantity such as 16, 250m or 64Gi, not negative"
+		duration = "must be a duration such as 30s or 1h30m"
+		resource = "must be the name of a resource"
+		flavor   = "must be the name of a ResourceFlavor"
+		twice    = "a resource must not be there twice in the same flavor"
+		rootless = "a queue without parent has none to borrow from"
+		words    = "supported values"
+		missing  = "Required value"
+		first    = "spec.resources[0]."
+		selector = "spec.namespaceSelector.matchExpressions[0]"
+		cpu      = "{resources: [{name: cpu, nominalQuota: "
+	)
 	for _, row := range []struct{ spec, field, want string }{
 		{"{parent: q}", "spec.parent", "a queue must not be its own parent"},
 		{"{parent: Research}", "spec.parent", "must be the name of a Queue"},
@@ -50,51 +60,51 @@ func TestQueueAPIRefuses(t *testing.T) {
 		{"{weight: -1}", "spec.weight", "greater than or equal to 0"},
 		{"{weight: heavy}", "spec.weight", "must be of type integer"},
 		{"{weights: 1}", "spec.weights", "unknown field"},
-		{"{order: FIFO}", "spec.order", "supported values"},
-		{"{stopPolicy: Drain}", "spec.stopPolicy", "supported values"},
+		{"{order: FIFO}", "spec.order", words},
+		{"{stopPolicy: Drain}", "spec.stopPolicy", words},
 		{"{usageHalfLife: 0s}", "spec.usageHalfLife", duration},
 		{"{usageHalfLife: 1 week}", "spec.usageHalfLife", duration},
 		{"{usageHalfLife: -1h}", "spec.usageHalfLife", duration},
-		{"{resources: [{name: cpu}]}", "spec.resources[0].nominalQuota", "Required value"},
-		{"{resources: [{nominalQuota: 1}]}", "spec.resources[0].name", "Required value"},
-		{"{resources: [{name: a b, nominalQuota: 1}]}", "spec.resources[0].name", "must be the name of a resource"},
-		{"{resources: [{name: a/b/c, nominalQuota: 1}]}", "spec.resources[0].name", "must be the name of a resource"},
-		{"{resources: [{name: cpu, nominalQuota: '-1'}]}", "spec.resources[0].nominalQuota", quantity},
-		{"{resources: [{name: cpu, nominalQuota: -1}]}", "spec.resources[0].nominalQuota", quantity},
-		{"{resources: [{name: cpu, nominalQuota: many}]}", "spec.resources[0].nominalQuota", quantity},
-		{"{resources: [{name: cpu, nominalQuota: 1, flavor: A_B}]}", "spec.resources[0].flavor", "must be the name of a ResourceFlavor"},
-		{"{resources: [{name: cpu, nominalQuota: 1}, {name: cpu, nominalQuota: 2}]}", "spec.resources", twice},
-		{"{resources: [{name: cpu, flavor: a, nominalQuota: 1}, {name: cpu, flavor: a, nominalQuota: 1}]}", "spec.resources", twice},
-		{"{resources: [{name: cpu, nominalQuota: 1, borrowingLimit: 1}]}", "spec.resources", "a queue without parent has none to borrow from"},
-		{"{parent: p, resources: [{name: cpu, nominalQuota: 1, borrowingLimit: '-1'}]}", "spec.resources[0].borrowingLimit", quantity},
-		{"{resources: [{name: cpu, nominalQuota: 1, lendingLimit: x}]}", "spec.resources[0].lendingLimit", quantity},
-		{"{namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}", "spec.namespaceSelector.matchExpressions[0]", "In and NotIn need values"},
-		{"{namespaceSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}", "spec.namespaceSelector.matchExpressions[0]", "Exists and DoesNotExist take none"},
-		{"{namespaceSelector: {matchExpressions: [{key: a, operator: Is}]}}", "spec.namespaceSelector.matchExpressions[0].operator", "supported values"},
+		{"{resources: [{name: cpu}]}", first + "nominalQuota", missing},
+		{"{resources: [{nominalQuota: 1}]}", first + "name", missing},
+		{"{resources: [{name: a b, nominalQuota: 1}]}", first + "name", resource},
+		{"{resources: [{name: a/b/c, nominalQuota: 1}]}", first + "name", resource},
+		{cpu + "'-1'}]}", first + "nominalQuota", number},
+		{cpu + "-1}]}", first + "nominalQuota", number},
+		{cpu + "many}]}", first + "nominalQuota", number},
+		{cpu + "1, flavor: A_B}]}", first + "flavor", flavor},
+		{cpu + "1}, {name: cpu, nominalQuota: 2}]}", "spec.resources", twice},
+		{cpu + "1, flavor: a}, {name: cpu, nominalQuota: 1, flavor: a}]}", "spec.resources", twice},
+		{cpu + "1, borrowingLimit: 1}]}", "spec.resources", rootless},
+		{cpu + "1, borrowingLimit: '-1'}], parent: p}", first + "borrowingLimit", number},
+		{cpu + "1, lendingLimit: x}]}", first + "lendingLimit", number},
+		{"{namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}", selector, "In and NotIn need values"},
+		{"{namespaceSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}", selector, "take none"},
+		{"{namespaceSelector: {matchExpressions: [{key: a, operator: Is}]}}", selector + ".operator", words},
 		{"{namespaceSelector: {matchLabel: {a: b}}}", "spec.namespaceSelector.matchLabel", "unknown field"},
-		{"{preemption: {withinQueue: Any}}", "spec.preemption.withinQueue", "supported values"},
-		{"{preemption: {reclaim: Always}}", "spec.preemption.reclaim", "supported values"},
-		{"{preemption: {borrowing: Any}}", "spec.preemption.borrowing", "supported values"},
+		{"{preemption: {withinQueue: Any}}", "spec.preemption.withinQueue", words},
+		{"{preemption: {reclaim: Always}}", "spec.preemption.reclaim", words},
+		{"{preemption: {borrowing: Any}}", "spec.preemption.borrowing", words},
 		{"{preemption: {minRuntime: 10}}", "spec.preemption.minRuntime", "must be of type string"},
 		{"{preemption: {minRuntime: '10'}}", "spec.preemption.minRuntime", duration},
 		{"{preemption: {evictionsPerHour: -1}}", "spec.preemption.evictionsPerHour", "greater than or equal to 0"},
-		{"{burst: {maxPodRuntime: 5m, resources: {cpu: 1}}}", "spec.burst.refill", "Required value"},
-		{"{burst: {maxPodRuntime: 5m, refill: 1m}}", "spec.burst.resources", "Required value"},
+		{"{burst: {maxPodRuntime: 5m, resources: {cpu: 1}}}", "spec.burst.refill", missing},
+		{"{burst: {maxPodRuntime: 5m, refill: 1m}}", "spec.burst.resources", missing},
 		{"{burst: {maxPodRuntime: 5m, resources: {}, refill: 1m}}", "spec.burst.resources", "at least 1 properties"},
-		{"{burst: {maxPodRuntime: 5m, resources: {cpu: '-1'}, refill: 1m}}", "spec.burst.resources[cpu]", quantity},
-		{"{burst: {maxPodRuntime: 5m, resources: {c p u: 1}, refill: 1m}}", "spec.burst.resources", "must be names of resources"},
+		{"{burst: {maxPodRuntime: 5m, resources: {cpu: '-1'}, refill: 1m}}", "spec.burst.resources[cpu]", number},
+		{"{burst: {maxPodRuntime: 5m, resources: {c u: 1}, refill: 1m}}", "spec.burst.resources", "must be names of resources"},
 		{"{burst: {maxPodRuntime: 0s, resources: {cpu: 1}, refill: 1m}}", "spec.burst.maxPodRuntime", duration},
 		{"{burst: {maxPodRuntime: 5m, resources: {cpu: 1}, refill: 0m}}", "spec.burst.refill", duration},
-		{"{budget: {resource: cpu, window: 24h}}", "spec.budget.seconds", "Required value"},
-		{"{budget: {resource: cpu, seconds: -5, window: 24h}}", "spec.budget.seconds", quantity},
+		{"{budget: {resource: cpu, window: 24h}}", "spec.budget.seconds", missing},
+		{"{budget: {resource: cpu, seconds: -5, window: 24h}}", "spec.budget.seconds", number},
 		{"{budget: {resource: '', seconds: 5, window: 24h}}", "spec.budget.resource", "should be at least 1 chars long"},
 		{"{budget: {resource: cpu, seconds: 5, window: 0h}}", "spec.budget.window", duration},
-		{"{budget: {resource: cpu, seconds: 5, window: 1h, beyond: Wait}}", "spec.budget.beyond", "supported values"},
+		{"{budget: {resource: cpu, seconds: 5, window: 1h, beyond: Wait}}", "spec.budget.beyond", words},
 	} {
 		refuses(t, queues, row.spec, row.field, row.want)
 	}
 	for _, row := range []struct{ spec, field, want string }{
-		{"{}", "spec.nodeLabels", "Required value"},
+		{"{}", "spec.nodeLabels", missing},
 		{"{nodeLabels: {}}", "spec.nodeLabels", "at least 1 properties"},
 		{"{nodeLabels: {a b: c}}", "spec.nodeLabels", "must be keys of node labels"},
 		{"{nodeLabels: {a: b c}}", "spec.nodeLabels.a", "should match"},
@@ -161,7 +171,8 @@ func TestQueueAPIStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, spec := range []string{"{}", "{namespaceSelector: {}}", "{weight: 0}", "{resources: []}",
-		"{preemption: {minRuntime: 0s}}", "{usageHalfLife: 1h30m}", "{resources: [{name: cpu, nominalQuota: 1, lendingLimit: 0}]}",
+		"{preemption: {minRuntime: 0s}}", "{usageHalfLife: 1h30m}",
+		"{resources: [{name: cpu, nominalQuota: 1, lendingLimit: 0}]}",
 		"{burst: {maxPodRuntime: 1.5h, resources: {memory: 1e3}, refill: 500ms}}"} {
 		if _, err := create(t, queues, "small", spec); err != nil {
 			t.Errorf("%s: %v", spec, err)
@@ -204,7 +215,8 @@ func TestQueueAPIStores(t *testing.T) {
 	              "estimatedStart": "2026-01-31T13:00:00Z", "assumption": "run times hold"}]}`
 	of := dynamicClient(t).Resource(queues)
 	patch := func(uid types.UID) (*unstructured.Unstructured, error) {
-		const test = `[{"op": "test", "path": "/metadata/uid", "value": "%s"}, {"op": "add", "path": "/status", "value": %s}]`
+		const test = `[{"op": "test", "path": "/metadata/uid", "value": "%s"},
+		  {"op": "add", "path": "/status", "value": %s}]`
 		return of.Patch(ctx, "team-a", types.JSONPatchType, fmt.Appendf(nil, test, uid, status), metav1.PatchOptions{},
 			"status")
 	}

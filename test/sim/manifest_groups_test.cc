@@ -102,7 +102,7 @@ TEST(ManifestGroups, Errors) {
     const char *version, *kind, *rest, *want;
   } kRows[] = {
       {"scheduling.k8s.io/v1beta1", "PodGroup", "spec:\n  schedulingPolicy:\n    gang: {minCount: 0}\n",
-       "f.yaml:5: spec.schedulingPolicy.gang.minCount: must be at least 1"},
+       "f.yaml:6: spec.schedulingPolicy.gang.minCount: must be at least 1"},
       {"scheduling.k8s.io/v1beta1", "PodGroup", "spec: {}\n", "f.yaml:4: spec.schedulingPolicy: must have exactly one"},
       {"scheduling.k8s.io/v1beta1", "PodGroup", "spec:\n  schedulingPolicy: {gang: {minCont: 2}}\n",
        "f.yaml:5: spec.schedulingPolicy.gang.minCont: unknown field"},

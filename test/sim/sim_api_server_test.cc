@@ -391,5 +391,55 @@ TEST_F(SimApiServerTest, KeepsTopologies) {
   }
 }
 
+TEST_F(SimApiServerTest, KeepsTheStatusOfQueues) {
+  Queue queue;
+  queue.name = "q";
+  queue.uid = "u";
+  queue.weight = 3;
+  server_.SetObject(Kind::kQueue, queue);
+  Watched watched;
+  watched.Open(server_, Kind::kQueue, 0);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(server_.FindQueueStatus("q"), nullptr);
+
+  QueueStatus status;
+  status.ready = {true, "True", "Ready", ""};
+  status.pending_pods = 4;
+  std::vector<ApiCode> codes;
+  const auto patch = [&](const char* name, const char* uid) {
+    server_.PatchQueueStatus(name, uid, status, [&](const ApiStatus& told) { codes.push_back(told.code); });
+    loop_.RunFor(absl::Seconds(1));
+  };
+  patch("q", "u");
+  patch("q", "");  // again: nothing changes
+  EXPECT_THAT(watched.Take(), ElementsAre("+q", "sync", "~q"));
+  ASSERT_NE(server_.FindQueueStatus("q"), nullptr);
+  EXPECT_TRUE(*server_.FindQueueStatus("q") == status);
+  const auto stored = [&] { return dynamic_cast<const Queue&>(*server_.FindObject(Kind::kQueue, "", "q")); };
+  EXPECT_EQ(stored().ready, status.ready);
+  EXPECT_EQ(stored().weight, 3);
+  status.pending_pods = 5;
+  patch("q", "another");
+  patch("r", "");
+  EXPECT_THAT(codes, ElementsAre(ApiCode::kOk, ApiCode::kOk, ApiCode::kInvalid, ApiCode::kNotFound));
+  EXPECT_EQ(server_.FindQueueStatus("q")->pending_pods, 4);
+  patch("q", "u");
+  EXPECT_EQ(server_.FindQueueStatus("q")->pending_pods, 5);
+  EXPECT_TRUE(server_.RemoveObject(Kind::kQueue, "", "q").ok());
+  server_.SetObject(Kind::kQueue, queue);
+  EXPECT_EQ(server_.FindQueueStatus("q"), nullptr);  // another queue
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_THAT(watched.Take(), ElementsAre("~q", "-q", "+q"));
+}
+
+TEST_F(SimApiServerTest, KeepsFlavors) {
+  ResourceFlavor flavor;
+  flavor.name = "f";
+  flavor.node_labels = {{"gpu", "H100"}};
+  server_.SetObject(Kind::kResourceFlavor, flavor);
+  const ObjectPtr stored = server_.FindObject(Kind::kResourceFlavor, "", "f");
+  EXPECT_EQ(dynamic_cast<const ResourceFlavor&>(*stored).node_labels, flavor.node_labels);
+}
+
 }  // namespace
 }  // namespace muster

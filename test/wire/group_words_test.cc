@@ -166,5 +166,36 @@ TEST(GroupWords, AnEarlierReasonStands) {
   EXPECT_EQ(Decoder().DecodePod(pod.SerializeAsString())->invalid.find("spec.overhead[cpu]"), 0u);
 }
 
+TEST(GroupWords, MaxRunTime) {
+  constexpr char kMax[] = "kueue.x-k8s.io/max-exec-time-seconds";
+  const struct {
+    int64_t deadline;  // 0: none
+    Words labels, annotations;
+    int64_t want;  // seconds; -1: not known
+  } kRows[] = {
+      {0, {}, {}, -1},
+      {90, {}, {}, 90},
+      {0, {{kMax, "60"}}, {}, 60},
+      {0, {}, {{kMax, "60"}}, 60},
+      {90, {{kMax, "60"}}, {}, 60},  // whichever is less
+      {90, {}, {{kMax, "600"}}, 90},
+      {0, {{kMax, "60"}}, {{kMax, "30"}}, 60},  // the label counts
+      {90, {{kMax, "0"}}, {}, 90},
+      {0, {{kMax, "-5"}}, {}, -1},
+      {0, {{kMax, "1m"}}, {}, -1},
+      {0, {{kMax, ""}}, {{kMax, "30"}}, -1},
+      {0, {{kMax, "99999999999"}}, {}, -1},
+  };
+  for (const auto& row : kRows) {
+    core::Pod wire = WirePod(row.labels, row.annotations);
+    if (row.deadline != 0) wire.mutable_spec()->set_activedeadlineseconds(row.deadline);
+    const PodPtr pod = Decoder().DecodePod(wire.SerializeAsString());
+    EXPECT_EQ(pod->invalid, "");
+    EXPECT_EQ(pod->max_runtime ? absl::ToInt64Seconds(*pod->max_runtime) : -1, row.want)
+        << row.deadline << testing::PrintToString(row.labels) << testing::PrintToString(row.annotations);
+    EXPECT_FALSE(pod->group.present());
+  }
+}
+
 }  // namespace
 }  // namespace muster

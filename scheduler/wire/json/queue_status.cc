@@ -16,8 +16,7 @@ void SetUnlessEmpty(json& object, const char* field, const std::string& text) {
 
 json Condition(const QueueStatus& status) {
   const PodCondition& ready = status.ready;
-  json condition = {
-      {"type", "Ready"}, {"status", ready.status}, {"reason", ready.reason}, {"message", ready.message}};
+  json condition = {{"type", "Ready"}, {"status", ready.status}, {"reason", ready.reason}, {"message", ready.message}};
   if (status.observed_generation != 0) condition["observedGeneration"] = status.observed_generation;
   if (status.transition != absl::InfinitePast()) condition["lastTransitionTime"] = Rfc3339(status.transition);
   return condition;

@@ -157,6 +157,7 @@ threads: 2
 seed: 18446744073709551615
 podMaxInUnschedulablePodsDuration: 10m
 assumeExpiry: 5s
+defaultQueue: team-a
 )"));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->parallelism, 4);
@@ -178,6 +179,7 @@ assumeExpiry: 5s
   EXPECT_EQ(config->muster.seed, UINT64_MAX);
   EXPECT_EQ(config->muster.pod_max_in_unschedulable_pods, absl::Minutes(10));
   EXPECT_EQ(config->muster.assume_expiry, absl::Seconds(5));
+  EXPECT_EQ(config->muster.default_queue, "team-a");
 
   ASSERT_EQ(config->profiles.size(), 2u);
   EXPECT_EQ(config->profiles[1].scheduler_name, "b");
@@ -202,6 +204,7 @@ assumeExpiry: 5s
 
   // And /configz tells it so that it can be read back.
   const nlohmann::json configz = nlohmann::json::parse(ConfigzJson(*config));
+  EXPECT_EQ(configz["musterconfig"]["defaultQueue"], "team-a");
   const auto again = Parse(configz["componentconfig"].dump() + "\n---\n" + configz["musterconfig"].dump());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(ConfigzJson(*again), ConfigzJson(*config));
@@ -415,6 +418,7 @@ TEST(Config, RefusesWrongDocuments) {
       {absl::StrCat(kHead, kMusterHead, "bindsInFlight: 0"), "f:6: bindsInFlight: 0 is not in the range 1 to 10000"},
       {absl::StrCat(kHead, kMusterHead, "threads: 0"), "f:6: threads: 0 is not in the range 1 to 1024"},
       {absl::StrCat(kHead, kMusterHead, "seed: -1"), "f:6: seed: must be an integer from 0 to 18446744073709551615"},
+      {absl::StrCat(kHead, kMusterHead, "defaultQueue: Team_A"), "f:6: defaultQueue: \"Team_A\" is no Queue's name"},
       {absl::StrCat(kHead, kMusterHead, "assumeExpiry: 0s"), "f:6: assumeExpiry: must be greater than zero"},
       {absl::StrCat(kHead, kMusterHead, "quota: x"), "f:6: quota: unknown field"},
   };
@@ -485,7 +489,7 @@ profiles:
   - name: NodeAffinity
     args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}
 )",
-                                        kMusterHead, "seed: 7\nassumeExpiry: 5s\n");
+                                        kMusterHead, "seed: 7\nassumeExpiry: 5s\ndefaultQueue: team-a\n");
   ASSERT_TRUE(Parse(good).ok()) << Parse(good).status();
   constexpr uint64_t kSeed = 20260727;
   SCOPED_TRACE(absl::StrCat("seed ", kSeed));

@@ -141,8 +141,7 @@ TEST(QueueObject, WhatMakesNoSense) {
       {R"({"resources":[{"name":"cpu","nominalQuota":1},{"name":"memory","nominalQuota":"-1"}]})",
        "spec.resources[1].nominalQuota: must not be negative"},
       {R"({"resources":[{"name":"cpu","nominalQuota":"many"}]})", "spec.resources[0].nominalQuota: "},
-      {R"({"resources":[{"name":"cpu","nominalQuota":true}]})",
-       "spec.resources[0].nominalQuota: must be a quantity"},
+      {R"({"resources":[{"name":"cpu","nominalQuota":true}]})", "spec.resources[0].nominalQuota: must be a quantity"},
       {R"({"resources":[{"name":"cpu","nominalQuota":1,"flavor":""}]})",
        "spec.resources[0].flavor: \"\" is no ResourceFlavor's name"},
       {R"({"resources":[{"name":"cpu","nominalQuota":1},{"name":"cpu","nominalQuota":2}]})",
@@ -156,8 +155,7 @@ TEST(QueueObject, WhatMakesNoSense) {
       {R"({"preemption":{"withinQueue":"Any"}})",
        "spec.preemption.withinQueue: \"Any\" is none of Never, LowerPriority, LowerOrNewerEqualPriority"},
       {R"({"preemption":{"reclaim":"x"}})", "spec.preemption.reclaim: \"x\" is none of Never, LowerPriority, Any"},
-      {R"({"preemption":{"borrowing":"Any"}})",
-       "spec.preemption.borrowing: \"Any\" is none of Never, LowerPriority"},
+      {R"({"preemption":{"borrowing":"Any"}})", "spec.preemption.borrowing: \"Any\" is none of Never, LowerPriority"},
       {R"({"preemption":{"minRuntime":"x"}})", "spec.preemption.minRuntime: \"x\" " + duration},
       {R"({"preemption":{"evictionsPerHour":-1}})", "spec.preemption.evictionsPerHour: must not be negative"},
       {R"({"burst":{"resources":{"cpu":1},"refill":"1m"}})", "spec.burst.maxPodRuntime: \"\" " + duration},
@@ -181,8 +179,9 @@ TEST(QueueObject, WhatMakesNoSense) {
   };
   for (const auto& row : kRows) {
     const std::string invalid = ReadSpec(row.spec)->invalid;
-    EXPECT_TRUE(row.want.ends_with(": ") ? invalid.starts_with(row.want) : invalid == row.want)
-        << row.spec << "\n" << invalid << "\n" << row.want;
+    EXPECT_TRUE(row.want.ends_with(": ") ? invalid.starts_with(row.want) : invalid == row.want) << row.spec << "\n"
+                                                                                                << invalid << "\n"
+                                                                                                << row.want;
   }
 }
 
@@ -257,9 +256,21 @@ TEST(QueueObject, SurvivesBrokenObjects) {
   SCOPED_TRACE(absl::StrCat("seed ", seed));
   std::mt19937 random(seed);
   const std::string whole = std::string(R"({"metadata":{"name":"q"},"spec":)") + kWhole + "}";
-  const json values[] = {nullptr, -1,      3,     1e300, "",   "x",          "-5",
-                         "1e99",  "\x7f", true,  json::array(), json::object(), json::array({1, "a", nullptr}),
-                         INT64_MIN, UINT64_MAX};
+  const json values[] = {nullptr,
+                         -1,
+                         3,
+                         1e300,
+                         "",
+                         "x",
+                         "-5",
+                         "1e99",
+                         "\x7f",
+                         true,
+                         json::array(),
+                         json::object(),
+                         json::array({1, "a", nullptr}),
+                         INT64_MIN,
+                         UINT64_MAX};
   size_t sound = 0;
   for (int i = 0; i < 20'000; ++i) {
     json object;
@@ -272,7 +283,8 @@ TEST(QueueObject, SurvivesBrokenObjects) {
       object[place] = values[random() % std::size(values)];
     } else {  // or bytes are lost and changed
       std::string text = whole.substr(0, random() % 4 == 0 ? random() % whole.size() : std::string::npos);
-      for (size_t n = random() % 4; n > 0 && !text.empty(); --n) text[random() % text.size()] = static_cast<char>(random());
+      for (size_t n = random() % 4; n > 0 && !text.empty(); --n)
+        text[random() % text.size()] = static_cast<char>(random());
       object = json::parse(text, nullptr, /*allow_exceptions=*/false);
       if (object.is_discarded()) continue;
     }
