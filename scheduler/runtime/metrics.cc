@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <initializer_list>
+#include <map>
 #include <mutex>
+#include <set>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -69,6 +71,49 @@ class Labelled {
   std::vector<std::string> labels_;
   Buckets buckets_;
   absl::flat_hash_map<uint64_t, Metric*> series_;
+};
+
+// Metrics of objects that come and go: the first label names the object, and its series go with it.
+template <typename Metric>
+class Passing {
+ public:
+  using Values = std::vector<std::string>;
+  Passing(prometheus::Family<Metric>& family, Values labels, Buckets buckets = {})
+      : family_(family), labels_(std::move(labels)), buckets_(std::move(buckets)) {}
+
+  Metric& At(const Values& values) {
+    auto [at, added] = series_.try_emplace(values, nullptr);
+    if (added) at->second = &Make(values);
+    return *at->second;
+  }
+  // Removes all but those that keep(values) approves.
+  template <typename F>
+  void Keep(F&& keep) {
+    for (auto at = series_.begin(); at != series_.end();) {
+      if (keep(at->first)) {
+        ++at;
+        continue;
+      }
+      family_.Remove(at->second);
+      at = series_.erase(at);
+    }
+  }
+
+ private:
+  Metric& Make(const Values& values) {
+    std::map<std::string, std::string> labels;
+    for (size_t i = 0; i < values.size(); ++i) labels.emplace(labels_[i], values[i]);
+    if constexpr (std::is_same_v<Metric, Histogram>) {
+      return family_.Add(labels, buckets_);
+    } else {
+      return family_.Add(labels);
+    }
+  }
+
+  prometheus::Family<Metric>& family_;
+  Values labels_;
+  Buckets buckets_;
+  std::map<Values, Metric*> series_;
 };
 
 std::string_view Label(Metrics::Attempt result) {
@@ -194,6 +239,39 @@ struct Metrics::Series {
   Counter& shape_hits = shape_cache.At({"hit"});
   Counter& shape_misses = shape_cache.At({"miss"});
 
+  // Queues with quota.
+  Passing<Gauge> OfQueue(const char* name, const char* help, std::vector<std::string> labels) {
+    return Passing<Gauge>(prometheus::BuildGauge().Name(name).Help(help).Register(registry), std::move(labels));
+  }
+  Passing<Counter> CountOfQueue(const char* name, const char* help, std::vector<std::string> labels) {
+    return Passing<Counter>(prometheus::BuildCounter().Name(name).Help(help).Register(registry), std::move(labels));
+  }
+  Passing<Gauge> quota_pending =
+      OfQueue("muster_queue_pending_pods", "Pods charged to the queue that wait.", {"queue"});
+  Passing<Gauge> quota_running =
+      OfQueue("muster_queue_running_pods", "Pods charged to the queue that are on nodes.", {"queue"});
+  Passing<Gauge> quota_share =
+      OfQueue("muster_queue_share",
+              "What the queue borrows, as part of what is lent, by its weight; +Inf: it has none.", {"queue"});
+  Passing<Gauge> quota_usage = OfQueue("muster_queue_usage", "What the queue and its children use; cpu in cores.",
+                                       {"queue", "resource", "flavor"});
+  Passing<Gauge> quota_nominal =
+      OfQueue("muster_queue_nominal", "The queue's own quota.", {"queue", "resource", "flavor"});
+  Passing<Gauge> quota_borrowed = OfQueue("muster_queue_borrowed", "What of the usage is more than the queue's own.",
+                                          {"queue", "resource", "flavor"});
+  Passing<Counter> quota_evictions =
+      CountOfQueue("muster_queue_evictions_total", "Pods of the queue that had to go.", {"queue", "reason"});
+  Passing<Counter> quota_seconds =
+      CountOfQueue("muster_queue_resource_seconds_total",
+                   "What the queue and its children were charged, times seconds; cpu in cores.", {"queue", "resource"});
+  Passing<Histogram> quota_wait = Passing<Histogram>(prometheus::BuildHistogram()
+                                                         .Name("muster_queue_wait_seconds")
+                                                         .Help("Seconds from a pod's entering the queue to its bind.")
+                                                         .Register(registry),
+                                                     {"queue"}, Exponential(0.01, 2, 24));
+  std::set<std::string> quota_queues;              // between BeginQuotaQueues and EndQuotaQueues
+  std::set<std::vector<std::string>> quota_cells;  // likewise
+
   // The process.
   Counter& cpu_seconds = OneCounter("process_cpu_seconds_total", "Processor seconds used, user and system.");
   Gauge& resident = OneGauge("process_resident_memory_bytes", "Memory that is resident.");
@@ -290,6 +368,50 @@ void Metrics::CacheSize(int64_t nodes, int64_t pods, int64_t assumed_pods) {
 void Metrics::ShapeCache(bool hit) { (hit ? series_->shape_hits : series_->shape_misses).Increment(); }
 
 void Metrics::DecisionLogged() { series_->decisions.Increment(); }
+
+void Metrics::BeginQuotaQueues() {
+  series_->quota_queues.clear();
+  series_->quota_cells.clear();
+}
+
+void Metrics::SetQuotaQueue(const std::string& queue, const QuotaQueue& now) {
+  series_->quota_queues.insert(queue);
+  series_->quota_pending.At({queue}).Set(static_cast<double>(now.pending_pods));
+  series_->quota_running.At({queue}).Set(static_cast<double>(now.running_pods));
+  series_->quota_share.At({queue}).Set(now.share);
+  for (const QuotaCell& cell : now.cells) {
+    const std::vector<std::string> values = {queue, cell.resource, cell.flavor};
+    series_->quota_cells.insert(values);
+    series_->quota_usage.At(values).Set(cell.used);
+    series_->quota_nominal.At(values).Set(cell.nominal);
+    series_->quota_borrowed.At(values).Set(cell.borrowed);
+  }
+}
+
+void Metrics::EndQuotaQueues() {
+  const auto there = [this](const std::vector<std::string>& values) {
+    return series_->quota_queues.contains(values[0]);
+  };
+  const auto listed = [this](const std::vector<std::string>& values) { return series_->quota_cells.contains(values); };
+  for (auto* gauges : {&series_->quota_pending, &series_->quota_running, &series_->quota_share}) gauges->Keep(there);
+  for (auto* gauges : {&series_->quota_usage, &series_->quota_nominal, &series_->quota_borrowed}) gauges->Keep(listed);
+  series_->quota_evictions.Keep(there);
+  series_->quota_seconds.Keep(there);
+  series_->quota_wait.Keep(there);
+}
+
+void Metrics::QuotaWaited(const std::string& queue, Duration waited) {
+  series_->quota_wait.At({queue}).Observe(absl::ToDoubleSeconds(waited));
+}
+
+void Metrics::QuotaEvicted(const std::string& queue, std::string_view reason) {
+  series_->quota_evictions.At({queue, std::string(reason)}).Increment();
+}
+
+void Metrics::QuotaResourceSeconds(const std::string& queue, const std::string& resource, double total) {
+  Counter& counter = series_->quota_seconds.At({queue, resource});
+  if (const double more = total - counter.Value(); more > 0) counter.Increment(more);
+}
 
 void Metrics::BindStarted() {
   series_->binds_in_flight.Increment();

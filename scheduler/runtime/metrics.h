@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "scheduler/model/ids.h"
 
@@ -48,6 +49,28 @@ class Metrics {
   void CacheSize(int64_t nodes, int64_t pods, int64_t assumed_pods);
   void ShapeCache(bool hit);
   void DecisionLogged();
+
+  // --- Queues with quota, by name ----------------------------------------------------------------
+  struct QuotaCell {  // one of a queue's resources; cpu in cores, the others in units
+    std::string resource, flavor;
+    double used = 0, nominal = 0, borrowed = 0;
+  };
+  struct QuotaQueue {
+    int64_t pending_pods = 0, running_pods = 0;  // charged to the queue itself
+    double share = 0;                            // of what is lent, by weight; may be infinite
+    std::vector<QuotaCell> cells;
+  };
+  // All queues as they are now, between Begin and End. The series of those that are not named then go, and with a
+  // queue all that was counted for it.
+  void BeginQuotaQueues();
+  void SetQuotaQueue(const std::string& queue, const QuotaQueue& now);
+  void EndQuotaQueues();
+  // A pod of the queue was bound, so long after it was first seen.
+  void QuotaWaited(const std::string& queue, Duration waited);
+  // One of the queue's pods has to go; `reason` as in the pod's condition.
+  void QuotaEvicted(const std::string& queue, std::string_view reason);
+  // What the queue and its children were charged since the start, times seconds; never less than before.
+  void QuotaResourceSeconds(const std::string& queue, const std::string& resource, double total);
 
   // --- The API server --------------------------------------------------------------------------
   void BindStarted();
