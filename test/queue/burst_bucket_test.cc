@@ -71,11 +71,24 @@ TEST(BurstBucket, RefillsLinearly) {
       step.take < 0 ? bucket.GiveBack(take, now) : bucket.Take(take, now);
       const Time when = bucket.WhenHas(ask, now);
       EXPECT_EQ(bucket.Has(ask, now), when == now);
+      if (when > now && when < absl::InfiniteFuture()) {
+        EXPECT_TRUE(bucket.Has(ask, when));
+        EXPECT_FALSE(bucket.Has(ask, when - absl::Nanoseconds(1)));
+      }
       const int64_t wait =
           when == absl::InfiniteFuture() ? -1 : absl::ToInt64Milliseconds(absl::Ceil(when - now, Milliseconds(1)));
       EXPECT_EQ(wait, step.want_ms) << &row - rows << ":" << &step - row.steps;
     }
   }
+}
+
+TEST(BurstBucket, IsExactToTheNanosecond) {
+  BurstBucket bucket;
+  bucket.Configure(Lane({{"cpu", 7}}, Seconds(3)), kStart);
+  const std::vector<Amount> all = {{"cpu", 7}}, one = {{"cpu", 1}};
+  bucket.Take(all, kStart);
+  EXPECT_EQ(bucket.WhenHas(one, kStart), kStart + absl::Nanoseconds(428571429));  // 3 s / 7 = 428571428.57 ns
+  EXPECT_FALSE(bucket.Has(one, kStart + absl::Nanoseconds(428571428)));
 }
 
 TEST(BurstBucket, EachResourceHasItsTokens) {
@@ -106,6 +119,9 @@ TEST(BurstBucket, AnotherSizeKeepsWhatIsMissing) {
     const std::vector<Amount> all = {{"cpu", row.has}, {"memory", 5}}, more = {{"cpu", row.has + 1}};
     EXPECT_TRUE(bucket.Has(all, now)) << row.size;
     EXPECT_FALSE(bucket.Has(more, now)) << row.size;
+    const std::vector<Amount> full = {{"cpu", row.size}};
+    const int64_t wait_ms = (row.size - row.has) * row.refill_s * 1000 / row.size;
+    EXPECT_EQ(bucket.WhenHas(full, now), now + Milliseconds(wait_ms)) << row.size;
   }
 }
 

@@ -88,6 +88,8 @@ TEST(ReleaseTimes, FollowsWhatIsKnown) {
   world.tree.Add(1, 0, 1);
   EXPECT_EQ(world.StartOf(Group(1, {{0, 5}})), 0);  // another demand of the same queue
   EXPECT_EQ(world.StartOf(head), 25);
+  world.times.Add("b", 1, std::vector<Charge>{{0, 4}}, absl::InfiniteFuture());  // not known any more
+  EXPECT_EQ(world.StartOf(head), -1);
   world.times.Remove("unknown");
   EXPECT_EQ(world.times.size(), 1u);
   world.times.Clear();
@@ -114,6 +116,7 @@ TEST(ReleaseTimes, WhoMayGoAhead) {
   world.Run("c", 1, {{1, 4}}, -1);
   const QueuedGroup head = Group(1, {{0, 6}, {1, 2}});  // at 30 7 are there
   const QueuedGroup never = Group(1, {{0, 6}, {1, 8}}), big = Group(1, {{0, 7}});
+  const QueuedGroup more = Group(1, {{0, 11}, {1, 2}}), other = Group(2, {{0, 14}});  // 13 at 30, 16 at 60
   struct Row {
     QueuedGroup group;
     const QueuedGroup* head;
@@ -137,6 +140,12 @@ TEST(ReleaseTimes, WhoMayGoAhead) {
       {Group(1, {{0, 1}}, Minutes(600)), &never, true},
       {Group(1, {{0, 1}}), &never, false},
       {Group(1, {}), &never, true},
+      {Group(1, {{1, 4}}), &more, true},  // leaves 2, which is all it asks of them
+      {Group(1, {{1, 5}}), &more, false},
+      {Group(1, {{0, 3}}), &other, false},
+      {Group(1, {{0, 1}}), &head, true},
+      {Group(1, {{0, 2}}), &other, true},  // 16 less 2
+      {Group(1, {{0, 1}}), &head, true},
   };
   const uint64_t before = world.tree.fingerprint();
   for (const Row& row : rows) EXPECT_EQ(world.MayGoAhead(row.group, *row.head), row.want) << &row - rows;
@@ -243,6 +252,7 @@ TEST(ReleaseTimes, NothingThatGoesAheadDelaysTheHead) {
       const Duration runtime = draw(2) == 0 ? absl::InfiniteDuration() : Seconds(1 + draw(600));
       const QueuedGroup group = Group(static_cast<QueueIndex>(draw(size)), some(3), runtime);
       if (!Fits(world.tree, group)) continue;
+      if (draw(2) == 0) world.StartOf(Group(static_cast<QueueIndex>(draw(size)), some(10)));  // asked in between
       if (!world.MayGoAhead(group, head)) {
         ++refused;
         // Not for nothing: it would move the start, or, where that is not known, take something that the head lacks.

@@ -265,6 +265,35 @@ TEST(UsageHistory, SurvivesRebuilding) {
   EXPECT_EQ(world.Area("a"), 0);
 }
 
+TEST(UsageHistory, AnotherHalfLifeOrWindowBeginsWithWhatIsKnown) {
+  World world;
+  Queue& a = world.Add("a");
+  a.usage_half_life = Hours(1);
+  a.budget = QueueBudget{"cpu", 1'000'000, Hours(1), QueueBudget::Beyond::kHold};
+  world.Build();
+  world.Charge("a", 1024);
+  world.now += Seconds(100);
+  world.Charge("a", -1024);
+  world.now += Hours(1) - Seconds(100);
+  world.Charge("a", 10);
+  world.now += Minutes(30);
+  world.Charge("a", -10);
+  world.now += Hours(2) - Minutes(30) + Seconds(100);  // 1024 * 2^-3, and 10 * (1 - 2^-0.5) * 2^-1.5: 129.04
+  a.usage_half_life = Minutes(1);
+  a.budget->window = Hours(3);
+  world.Build();
+  EXPECT_EQ(world.Average("a"), 129);
+  EXPECT_EQ(world.Left("a"), 1'000'000);  // of the hour that it saw
+  world.now += Minutes(1);
+  EXPECT_EQ(world.Average("a"), 65);
+  world.Charge("a", 10);
+  world.now += Hours(4);
+  EXPECT_EQ(world.Left("a"), 1'000'000 - 3 * 36'000);
+  a.budget->window = Hours(10);
+  world.Build();
+  EXPECT_EQ(world.Left("a"), 1'000'000 - 3 * 36'000);  // of the three hours that it saw
+}
+
 // Steps kept as they came, and everything computed of them in long doubles.
 struct Model {
   struct Step {
