@@ -1,5 +1,6 @@
-// Numbers of Kueue's documented quota arithmetic and fair sharing (pkg/cache/scheduler/{resource_node,fair_sharing}.go),
-// worked out from the rules in exact fractions, by none of the code that is under test nor the model beside it.
+// Numbers of Kueue's documented quota arithmetic and fair sharing
+// (pkg/cache/scheduler/{resource_node,fair_sharing}.go), worked out from the rules in exact fractions, by none of the
+// code that is under test nor the model beside it.
 #ifndef MUSTER_TEST_QUEUE_KUEUE_ARITHMETIC_TABLE_H_
 #define MUSTER_TEST_QUEUE_KUEUE_ARITHMETIC_TABLE_H_
 
