@@ -56,7 +56,7 @@ class FairShare {
   // Whether the group's demand is available.
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // The order inside a queue.
-  bool Before(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
+  bool ComesBefore(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
   // Calls f(QueuedGroup&) for what is in without room, queue by queue: of groups that ask for the same the first, in
   // the queue's order; of a StrictFIFO queue the first alone.
   template <typename F>
@@ -69,6 +69,8 @@ class FairShare {
     return top_;
   }
   bool empty() const { return size_ == 0; }
+  // What GoesAhead says may be something else now.
+  void Reconsider() { searched_ = false; }
 
   // What is charged to the queue changed. Before the next call of another method.
   void Changed(QueueIndex q);

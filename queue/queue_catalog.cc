@@ -47,9 +47,14 @@ void QueueCatalog::CheckEach(const ClusterObjects& objects) {
     if (!queue.parent.empty() && parents_[e] == kNone)
       Fail(e, "ParentNotFound", absl::StrCat("parent \"", queue.parent, "\" does not exist"));
     for (const QueueResource& resource : queue.resources) {
-      if (!resource.flavor.empty() && objects.Find(Kind::kResourceFlavor, "", resource.flavor) == nullptr)
-        Fail(e, "FlavorNotFound",
-             absl::StrCat("flavor \"", resource.flavor, "\" of ", resource.name, " does not exist"));
+      if (resource.flavor.empty()) continue;
+      const std::string flavor = absl::StrCat("flavor \"", resource.flavor, "\" of ", resource.name);
+      const ObjectPtr object = objects.Find(Kind::kResourceFlavor, "", resource.flavor);
+      if (object == nullptr) {
+        Fail(e, "FlavorNotFound", flavor + " does not exist");
+      } else if (const auto& read = static_cast<const ResourceFlavor&>(*object); !read.invalid.empty()) {
+        Fail(e, "FlavorInvalid", absl::StrCat(flavor, " is not usable: ", read.invalid));
+      }
     }
   }
 }

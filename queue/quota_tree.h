@@ -94,6 +94,8 @@ class QuotaTree {
     const Cell& at = At(q, cell);
     return at.usage < at.local ? Narrow(at.local - at.usage) : 0;
   }
+  // Of what it has, what it lends to nobody.
+  int64_t Local(QueueIndex q, QuotaCell cell) const { return Narrow(At(q, cell).local); }
   // With nothing in use anywhere.
   int64_t Potential(QueueIndex q, QuotaCell cell) const { return Narrow(At(q, cell).potential); }
   // Over what is its own.

@@ -80,7 +80,7 @@ QueuedGroup& SchedulingQueue::Join(const std::string& key, PodPtr pod, PodInfoPt
   return group;
 }
 
-QueuedGroup* SchedulingQueue::Find(const std::string& uid) {
+QueuedGroup* SchedulingQueue::Find(const std::string& uid) const {
   const auto it = refs_.find(uid);
   return it == refs_.end() ? nullptr : it->second.group.get();
 }

@@ -41,7 +41,7 @@ class SchedulingQueue {
   // New pending pod of the group `key`, which stays in its part; a new group is gated until SetGated.
   QueuedGroup& Join(const std::string& key, PodPtr pod, PodInfoPtr info, uint32_t profile, bool gated, Time now);
   // The group that the pod is in, or null; what is found is valid until a pod of the group goes.
-  QueuedGroup* Find(const std::string& uid);
+  QueuedGroup* Find(const std::string& uid) const;
   QueuedMember* FindMember(const std::string& uid);
   QueuedGroup* FindGroup(const std::string& key);
   // All but lone pods, by key.
@@ -68,6 +68,12 @@ class SchedulingQueue {
   void SetQueues(const QuotaTree& tree, const std::vector<Queue::Order>& orders, FairShare::GoesAhead goes_ahead);
   // What is charged to the queue changed: before the next Pop.
   void Charged(QueueIndex queue) { active_.Changed(queue); }
+  // As FairShare::SetPast.
+  void SetPast(QueueIndex queue, std::span<const int64_t> usage, std::span<const int64_t> own) {
+    active_.SetPast(queue, usage, own);
+  }
+  // What GoesAhead says may be something else now.
+  void Reconsider() { active_.Reconsider(); }
   const FairShare& order() const { return active_; }
 
   // --- The cycle -----------------------------------------------------------------------------

@@ -117,6 +117,7 @@ ClusterCache::Placed& ClusterCache::Attach(const PodPtr& pod, PodInfoPtr info, c
   placed.record = &RecordOf(node);
   placed.index = static_cast<uint32_t>(placed.record->pods.size());
   placed.record->pods.push_back(&placed);
+  if (listener_) listener_(*pod, *placed.info, placed.record->row, false);
   return placed;
 }
 
@@ -128,6 +129,7 @@ void ClusterCache::SetBound(const PodPtr& pod) {
       const PodPtr before = std::exchange(placed.pod, pod);
       if (placed.record->row != kNoNode)
         snapshot_.RenewPod(*before, {pod.get(), placed.info.get()}, placed.record->row);
+      if (listener_) listener_(*pod, *placed.info, placed.record->row, false);
       assumed_.erase(pod->uid);
       return;
     }
@@ -155,6 +157,7 @@ void ClusterCache::Remove(const std::string& uid) {
   if (it == placed_.end()) return;
   const std::unique_ptr<Placed> placed = std::move(it->second);
   placed_.erase(it);
+  if (listener_) listener_(*placed->pod, *placed->info, placed->record->row, true);
   NodeRecord& record = *placed->record;
   record.pods[placed->index] = record.pods.back();
   record.pods[placed->index]->index = placed->index;

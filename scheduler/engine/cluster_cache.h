@@ -6,6 +6,7 @@
 #define MUSTER_SCHEDULER_ENGINE_CLUSTER_CACHE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ class ClusterCache {
   Snapshot& Refresh();
   // The pod's resolved shape; equal shapes share one.
   PodInfoPtr InfoFor(const Pod& pod);
+
+  // Told of each pod that takes room, again when it is renewed, and of each that does no more (row kNoNode; also where
+  // its node is not there).
+  using Listener = std::function<void(const Pod& pod, const PodInfo& info, NodeIndex row, bool gone)>;
+  void SetListener(Listener listener) { listener_ = std::move(listener); }
 
   // Any kind but Pod and Node.
   void SetObject(Kind kind, ObjectPtr object) { snapshot_.SetObject(kind, std::move(object)); }
@@ -81,6 +87,7 @@ class ClusterCache {
   Placed& Attach(const PodPtr& pod, PodInfoPtr info, const std::string& node);
   void SweepInfos();
 
+  Listener listener_;
   Snapshot snapshot_;
   bool nodes_changed_ = false;
   size_t node_count_ = 0;

@@ -44,6 +44,7 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
              [sort = &profiles_[0]->queue_sort()](const QueuedGroup& a, const QueuedGroup& b) {
                return sort->Less({a.priority, a.queued_at}, {b.priority, b.queued_at});
              }),
+      policies_(ledger_, queue_, cache_.Refresh()),
       group_cycle_(cache_.Refresh(), workers_, options.seed, &ledger_),
       volumes_(loop, api, cache_, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
       binding_(loop, api, random_, static_cast<size_t>(config_.muster.binds_in_flight),
@@ -57,6 +58,7 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
                {[this](const auto& task) { Bind(task); }, [this](const auto& key) { OnPrepared(key); },
                 [this](const auto& undone) { OnUndone(undone); }}),
       group_status_(loop, api, recorder_),
+      queue_status_(loop, api, [this] { QueuesChanged(); }),
       pods_(loop, api, Kind::kPod, random_,
             {[this](const WatchEvent& event) { OnPod(event); }, [this] { Kick(); },
              [this](const ApiStatus& status) { OnPodWatch(status); }}),
@@ -70,6 +72,13 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
     others_.push_back(std::make_unique<Reflector>(loop, api, kind, random_, std::move(callbacks)));
   }
   if (metrics_ != nullptr) stages_.emplace(loop_, *metrics_);
+  cache_.SetListener([this](const Pod& pod, const PodInfo& info, NodeIndex row, bool gone) {
+    if (gone) {
+      policies_.OnGone(pod.uid);
+    } else if (row != kNoNode) {
+      policies_.OnRunning(pod, info, row, loop_.Now());
+    }
+  });
 }
 
 Scheduler::~Scheduler() = default;
@@ -88,6 +97,7 @@ bool Scheduler::synced() const {
 void Scheduler::SetActive(bool active) {
   active_ = active;
   group_status_.SetActive(active);
+  queue_status_.SetActive(active);
   if (!active) commits_.ReleaseAll();
   Kick();
 }
@@ -140,6 +150,7 @@ void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
     ledger_.OnObjectsChanged();
     Kick();
   }
+  if (kind == Kind::kQueue && gone) queue_status_.Forget(object->uid);
   if (gone) {
     cache_.RemoveObject(kind, object->ns, object->name);
   } else {
@@ -252,6 +263,7 @@ void Scheduler::OnPodGone(const Pod& pod) {
   OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
   queue_.Remove(pod.uid);
   OpenGate(pod.uid);
+  policies_.Forget(pod.uid);
   GroupChanged(pod);
   const bool slot_is_kept = commits_.OnGone(pod.uid);
   const PodPtr placed = cache_.FindPlaced(pod.uid);
@@ -322,13 +334,15 @@ void Scheduler::Pump() {
     if (cycles == kCyclesPerTurn) Kick();
     // With no room for another bind there is nothing to wake up for: the next bind's end comes here.
     if (room()) ArmTimer();
+    QueuesChanged();
   }
   UpdateGauges();
 }
 
 // Wakes up for the queue's next deadline and for assumptions that may expire.
 void Scheduler::ArmTimer() {
-  Time next = queue_.NextDeadline();
+  Time next = std::min(queue_.NextDeadline(), policies_.NextDeadline(loop_.Now()));
+  next = std::min(next, drain_at_);
   if (cache_.assumed_count() > binding_.in_flight() + volumes_.in_flight())
     next = std::min(next, loop_.Now() + config_.muster.assume_expiry);
   if (untold_ > 0) {

@@ -25,6 +25,9 @@
 #include "scheduler/engine/group_status.h"
 #include "scheduler/engine/pod_groups.h"
 #include "scheduler/engine/quota/ledger.h"
+#include "scheduler/engine/quota/queue_policies.h"
+#include "scheduler/engine/quota/queue_report.h"
+#include "scheduler/engine/quota/queue_status.h"
 #include "scheduler/engine/stage_metrics.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/framework.h"
@@ -64,13 +67,17 @@ class Scheduler {
   bool synced() const;
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
   bool Idle() {
-    return !queue_.Ready() && binding_.in_flight() == 0 && volumes_.in_flight() == 0 && preemption_.running() == 0 &&
-           commits_.open() == 0 && changed_.empty() && untold_ == 0;
+    return !queue_.Ready() && !policies_.Waits(loop_.Now()) && binding_.in_flight() == 0 && volumes_.in_flight() == 0 &&
+           preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() && untold_ == 0;
   }
 
   const SchedulingQueue& queue() const { return queue_; }
   const ClusterCache& cache() const { return cache_; }
   const Ledger& ledger() const { return ledger_; }
+  // Of all queues and those that wait in them; valid until anything changes.
+  QueueReport Report();
+  // The name of the queue that the pod is charged to; "" = none.
+  std::string QueueOf(const Pod& pod);
   uint64_t cycles() const { return cycle_; }
   // Next draw of the run's random source: equal in two runs that drew equally.
   uint64_t Unseed() { return random_.Next(); }
@@ -118,12 +125,22 @@ class Scheduler {
 
   // Queues.
   void RefreshQuota();
+  void SetQueues();
   void AssignAll();
   std::string Assign(QueuedGroup& group, size_t count);
   void HoldLone(QueuedGroup& group, bool gated);
   void KeepRoom(QueuedGroup& group);
   void ReleaseRoom(QueuedGroup& group);
   void LookForRoom();
+
+  // Answers about queues.
+  std::string WhyWaiting(const QueuedGroup& group) const;
+  void QueuesChanged();
+  void TellQueuesAt(Time at);
+  void TellQueues();
+  void CountQueue(const QueueCatalog::Entry& entry, const QueueStatus& status);
+  void TellWaiting(QueueReport& report);
+  void Drain();
 
   // Deciding.
   void Kick();
@@ -150,6 +167,8 @@ class Scheduler {
   // `nominate` is what becomes of the pod's nominated node; nullopt: what it is.
   void TellFailure(QueuedMember& member, const std::string& reason, const std::string& message,
                    const std::optional<std::string>& nominate);
+  // By the condition alone. False: it says so already.
+  bool TellGated(QueuedMember& member, const std::string& message);
   void Tell(QueuedMember& member, const PodStatusPatch& patch);
   void TellAgain(const std::string& uid, const PodStatusPatch& patch);
   // Of the members in order_.
@@ -168,6 +187,7 @@ class Scheduler {
   ClusterCache cache_;
   Ledger ledger_;
   SchedulingQueue queue_;
+  QueuePolicies policies_;
   GroupCycle group_cycle_;
   VolumeBinder volumes_;
   BindingCycle binding_;
@@ -176,6 +196,7 @@ class Scheduler {
   PodGroups groups_;
   GroupCommits commits_;
   GroupStatus group_status_;
+  QueueStatusWriter queue_status_;
   Reflector pods_, nodes_;
   std::vector<std::unique_ptr<Reflector>> others_;  // of all other kinds
   std::optional<StageMetrics> stages_;
@@ -192,6 +213,15 @@ class Scheduler {
   bool nodes_changed_ = false;                     // all of them
   absl::btree_map<std::string, Gate> gates_;       // by key
   size_t untold_ = 0;
+  Time drain_at_ = absl::InfiniteFuture();  // when drained queues are looked at again
+
+  // Telling of queues: when it was done last, when it is due, and whether there were any; the i-th queue is first.
+  Time queues_told_ = absl::InfinitePast(), queues_armed_ = absl::InfiniteFuture();
+  Time queues_changed_ = absl::InfinitePast();
+  bool queues_told_of_ = false;
+  size_t first_told_ = 0;
+  Duration tell_credit_ = absl::ZeroDuration();
+  Time credit_at_ = absl::InfinitePast();
 
   bool active_ = true;
   bool pump_posted_ = false;

@@ -24,6 +24,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
   const Framework& framework = *profiles_[group.profile];
   if (stages_) stages_->SetProfile(framework.scheduler_name());
+  request_.now = loop_.Now();
   const GroupDecision& decision = group_cycle_.Decide(framework, request_, stages_ ? &*stages_ : nullptr);
   loop_.Spend(CostOf(decision.work));
   LogDecision(group, decision, decision.why);
@@ -134,13 +135,17 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
   group.wake_on = why.wake_on | kSelfUpdated;
   group.rejectors.assign(why.rejectors.begin(), why.rejectors.end());
   const bool makes_room = decision.room && decision.room->code == Code::kSuccess;
+  const bool no_quota = !why.is_error && !makes_room && !queue_.order().Fits(group);
   if (why.is_error) {
     queue_.Failed(group, now);
-  } else if (!makes_room && !queue_.order().Fits(group)) {
+  } else if (no_quota) {
+    const size_t preemption = why.message.find("preemption: ");
+    group.note = preemption == std::string::npos ? "" : why.message.substr(preemption);
     queue_.NoRoom(group, ledger_.version(), now);
   } else {
     queue_.Rejected(group, now);
   }
+  if (!no_quota) group.room_told = absl::InfinitePast();
   for (size_t i = 0; i < order_.size(); ++i) {
     QueuedMember& member = group.members[order_[i]];
     std::optional<std::string> nominate = "";
@@ -150,7 +155,10 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
       nominate = decision.room->nominate;
     }
     if (nominate) group_cycle_.nominator().Set(member.pod, member.info, *nominate);
-    TellFailure(member, reason, why.message, nominate);
+    // With its place in the queue, it is told later (TellWaiting). More nodes would not help, so it is not
+    // unschedulable.
+    if (no_quota && nominate.value_or(member.nominated) == member.nominated) continue;
+    TellFailure(member, no_quota ? "SchedulingGated" : reason, why.message, nominate);
   }
   KeepRoom(group);
   if (!group.lone()) {
@@ -190,8 +198,12 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
     });
   }
   std::vector<PodPtr> victims;
-  for (const Pod* victim : room.victims) {
-    if (PodPtr pod = cache_.FindPlaced(victim->uid)) victims.push_back(std::move(pod));
+  for (size_t i = 0; i < room.victims.size(); ++i) {
+    PodPtr pod = cache_.FindPlaced(room.victims[i]->uid);
+    if (pod == nullptr) continue;
+    if (!room.taken.empty() && !room.taken[i].queue.empty() && !pod->deleting)
+      group_cycle_.evictions().Note(room.taken[i].queue, loop_.Now());
+    victims.push_back(std::move(pod));
   }
   const std::string node = group.lone() ? *room.nominate : "";
   if (preemption_.Start(group.members[order_[0]].pod, node, victims)) queue_.Hold(group);
@@ -229,8 +241,11 @@ void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& sta
     metrics_->ExtensionPoint(profile, "Bind", status.ok() ? "Success" : "Error", now - task.decided_at);
     metrics_->ScheduleAttempt(profile, status.ok() ? Metrics::Attempt::kScheduled : Metrics::Attempt::kError,
                               now - task.popped_at);
-    if (status.ok() && group != nullptr)
+    if (status.ok() && group != nullptr) {
       metrics_->PodScheduled(static_cast<int>(group->attempts), now - group->first_seen);
+      if (group->queue != kNoQueue)
+        metrics_->QuotaWaited(ledger_.catalog().queue(group->queue).name, now - group->first_seen);
+    }
   }
   if (status.ok()) {
     queue_.Remove(pod.uid);

@@ -7,21 +7,42 @@
 #include "scheduler/runtime/log.h"
 
 namespace muster {
+namespace {
+
+// What a drained queue still has is looked at so often; an eviction takes some seconds to show.
+constexpr Duration kDrainAgain = absl::Seconds(10);
+
+}  // namespace
 
 // Before anything is decided: queues as they are now, and who waits in which.
 void Scheduler::RefreshQuota() {
+  const Time now = loop_.Now();
   cache_.Refresh();
-  if (ledger_.Refresh()) AssignAll();
-  ledger_.TakeChanged([&](QueueIndex q) { queue_.Charged(q); });
+  bool anew = ledger_.Refresh();
+  if (anew) SetQueues();
+  if (policies_.Advance(now)) anew = true;
+  if (ledger_.Refresh()) SetQueues();  // of a queue that may not borrow the tree is another
+  if (anew) AssignAll();
+  if (anew || now >= drain_at_) Drain();
+  ledger_.TakeChanged([&](QueueIndex q) {
+    queue_.Charged(q);
+    policies_.Charged(q, now);
+  });
 }
 
-void Scheduler::AssignAll() {
+void Scheduler::SetQueues() {
   std::vector<Queue::Order> orders;
   for (QueueIndex q = 0; q < ledger_.tree().size(); ++q) orders.push_back(ledger_.catalog().queue(q).order);
-  queue_.SetQueues(ledger_.tree(), orders, nullptr);
+  queue_.SetQueues(ledger_.tree(), orders, [this](const QueuedGroup& group, const QueuedGroup& blocked) {
+    return policies_.GoesAhead(group, blocked);
+  });
+  policies_.Build(loop_.Now());
   for (const QueueCatalog::Entry& entry : ledger_.catalog().entries()) {
     if (!entry.reason.empty()) LogWarning(absl::StrCat("queue ", entry.queue->name, " takes no pods: ", entry.message));
   }
+}
+
+void Scheduler::AssignAll() {
   for (const QueuedGroup* each : queue_.Groups()) {
     QueuedGroup* group = queue_.Find(each->first().pod->uid);
     if (!group->lone()) {
@@ -59,7 +80,7 @@ std::string Scheduler::Assign(QueuedGroup& group, size_t count) {
     if (ledger_.catalog().queue(q).stop_policy != Queue::StopPolicy::kNone)
       why = absl::StrCat("queue \"", ledger_.catalog().queue(q).name, "\" is on hold");
   }
-  return why;
+  return why.empty() && queue != kNoQueue ? policies_.OverBudget(queue) : why;
 }
 
 // While its victims go, nobody else may have the room in its queue either: what the group's nodes are charged with is
@@ -88,12 +109,48 @@ void Scheduler::ReleaseRoom(QueuedGroup& group) {
   if (std::exchange(group.reserved, false)) ledger_.Release(group.lone() ? group.first().pod->uid : group.key);
 }
 
+// Evicts the pods of queues on HoldAndDrain, those of this scheduler alone. What is refused is tried again.
+void Scheduler::Drain() {
+  drain_at_ = absl::InfiniteFuture();
+  const QueueCatalog& catalog = ledger_.catalog();
+  std::vector<std::string> drained(ledger_.tree().size());  // by queue: the name of the one on HoldAndDrain
+  bool any = false;
+  for (QueueIndex q = 0; q < drained.size(); ++q) {
+    const QueueIndex parent = ledger_.tree().parent(q);
+    if (catalog.queue(q).stop_policy == Queue::StopPolicy::kHoldAndDrain) {
+      drained[q] = catalog.queue(q).name;
+    } else if (parent != kNoQueue) {
+      drained[q] = drained[parent];
+    }
+    any |= !drained[q].empty();
+  }
+  if (!any || !active_) return;
+  drain_at_ = loop_.Now() + kDrainAgain;
+  const Snapshot& snapshot = cache_.Refresh();
+  for (NodeIndex n = 0; n < snapshot.size(); ++n) {
+    for (const PodOnNode& on : snapshot.PodsOn(n)) {
+      const Pod& pod = *on.pod;
+      if (pod.deleting || cache_.IsAssumed(pod.uid) || ProfileOf(pod.spec->scheduler_name) < 0) continue;
+      const QueueIndex queue = ledger_.AccountOf(*on.info).queue;
+      if (queue == kNoQueue || drained[queue].empty()) continue;
+      PodStatusPatch patch{pod.ns(), pod.name, pod.uid, {}, pod.generation, false, ""};
+      patch.preempted_message = absl::StrCat(pod.spec->scheduler_name, ": queue \"", drained[queue], "\" is drained");
+      if (!pod.preempted) patch.transition = loop_.Now();
+      api_.PatchPodStatus(patch, [this, ns = pod.ns(), name = pod.name, uid = pod.uid](const ApiStatus& status) {
+        if (status.ok()) api_.DeletePod(ns, name, uid, [](const ApiStatus&) {});
+      });
+    }
+  }
+}
+
 // Nobody else may go: groups without room in their queue may have others make it.
 void Scheduler::LookForRoom() {
   if (!ledger_.on()) return;
   std::vector<QueuedGroup*> groups;
   queue_.order().ForEachWithoutRoom([&](QueuedGroup& group) {
-    if (group.room_version != ledger_.version() && group.room_again <= loop_.Now()) groups.push_back(&group);
+    if (group.room_version != ledger_.version() && group.room_again <= loop_.Now() &&
+        group_cycle_.MayMakeRoom(group.queue, group.demand, group.either))
+      groups.push_back(&group);
   });
   for (QueuedGroup* group : groups) {
     RefreshQuota();
@@ -107,6 +164,7 @@ void Scheduler::LookForRoom() {
 void Scheduler::HoldLone(QueuedGroup& group, bool gated) {
   const std::string why = Assign(group, 1);
   queue_.SetGated(group, gated || !why.empty(), loop_.Now());
+  if (why.empty() && !gated && ledger_.on()) queue_.SetExpress(group, policies_.GoesExpress(group, loop_.Now()));
   if (why.empty() || gated) {
     OpenGate(group.first().pod->uid);
   } else {

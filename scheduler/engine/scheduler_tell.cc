@@ -32,6 +32,16 @@ void Scheduler::TellFailure(QueuedMember& member, const std::string& reason, con
   Tell(member, patch);
 }
 
+bool Scheduler::TellGated(QueuedMember& member, const std::string& message) {
+  const Pod& pod = *member.pod;
+  PodStatusPatch patch{pod.ns(),       pod.name, pod.uid, {true, "False", "SchedulingGated", message},
+                       pod.generation, false,    ""};
+  if (pod.scheduled == patch.condition || member.verdict == VerdictOf(patch)) return false;
+  if (pod.scheduled.status != patch.condition.status) patch.transition = loop_.Now();
+  Tell(member, patch);
+  return true;
+}
+
 void Scheduler::Tell(QueuedMember& member, const PodStatusPatch& patch) {
   member.verdict = VerdictOf(patch);
   if (patch.set_nominated_node) member.nominated = patch.nominated_node;

@@ -42,6 +42,14 @@ struct PostFilterResult {
   // To be evicted, most important first. The pods are those of Snapshot::PodsOn: valid until that changes.
   std::vector<const Pod*> victims;
   int32_t budget_violations = 0;
+  // Where queues decide, by victim: the other queue that it is taken from, "" where it is of the same or of none, and
+  // why it may go: "InQueue", "Reclamation", "BorrowingPreemption", "LowerPriority".
+  struct Taken {
+    std::string queue, reason;
+  };
+  std::vector<Taken> taken;
+  // When the answer may be another although nothing changes.
+  Time again_at = absl::InfiniteFuture();
 };
 
 }  // namespace muster

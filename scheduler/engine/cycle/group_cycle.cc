@@ -30,7 +30,7 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupR
   const size_t start = statement_.Checkpoint();
   const bool lone =
       request.members.size() == 1 && request.min == 1 && !request.group.present() && !request.topology.present();
-  const bool fits = lone ? PlacePod(framework, request.members[0], stages) : PlaceGroup(framework, request, stages);
+  const bool fits = lone ? PlacePod(framework, request, stages) : PlaceGroup(framework, request, stages);
   if (!fits || !CollectIntents(framework, request.members)) {
     statement_.Rollback(start);
     result_.placements.clear();
@@ -85,8 +85,9 @@ bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
 
 // --- A lone pod --------------------------------------------------------------------------------
 
-bool GroupCycle::PlacePod(const Framework& framework, const Member& member, StageListener* stages) {
+bool GroupCycle::PlacePod(const Framework& framework, const GroupRequest& request, StageListener* stages) {
   bool known = false;
+  const Member& member = request.members[0];
   const PodInfo& pod = *member.info;
   snapshot_.Prepare(pod);
   ShapeCache::Entry& entry = shapes_.Get(member.info, &known);
@@ -101,11 +102,12 @@ bool GroupCycle::PlacePod(const Framework& framework, const Member& member, Stag
   const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer, room) : kNoNode;
   if (node == kNoNode && room != nullptr && entry.answer.error().ok() && entry.answer.feasible_count() > 0) {
     NoQuota(pod);
+    MakeRoomInQueue(framework, request, nominated, stages);
     return false;
   }
   if (node == kNoNode) {
     result_.why = &WhyNot(framework, entry, nominated);
-    if (!result_.why->is_error) MakeRoom(framework, member, entry, nominated, stages);
+    if (!result_.why->is_error) MakeRoom(framework, request, entry, nominated, stages);
     return false;
   }
   result_.placements.push_back({node, entry.answer.Total(node)});
@@ -151,9 +153,16 @@ const Explanation& GroupCycle::WhyNot(const Framework& framework, ShapeCache::En
   return entry.why;
 }
 
-void GroupCycle::MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry,
+void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group, ShapeCache::Entry& entry,
                           const Nominated* nominated, StageListener* stages) {
   if (framework.post_filters().empty() || snapshot_.size() == 0) return;
+  const Member& member = group.members[0];
+  if (InQueue(*member.info)) {
+    rejected_ = *result_.why;
+    result_.why = &rejected_;
+    if (rejected_.preemption_may_help) MakeRoomInQueue(framework, group, nominated, stages);
+    return;
+  }
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const PostFilterRequest request{framework,      *member.pod, *member.info, snapshot_, entry.answer,
                                   entry.verdicts, statement_,  nominated,    seed_};
@@ -172,6 +181,23 @@ void GroupCycle::MakeRoom(const Framework& framework, const Member& member, Shap
   rejected_ = *result_.why;
   absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
   result_.why = &rejected_;
+}
+
+// Of a lone pod, by its queue's rules. Requires: rejected_ says why it has no place.
+void GroupCycle::MakeRoomInQueue(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
+                                 StageListener* stages) {
+  if (framework.post_filters().empty()) return;
+  if (stages != nullptr) stages->Begin(Point::kPostFilter);
+  const bool sound = search_.Begin(framework, request, shapes_, nominated, nullptr, result_.work);
+  if (sound) {
+    RoomForGroup room =
+        preemption_.MakeRoomInQueue({framework, request, snapshot_, search_, places_, nominated}, *rule_, *ledger_);
+    if (room.result.code == Code::kSuccess) room.result.nominate = room.nominations[0];
+    absl::StrAppend(&rejected_.message, " ", room.result.message);
+    result_.room = std::move(room.result);
+  }
+  search_.Keep();
+  if (stages != nullptr) stages->End(sound ? CodeName(*result_.room->code) : "Error");
 }
 
 // --- A group -----------------------------------------------------------------------------------
@@ -273,11 +299,15 @@ void GroupCycle::TakePlacements(const Framework& framework, const GroupRequest& 
 // True: the group was placed after all, for nobody has to go.
 bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                   StageListener* stages) {
-  if (framework.post_filters().empty() || request.min == 0 || !rejected_.preemption_may_help) return false;
+  const bool no_quota = search_.without_quota() != nullptr;
+  if (framework.post_filters().empty() || request.min == 0 || !(rejected_.preemption_may_help || no_quota))
+    return false;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
-  RoomForGroup room = preemption_.MakeRoom({framework, request, snapshot_, search_, places_, nominated}, nominated_);
+  const GroupContext context{framework, request, snapshot_, search_, places_, nominated};
+  RoomForGroup room = InQueue(*request.members[0].info) ? preemption_.MakeRoomInQueue(context, *rule_, *ledger_)
+                                                        : preemption_.MakeRoom(context, nominated_);
   if (stages != nullptr) stages->End(room.result.code ? CodeName(*room.result.code) : "Error");
-  if (room.result.code == Code::kSuccess && room.result.victims.empty()) {
+  if (room.result.code == Code::kSuccess && room.result.victims.empty() && !room.waits) {
     nominated_.swap(room.nominations);
     const bool placed = PlaceNominated(framework, request, nominated);
     nominated_.swap(room.nominations);

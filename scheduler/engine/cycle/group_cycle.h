@@ -35,7 +35,9 @@ class GroupCycle {
         statement_(snapshot),
         nominator_(snapshot),
         search_(snapshot, workers, statement_, ledger, seed),
-        preemption_(snapshot, statement_) {}
+        preemption_(snapshot, statement_) {
+    if (ledger != nullptr) rule_.emplace(ledger->catalog(), ledger->tree(), evictions_);
+  }
 
   // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
   // it is as before. The result is reused by the next call. Requires: there is a member.
@@ -51,15 +53,27 @@ class GroupCycle {
 
   // Pods that wait for a node that preemption makes room on.
   Nominator& nominator() { return nominator_; }
+  // Of queues' pods for others: noted by whoever has them evicted.
+  EvictionLog& evictions() { return evictions_; }
+  // Whether somebody may go so that the group's queue has room for it; false is certain.
+  bool MayMakeRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const {
+    return rule_ && rule_->MayHelp(queue, all, any);
+  }
 
  private:
-  bool PlacePod(const Framework& framework, const Member& member, StageListener* stages);
+  bool PlacePod(const Framework& framework, const GroupRequest& request, StageListener* stages);
   NodeIndex Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const;
   void NoQuota(const PodInfo& pod);
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
-  void MakeRoom(const Framework& framework, const Member& member, ShapeCache::Entry& entry, const Nominated* nominated,
-                StageListener* stages);
+  void MakeRoom(const Framework& framework, const GroupRequest& request, ShapeCache::Entry& entry,
+                const Nominated* nominated, StageListener* stages);
+  void MakeRoomInQueue(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
+                       StageListener* stages);
+  // Whether the pod is charged to a queue: then queues' rules decide who goes for it.
+  bool InQueue(const PodInfo& pod) const {
+    return ledger_ != nullptr && ledger_->on() && ledger_->AccountOf(pod).queue != kNoQueue;
+  }
 
   bool PlaceGroup(const Framework& framework, const GroupRequest& request, StageListener* stages);
   bool PlaceNominated(const Framework& framework, const GroupRequest& request, const Nominated* nominated);
@@ -84,6 +98,8 @@ class GroupCycle {
   GroupSearch search_;
   GroupPlaces places_;
   GroupPreemption preemption_;
+  EvictionLog evictions_;
+  std::optional<VictimRule> rule_;         // where there is a ledger
   Explanation rejected_;                   // by Reserve, Permit or PreBind; or with what PostFilter said; or of a group
   std::vector<std::string> nominated_;     // by member: the node that it waits for; empty where none does
   std::vector<NodeIndex> nominated_rows_;  // likewise

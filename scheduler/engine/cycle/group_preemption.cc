@@ -46,22 +46,26 @@ std::string_view GroupPreemption::NotEligible(const GroupContext& group, std::sp
   return "";
 }
 
+// Rows where some member fits now, or may once pods are gone.
+NodeSet GroupPreemption::UsefulRows(const GroupContext& group) {
+  NodeSet useful = snapshot_.all();
+  if (group.search.heeds_others() || group.search.shapes().size() > kShapesLookedAt) return useful;
+  useful.Reset(snapshot_.size());
+  for (uint32_t s = 0; s < group.search.shapes().size(); ++s) {
+    ShapeCache::Entry& entry = *group.search.shapes()[s].entry;
+    if (!group.search.Refresh(s) || !entry.answer.pre_filter().ok()) continue;
+    if (!entry.verdicts.Update(group.framework, *entry.pod, snapshot_, entry.answer, group.nominated).ok()) continue;
+    for (size_t w = 0; w < useful.words(); ++w)
+      useful.word(w) |= entry.answer.feasible().word(w) | entry.verdicts.resolvable().word(w);
+  }
+  return useful;
+}
+
 void GroupPreemption::FindUnits(const GroupContext& group) {
   const GroupRequest& request = group.request;
   const ClusterObjects& objects = snapshot_.objects();
   const std::string& ns = request.members[0].pod->ns();
-  // Rows where some member fits now, or may once pods are gone.
-  NodeSet useful = snapshot_.all();
-  if (!group.search.heeds_others() && group.search.shapes().size() <= kShapesLookedAt) {
-    useful.Reset(snapshot_.size());
-    for (uint32_t s = 0; s < group.search.shapes().size(); ++s) {
-      ShapeCache::Entry& entry = *group.search.shapes()[s].entry;
-      if (!group.search.Refresh(s) || !entry.answer.pre_filter().ok()) continue;
-      if (!entry.verdicts.Update(group.framework, *entry.pod, snapshot_, entry.answer, group.nominated).ok()) continue;
-      for (size_t w = 0; w < useful.words(); ++w)
-        useful.word(w) |= entry.answer.feasible().word(w) | entry.verdicts.resolvable().word(w);
-    }
-  }
+  const NodeSet useful = UsefulRows(group);
   pods_.clear();
   units_.clear();
   absl::flat_hash_set<const PodGroup*> whole;  // those that were met
@@ -71,7 +75,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
       // Most are not to go: no more is read of them than must be.
       const int32_t priority = any_groups ? VictimPriority(*pod.pod, objects) : pod.info->spec->priority;
       if (priority >= request.priority || SameGroup(*pod.pod, ns, request.group)) continue;
-      Unit unit{{priority, StartOf(*pod.pod), 1}, false, false, static_cast<uint32_t>(pods_.size())};
+      Unit unit{{priority, StartOf(*pod.pod), 1}, false, false, static_cast<uint32_t>(pods_.size()), priority};
       const PodGroup* own = NativeGroupOf(*pod.pod, objects);
       unit.whole = own != nullptr && own->disrupted_whole;
       if (!unit.whole) {
@@ -80,6 +84,7 @@ void GroupPreemption::FindUnits(const GroupContext& group) {
         continue;
       } else {
         static_cast<VictimUnit&>(unit) = AppendGroup(*pod.pod, snapshot_, pods_);
+        unit.dear = unit.priority;
         if (unit.priority >= request.priority) {
           pods_.resize(unit.first);
           continue;
@@ -124,14 +129,18 @@ void GroupPreemption::AddElastic() {
 }
 
 void GroupPreemption::RemoveAll() {
+  std::vector<bool> goes(pods_.size());
+  for (const Unit& unit : units_) std::fill_n(goes.begin() + unit.first, unit.count, true);
   // From the back of each row, where a pod is found at once.
-  for (auto it = pods_.rbegin(); it != pods_.rend(); ++it) statement_.Remove(it->pod, it->row);
+  for (size_t i = pods_.size(); i-- > 0;) {
+    if (goes[i]) statement_.Remove(pods_[i].pod, pods_[i].row);
+  }
 }
 
 // What has to go from each row for one more pod of the shape, again and again, the least important first:
 // budgets broken, pods, how high their priority is, work lost.
 void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main) {
-  using Price = std::tuple<int32_t, int64_t, int32_t, bool, int64_t>;
+  using Price = std::tuple<int32_t, int64_t, int64_t, bool, int64_t>;
   struct Step {
     Price price;
     size_t index;  // in prices_.steps
@@ -156,13 +165,13 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
     prices_.steps.push_back({slots, 0});
     int64_t pods = snapshot_.Free(kPods)[n];
     for (size_t i = 0; i < free.size(); ++i) free[i] = snapshot_.Free(main.requests[i].resource)[n];
-    Price price{0, 0, INT32_MIN, false, 0};
+    Price price{0, 0, INT64_MIN, false, 0};
     for (const uint32_t u : of_row[n]) {
       const Unit& unit = units_[u];
-      auto& [broken, count, priority, core, lost] = price;
+      auto& [broken, count, dear, core, lost] = price;
       broken += violations[u];
       count += unit.count;
-      priority = std::max(priority, unit.priority);
+      dear = std::max(dear, unit.dear);
       core |= !unit.elastic;
       for (const PlacedPod& p : Pods(unit)) {
         lost += WorkLost(*p.pod.pod);
@@ -182,7 +191,7 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
       slots = std::max(now, slots + 1);  // at the last: what else was in the way is gone too
       steps.push_back({price, prices_.steps.size()});
       prices_.steps.push_back({slots, 0});
-      price = {0, 0, INT32_MIN, false, 0};
+      price = {0, 0, INT64_MIN, false, 0};
     }
     prices_.of_row.push_back(static_cast<uint32_t>(prices_.steps.size()));
   }
@@ -215,8 +224,6 @@ int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCand
 }
 
 RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
-  using Verdict = GroupSearch::Verdict;
-  GroupSearch& search = group.search;
   RoomForGroup room;
   room.result.code = Code::kUnschedulable;
   if (const std::string_view why = NotEligible(group, nominated); !why.empty()) {
@@ -229,6 +236,34 @@ RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<cons
     room.result.message = "preemption: No preemption victims found for incoming preemptor";
     return room;
   }
+  const Tried tried = Try(group);
+  if (!tried.best) {
+    room.result.message =
+        absl::StrCat("preemption: the group ", tried.proven ? "does not fit" : "was found no place for",
+                     " even without all pods of lower priority", tried.places);
+    return room;
+  }
+  Tell(*tried.best, room);
+  room.result.message = absl::StrCat("preemption: found a placement for podgroup, preempting ",
+                                     room.result.victims.size(), " victims", tried.places);
+  return room;
+}
+
+void GroupPreemption::Tell(const Found& found, RoomForGroup& room) const {
+  for (const uint32_t u : found.victims) {
+    for (const PlacedPod& p : Pods(units_[u])) room.result.victims.push_back(p.pod.pod);
+  }
+  room.result.budget_violations = std::get<0>(found.cost);
+  for (const NodeIndex n : found.nodes)
+    room.nominations.push_back(n == kNoNode ? std::string() : std::string(snapshot_.NodeName(n)));
+  room.result.code = Code::kSuccess;
+}
+
+// Takes all units away, looks for the best place, and finds out who may stay. All is undone.
+GroupPreemption::Tried GroupPreemption::Try(const GroupContext& group) {
+  using Verdict = GroupSearch::Verdict;
+  GroupSearch& search = group.search;
+  Tried tried;
   budgets_.Load(snapshot_.objects());
   // The shape of most members stands for all in estimates.
   const auto main =
@@ -250,7 +285,9 @@ RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<cons
   search.Prefer(&prices_);
   search.RenewBudget();
   goers_.assign(snapshot_.size(), 0);
-  for (const PlacedPod& p : pods_) ++goers_[p.row];
+  for (const Unit& unit : units_) {
+    for (const PlacedPod& p : Pods(unit)) ++goers_[p.row];
+  }
 
   std::vector<std::pair<int64_t, uint32_t>> estimates;  // and which candidate
   const auto visit = [&](absl::FunctionRef<bool(const PlacementCandidate&)> f) {
@@ -265,45 +302,28 @@ RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<cons
   }
   std::vector<bool> chosen(std::max<size_t>(1, estimates.size()), estimates.size() <= kPlaces);
   for (size_t i = 0; i < std::min(kPlaces, estimates.size()); ++i) chosen[estimates[i].second] = true;
-  std::optional<Found> best;
-  bool proven = true;
   size_t index = 0;
   const PlacementAnswer answer = visit([&](const PlacementCandidate& candidate) {
-    const bool tried = index < chosen.size() && chosen[index];
+    const bool looked_at = index < chosen.size() && chosen[index];
     ++index;
-    if (!tried) return false;
+    if (!looked_at) return false;
     const Verdict verdict = search.Place(candidate, /*whole=*/false);
     if (verdict == Verdict::kPlaced) {
       Found found;
       Prove(group, found);
-      if (!best || found.cost < best->cost) best = std::move(found);
+      if ((rule_ == nullptr || Complete(group, found)) && (!tried.best || found.cost < tried.best->cost))
+        tried.best = std::move(found);
       search.Undo();
     }
-    proven &= verdict == Verdict::kImpossible;
+    tried.proven &= verdict == Verdict::kImpossible;
     return search.broken_shape() != nullptr;
   });
-  proven &= answer.complete && chosen.size() <= kPlaces;
+  tried.proven &= answer.complete && chosen.size() <= kPlaces;
   search.Prefer(nullptr);
   statement_.Rollback(mark);
   search.RefreshAll();
-
-  const std::string places =
-      chosen.size() > kPlaces ? absl::StrCat(" (", kPlaces, " of ", chosen.size(), " places were tried)") : "";
-  if (!best) {
-    room.result.message = absl::StrCat("preemption: the group ", proven ? "does not fit" : "was found no place for",
-                                       " even without all pods of lower priority", places);
-    return room;
-  }
-  for (const uint32_t u : best->victims) {
-    for (const PlacedPod& p : Pods(units_[u])) room.result.victims.push_back(p.pod.pod);
-  }
-  room.result.budget_violations = std::get<0>(best->cost);
-  for (const NodeIndex n : best->nodes)
-    room.nominations.push_back(n == kNoNode ? std::string() : std::string(snapshot_.NodeName(n)));
-  room.result.code = Code::kSuccess;
-  room.result.message = absl::StrCat("preemption: found a placement for podgroup, preempting ",
-                                     room.result.victims.size(), " victims", places);
-  return room;
+  if (chosen.size() > kPlaces) tried.places = absl::StrCat(" (", kPlaces, " of ", chosen.size(), " places were tried)");
+  return tried;
 }
 
 // Who must go for the group to stay where the search has placed it.

@@ -4,13 +4,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "scheduler/engine/cycle/group_explain.h"
+#include "scheduler/engine/quota/ledger.h"
+#include "scheduler/engine/quota/victim_rule.h"
 #include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/statement.h"
 #include "scheduler/framework/victims.h"
@@ -22,6 +26,7 @@ struct RoomForGroup {
   // Success: who has to go, perhaps nobody. `nominate` stays unset: see nominations.
   PostFilterResult result;
   std::vector<std::string> nominations;  // on success, by member: its node, "" for those without
+  bool waits = false;                    // success: pods that are on their way out already are enough
 };
 
 class GroupPreemption {
@@ -40,11 +45,20 @@ class GroupPreemption {
   // it was.
   RoomForGroup MakeRoom(const GroupContext& group, std::span<const std::string> nominated);
 
+  // The same for pods of a queue, of whatever group or none: who may go is as the rule says. What lacks may be room in
+  // the queue too. Pods that are on their way out already are waited for: where they are enough, nobody goes, and
+  // `victims` is empty. `rule` and `ledger` are of the same queues. group_reclaim.cc.
+  RoomForGroup MakeRoomInQueue(const GroupContext& group, VictimRule& rule, Ledger& ledger);
+
  private:
+  // How often victims are chosen anew because of those chosen not all may go together.
+  static constexpr int kChoices = 16;
+
   struct Unit : VictimUnit {
     bool elastic = false;  // above its group's minimum: goes before its equals
     bool whole = false;
     uint32_t first = 0;  // in pods_
+    int64_t dear = 0;    // who is dearer goes after the others; without queues its priority
   };
   // What a place costs: budgets violated, pods, running time lost.
   using Cost = std::tuple<int32_t, int64_t, int64_t>;
@@ -53,10 +67,19 @@ class GroupPreemption {
     std::vector<uint32_t> victims;  // units
     std::vector<NodeIndex> nodes;   // by member
   };
+  // What came of trying all units.
+  struct Tried {
+    std::optional<Found> best;
+    bool proven = true;  // that without them there is no place either, if none was found
+    std::string places;  // for people: which were tried
+  };
 
   std::string_view NotEligible(const GroupContext& group, std::span<const std::string> nominated) const;
+  NodeSet UsefulRows(const GroupContext& group);
   void FindUnits(const GroupContext& group);
   void AddElastic();
+  Tried Try(const GroupContext& group);
+  void Tell(const Found& found, RoomForGroup& room) const;
   void RemoveAll();
   std::span<const PlacedPod> Pods(const Unit& unit) const { return std::span(pods_).subspan(unit.first, unit.count); }
   void FindPrices(const GroupContext& group, const PodInfo& main);
@@ -67,6 +90,16 @@ class GroupPreemption {
   bool MembersFit(const GroupContext& group, std::span<const uint32_t> members);
   Cost CostOf(std::span<const uint32_t> victims);
   int64_t WorkLost(const Pod& pod) const;
+
+  // Where there are queues.
+  void FindUnitsOfQueues(const GroupContext& group);
+  void AddUnitOfQueues(const PodOnNode& pod, NodeIndex n, bool any_groups, absl::flat_hash_set<const PodGroup*>& whole);
+  void SelectUnits();
+  void DropExcess();
+  bool PlaceAtAll(const GroupContext& group, Found& found);
+  bool Complete(const GroupContext& group, Found& found);
+  std::string Explain(const Found& found, RoomForGroup& room) const;
+  bool Proven(const GroupContext& group, const Found& found);
 
   Snapshot& snapshot_;
   Statement& statement_;
@@ -79,6 +112,14 @@ class GroupPreemption {
   std::vector<std::pair<NodeIndex, uint32_t>> on_rows_;  // placed members by row, in the order of placing
   std::vector<uint32_t> affected_;                       // scratch
   size_t looks_ = 0;
+
+  VictimRule* rule_ = nullptr;  // null: there are no queues
+  Ledger* ledger_ = nullptr;
+  std::vector<Unit> all_units_;
+  std::vector<VictimRule::Unit> all_asked_, asked_;  // what the rule is asked about: by all_units_, by units_
+  std::vector<PlacedPod> going_;                     // on their way out
+  absl::flat_hash_set<uint32_t> kept_;               // units, by first, that may not go
+  std::vector<uint32_t> illegal_;                    // scratch
 };
 
 }  // namespace muster

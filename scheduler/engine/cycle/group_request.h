@@ -35,6 +35,7 @@ struct GroupRequest {
   TopologyRequest topology;
   int32_t priority = 0;           // the group's: it may take room from pods below it
   std::string preemption_policy;  // "" = PreemptLowerPriority
+  Time now;                       // for how long others have run
 };
 
 struct Placement {

@@ -64,9 +64,20 @@ bool Ledger::FindFlavors() {
   return true;
 }
 
+void Ledger::SetNoBorrowing(std::vector<std::string> queues) {
+  if (no_borrowing_ == queues) return;
+  no_borrowing_ = std::move(queues);
+  objects_changed_ = true;
+}
+
 void Ledger::CountAll() {
   ++version_;
-  tree_.Build(catalog_.tree(), catalog_.resource_of());
+  std::vector<QuotaTree::Queue> queues(catalog_.tree().begin(), catalog_.tree().end());
+  for (QueueIndex q = 0; q < queues.size(); ++q) {
+    if (std::find(no_borrowing_.begin(), no_borrowing_.end(), catalog_.queue(q).name) == no_borrowing_.end()) continue;
+    for (Quota& quota : queues[q].quotas) quota.borrowing_limit = 0;
+  }
+  tree_.Build(queues, catalog_.resource_of());
   is_changed_.assign(tree_.size(), true);
   changed_.clear();
   for (QueueIndex q = 0; q < tree_.size(); ++q) changed_.push_back(q);

@@ -55,6 +55,9 @@ class Ledger final : public PodObserver {
   bool on() const { return catalog_.any(); }
   const QueueCatalog& catalog() const { return catalog_; }
   const QuotaTree& tree() const { return tree_; }
+  QuotaTree& tree_for_trials() { return tree_; }  // for who undoes all that it changes
+  // Queues, by name, that may borrow nothing for now: taken up by the next Refresh.
+  void SetNoBorrowing(std::vector<std::string> queues);
   // Keeps room in the queue for a group, by its key, that waits until its victims are gone: charged like pods.
   void Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges);
   void Release(const std::string& key);  // no effect where nothing is kept
@@ -108,6 +111,7 @@ class Ledger final : public PodObserver {
   const std::function<bool(const std::string&)> ours_;
   QueueCatalog catalog_;
   QuotaTree tree_;
+  std::vector<std::string> no_borrowing_;
   std::map<Key, uint32_t> known_;  // in accounts_
   std::vector<Account> accounts_;
   absl::flat_hash_map<std::string, std::pair<QueueIndex, std::vector<Charge>>> reserved_;

@@ -76,7 +76,7 @@ QueueReport::QueueReport(Ledger& ledger, const SchedulingQueue& queue, const Sna
   for (auto& groups : waiting_) {
     std::stable_sort(groups.begin(), groups.end(), [&](const QueuedGroup* a, const QueuedGroup* b) {
       const bool gated_a = a->part == QueuedGroup::Part::kGated, gated_b = b->part == QueuedGroup::Part::kGated;
-      return gated_a != gated_b ? gated_b : queue.order().Before(*a, *b);
+      return gated_a != gated_b ? gated_b : queue.order().ComesBefore(*a, *b);
     });
   }
 }

@@ -78,9 +78,9 @@ class QueueReport {
   const Snapshot& snapshot_;
   const Time now_;
   const Why why_;
-  std::vector<int64_t> running_;                              // by queue
-  std::vector<std::vector<const QueuedGroup*>> waiting_;      // by queue
-  std::map<QueueIndex, std::vector<Start>> starts_;           // by place
+  std::vector<int64_t> running_;                          // by queue
+  std::vector<std::vector<const QueuedGroup*>> waiting_;  // by queue
+  std::map<QueueIndex, std::vector<Start>> starts_;       // by place
   bool ends_known_ = false;
   std::vector<End> ends_;        // by time
   std::vector<Charge> charges_;  // of ends_

@@ -63,7 +63,9 @@ TEST(QuotaTest, AQueueGetsItsQuotaAndBorrowsWhatIsIdle) {
       {{MakeQueue("r"), MakeQueue("a", "r").Cpu(4000), MakeQueue("b", "r").Cpu(4000)}, {9, 0, 0}, "8 0 0"},
       {{MakeQueue("r"), MakeQueue("a", "r").Cpu(4000, 1000), MakeQueue("b", "r").Cpu(4000)}, {9, 0, 0}, "5 0 0"},
       {{MakeQueue("r"), MakeQueue("a", "r").Cpu(4000), MakeQueue("b", "r").Cpu(4000, {}, 1000)}, {9, 0, 0}, "5 0 0"},
-      {{MakeQueue("r").Cpu(6000), MakeQueue("a", "r").Cpu(0), MakeQueue("b", "r").Cpu(0).Weight(2)}, {9, 9, 0}, "2 4 0"},
+      {{MakeQueue("r").Cpu(6000), MakeQueue("a", "r").Cpu(0), MakeQueue("b", "r").Cpu(0).Weight(2)},
+       {9, 9, 0},
+       "2 4 0"},
       {{MakeQueue("r").Cpu(7000), MakeQueue("a", "r").Cpu(0, 1000), MakeQueue("b", "r").Cpu(0)}, {9, 9, 0}, "1 6 0"},
       {{MakeQueue("a").Cpu(2000), MakeQueue("b").Cpu(3000)}, {9, 9, 0}, "2 3 0"},
   };
@@ -141,6 +143,120 @@ TEST(QuotaTest, HoldStartsNothingNewAndLendsWhatIsIdle) {
   ASSERT_TRUE(c.Settle());
   EXPECT_EQ(c.BoundOf({"a", "b"}), "7 1");
   EXPECT_EQ(c.Told("b"), "SchedulingGated: queue \"b\" is on hold");
+}
+
+TEST(QuotaTest, ADrainedQueueLosesItsPods) {
+  Teams c;
+  SetQueue(c.server, MakeQueue("r"));
+  SetQueue(c.server, MakeQueue("a", "r").Cpu(4000));
+  SetQueue(c.server, MakeQueue("b", "r").Cpu(4000));
+  c.CreatePods("a", 5);
+  c.CreatePods("b", 2);
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.BoundOf({"a", "b"}), "5 2");
+  SetQueue(c.server,
+           MakeQueue("a", "r").Cpu(4000).With([](Queue& q) { q.stop_policy = Queue::StopPolicy::kHoldAndDrain; }));
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.BoundOf({"a", "b"}), "0 2");
+}
+
+TEST(QuotaTest, ShortPodsGoThroughTheBurstLaneWhileTokensLast) {
+  Teams c;
+  SetQueue(c.server, MakeQueue("a").Cpu(4000).With([](Queue& q) {
+    q.burst = QueueBurst{absl::Minutes(5), {{"cpu", 2000}}, absl::Minutes(1)};
+  }));
+  c.CreatePods("a", 4);  // the queue is full
+  ASSERT_TRUE(c.Settle());
+  c.CreatePods("a", 3);  // long ones, which come first
+  for (int i = 0; i < 3; ++i) {
+    Pod pod = MakePod(absl::StrCat("short-", i), "a").Cpu(1000).Build();
+    pod.max_runtime = absl::Minutes(1);
+    ASSERT_TRUE(c.server.CreatePod(pod).ok());
+  }
+  c.loop.RunFor(absl::Seconds(5));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(c.server.EndPod("a", absl::StrCat("a-", i)).ok());
+  c.loop.RunFor(absl::Seconds(5));
+  // Two tokens, for two short pods; then it is the first long one's turn.
+  EXPECT_NE(c.server.FindPod("a", "short-0")->node, "");
+  EXPECT_NE(c.server.FindPod("a", "short-1")->node, "");
+  EXPECT_EQ(c.server.FindPod("a", "short-2")->node, "");
+  EXPECT_NE(c.server.FindPod("a", "a-4")->node, "");
+  // After half a minute there is another token.
+  c.loop.RunFor(absl::Seconds(60));
+  ASSERT_TRUE(c.server.EndPod("a", "a-3").ok());
+  c.loop.RunFor(absl::Seconds(5));
+  EXPECT_NE(c.server.FindPod("a", "short-2")->node, "");
+}
+
+TEST(QuotaTest, ABudgetThatIsUsedUpEndsBorrowingOrHolds) {
+  for (const bool hold : {false, true}) {
+    Teams c;
+    SetQueue(c.server, MakeQueue("r"));
+    SetQueue(c.server, MakeQueue("b", "r").Cpu(4000));
+    SetQueue(c.server, MakeQueue("a", "r").Cpu(2000).With([&](Queue& q) {
+      using Beyond = QueueBudget::Beyond;
+      // 4 cpus for a hundred seconds.
+      q.budget = QueueBudget{"cpu", 4000 * 100, absl::Hours(1), hold ? Beyond::kHold : Beyond::kNoBorrowing};
+    }));
+    c.CreatePods("a", 4);
+    c.loop.RunFor(absl::Seconds(90));
+    EXPECT_EQ(c.Bound("a"), 4);
+    c.CreatePods("a", 1);
+    c.loop.RunFor(absl::Seconds(5));
+    EXPECT_EQ(c.Bound("a"), 5);
+    c.loop.RunFor(absl::Seconds(15));
+    c.CreatePods("a", 1);
+    c.loop.RunFor(absl::Seconds(15));
+    EXPECT_EQ(c.Bound("a"), 5);
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(c.server.EndPod("a", absl::StrCat("a-", i)).ok());
+    c.loop.RunFor(absl::Seconds(15));
+    EXPECT_EQ(c.Bound("a"), hold ? 1 : 2) << c.Told("a");
+    if (!hold) continue;
+    // Once nothing runs, the window passes.
+    ASSERT_TRUE(c.server.EndPod("a", "a-4").ok());
+    c.loop.RunFor(absl::Minutes(50));
+    EXPECT_EQ(c.Bound("a"), 0);
+    c.loop.RunFor(absl::Minutes(15));
+    EXPECT_EQ(c.Bound("a"), 1);
+  }
+}
+
+TEST(QuotaTest, SharesRememberWhatWasUsed) {
+  Teams c;
+  SetQueue(c.server, MakeQueue("r").Cpu(4000));
+  for (const char* name : {"a", "b"})
+    SetQueue(c.server, MakeQueue(name, "r").Cpu(0).With([](Queue& q) { q.usage_half_life = absl::Hours(1); }));
+  c.CreatePods("a", 4);
+  c.loop.RunFor(absl::Hours(4));
+  c.CreatePods("a", 4);
+  c.CreatePods("b", 4);
+  c.loop.RunFor(absl::Seconds(10));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(c.server.EndPod("a", absl::StrCat("a-", i)).ok());
+  c.loop.RunFor(absl::Seconds(10));
+  EXPECT_EQ(c.BoundOf({"a", "b"}), "0 4");
+}
+
+TEST(QuotaTest, BackfillLetsPassWhatEndsBeforeTheFirstCanStart) {
+  using Order = Queue::Order;
+  for (const Order order : {Order::kBackfill, Order::kBestEffortFIFO, Order::kStrictFIFO}) {
+    Teams c;
+    SetQueue(c.server, MakeQueue("a").Cpu(4000).With([&](Queue& q) { q.order = order; }));
+    c.loop.RunFor(absl::Seconds(1));
+    const auto create = [&](const std::string& name, int64_t cpu, Duration runtime) {
+      Pod pod = MakePod(name, "a").Cpu(cpu).Build();
+      pod.max_runtime = runtime;
+      ASSERT_TRUE(c.server.CreatePod(pod).ok());
+    };
+    create("running", 3000, absl::Hours(1));
+    c.loop.RunFor(absl::Seconds(5));
+    create("large", 4000, absl::Hours(1));
+    create("long", 1000, absl::Hours(2));
+    create("short", 1000, absl::Minutes(30));
+    c.loop.RunFor(absl::Seconds(5));
+    const auto runs = [&](const char* name) { return c.server.FindPod("a", name)->node.empty() ? "" : name; };
+    const std::string all = absl::StrCat(runs("large"), runs("long"), runs("short"));
+    EXPECT_EQ(all, order == Order::kBackfill ? "short" : order == Order::kBestEffortFIFO ? "long" : "");
+  }
 }
 
 TEST(QuotaTest, AQueueThatChangesOrGoesUnderLoadIsCountedAnew) {
