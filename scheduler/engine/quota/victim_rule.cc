@@ -1,0 +1,495 @@
+#include "scheduler/engine/quota/victim_rule.h"
+
+#include <algorithm>
+#include <queue>
+
+#include "absl/numeric/int128.h"
+
+namespace muster {
+namespace {
+
+constexpr Duration kHour = absl::Hours(1);
+
+const QueuePreemption& PolicyOf(const QueueCatalog& catalog, QueueIndex queue) {
+  return catalog.queue(queue).preemption;
+}
+
+int64_t AmountIn(std::span<const Charge> charges, QuotaCell cell) {
+  for (const Charge& charge : charges) {
+    if (charge.cell == cell) return charge.amount;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void EvictionLog::Note(const std::string& queue, Time now, int64_t pods) {
+  auto& of = of_[queue];
+  while (!of.empty() && of.front().first <= now - kHour) of.pop_front();
+  of.emplace_back(now, pods);
+}
+
+int64_t EvictionLog::Count(const std::string& queue, Time now) const {
+  const auto it = of_.find(queue);
+  int64_t count = 0;
+  if (it == of_.end()) return 0;
+  for (const auto& [at, pods] : it->second) count += at > now - kHour ? pods : 0;
+  return count;
+}
+
+Time EvictionLog::FallsAt(const std::string& queue, Time now) const {
+  const auto it = of_.find(queue);
+  if (it == of_.end()) return absl::InfiniteFuture();
+  for (const auto& [at, pods] : it->second) {
+    if (at > now - kHour) return at + kHour;
+  }
+  return absl::InfiniteFuture();
+}
+
+// --- The tree as levels ----------------------------------------------------------------------------
+
+VictimRule::Wide VictimRule::Over(const QuotaTree& tree, Level level, QuotaCell cell) const {
+  if (!tree.Counts(level.queue, cell)) return 0;
+  if (!level.own) return Wide(tree.Usage(level.queue, cell)) - tree.SubtreeQuota(level.queue, cell);
+  Wide over = tree.Own(level.queue, cell);
+  for (const Quota& quota : catalog_.tree()[level.queue].quotas) {
+    if (quota.cell == cell) over -= quota.nominal;
+  }
+  return over;
+}
+
+int VictimRule::Meet(QueueIndex queue) const {
+  while (queue != kNoQueue && place_[queue] == kNowhere) queue = live_.parent(queue);
+  return queue == kNoQueue ? kNowhere : place_[queue];
+}
+
+std::span<const VictimRule::Level> VictimRule::PathOf(QueueIndex queue, int meet) const {
+  path_.assign(1, {queue, true});
+  for (; queue != chain_[static_cast<size_t>(meet)]; queue = live_.parent(queue)) path_.push_back({queue, false});
+  return path_;
+}
+
+bool VictimRule::Borrows(const QuotaTree& tree, std::span<const Level> path, QuotaCell cell) const {
+  return std::all_of(path.begin(), path.end(), [&](Level level) { return Over(tree, level, cell) > 0; });
+}
+
+// With so much more charged to the bottom of the path.
+bool VictimRule::WouldBorrow(std::span<const Level> path, QuotaCell cell, int64_t amount) const {
+  Wide more = amount;
+  for (const Level level : path) {
+    if (more <= 0 || Over(tree_, level, cell) + more <= 0) return false;
+    if (!level.own) more -= tree_.Slack(level.queue, cell);
+  }
+  return true;
+}
+
+int VictimRule::MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain, std::span<const Charge> all,
+                           std::span<const AnyCharge> any) const {
+  std::vector<Wide> slack(tree.cells(), 0);
+  const auto stays = [&](Level level) {
+    const auto room = [&](QuotaCell cell) {
+      if (!tree.Counts(level.queue, cell)) return Wide(kUnlimited);
+      return slack[cell] + std::max(Wide(0), -Over(tree, level, cell));
+    };
+    for (const Charge& charge : all) {
+      if (charge.amount > room(charge.cell)) return false;
+    }
+    for (const AnyCharge& charge : any) {
+      Wide pods = 0;
+      for (const QuotaCell cell : charge.cells) pods += room(cell) / std::max<int64_t>(1, charge.each);
+      if (pods < charge.pods) return false;
+    }
+    for (QuotaCell cell = 0; cell < slack.size() && !level.own; ++cell) slack[cell] += tree.Slack(level.queue, cell);
+    return true;
+  };
+  if (!stays({chain[0], true})) return 0;
+  int places = 1;
+  while (static_cast<size_t>(places) < chain.size() && stays({chain[static_cast<size_t>(places) - 1], false})) ++places;
+  return places;
+}
+
+// Whether those who want room, being placed, need nothing of others below the places at which they reclaim.
+bool VictimRule::IsWithin() const {
+  return std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
+    if (Over(tree_, {chain_[0], true}, charge.cell) > 0) return false;
+    for (int place = 0; place + 1 < plan_.reclaim; ++place) {
+      const QueueIndex queue = chain_[static_cast<size_t>(place)];
+      if (Over(tree_, {queue, false}, charge.cell) > 0) return false;
+      // Nothing of theirs gets further up.
+      if (tree_.Usage(queue, charge.cell) <= tree_.Local(queue, charge.cell)) break;
+    }
+    return true;
+  });
+}
+
+bool VictimRule::Fits() const {
+  const bool room = std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
+    return charge.amount <= 0 || tree_.Available(p_.queue, charge.cell) >= 0;
+  });
+  return room && (reclaimed_ == 0 || IsWithin());
+}
+
+Share VictimRule::OwnShare(int meet) const {
+  return meet == 0 ? tree_.ShareOfOwn(p_.queue) : tree_.ShareOf(chain_[static_cast<size_t>(meet) - 1]);
+}
+
+Share VictimRule::ShareWith(QueueIndex queue, int meet, std::span<const Charge> charges) const {
+  const QueueIndex above = chain_[static_cast<size_t>(meet)];
+  if (queue == above) return tree_.ShareOfOwn(queue, charges);
+  std::vector<Charge> passed(charges.begin(), charges.end());
+  for (; tree_.parent(queue) != above; queue = tree_.parent(queue)) tree_.PassOn(queue, passed);
+  return tree_.ShareOf(queue, passed);
+}
+
+// --- Who may go ------------------------------------------------------------------------------------
+
+void VictimRule::FindChildren() const {
+  bool same = parents_.size() == live_.size();
+  for (QueueIndex q = 0; same && q < live_.size(); ++q) same = parents_[q] == live_.parent(q);
+  if (same) return;
+  parents_.clear();
+  children_.assign(live_.size(), {});
+  for (QueueIndex q = 0; q < live_.size(); ++q) {
+    parents_.push_back(live_.parent(q));
+    if (parents_.back() != kNoQueue) children_[parents_.back()].push_back(q);
+  }
+}
+
+bool VictimRule::MayHelp(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const {
+  FindChildren();
+  const QueuePreemption& policy = PolicyOf(catalog_, queue);
+  const bool own = policy.within_queue != QueuePreemption::Within::kNever;
+  const bool borrow = policy.borrowing != QueuePreemption::Borrowing::kNever;
+  const auto in_asked = [&](auto&& holds) {
+    return std::any_of(all.begin(), all.end(), [&](const Charge& charge) { return holds(charge.cell); }) ||
+           std::any_of(any.begin(), any.end(), [&](const AnyCharge& charge) {
+             return std::any_of(charge.cells.begin(), charge.cells.end(), holds);
+           });
+  };
+  if (own && in_asked([&](QuotaCell cell) { return live_.Own(queue, cell) > 0; })) return true;
+  if (policy.reclaim == QueuePreemption::Reclaim::kNever && !borrow) return false;
+  std::vector<QueueIndex> chain;
+  for (QueueIndex q = queue; q != kNoQueue; q = live_.parent(q)) chain.push_back(q);
+  const int reclaim = policy.reclaim == QueuePreemption::Reclaim::kNever ? 0 : MayReclaim(live_, chain, all, any);
+  for (size_t place = 0; place < chain.size(); ++place) {
+    if (!borrow && static_cast<int>(place) >= reclaim) break;
+    const auto borrows = [&](Level level) {
+      return in_asked([&](QuotaCell cell) { return Over(live_, level, cell) > 0; });
+    };
+    if (place > 0 && borrows({chain[place], true})) return true;
+    for (const QueueIndex child : children_[chain[place]]) {
+      if ((place == 0 || child != chain[place - 1]) && borrows({child, false})) return true;
+    }
+  }
+  return false;
+}
+
+void VictimRule::Begin(Preemptor preemptor) {
+  p_ = std::move(preemptor);
+  again_at_ = absl::InfiniteFuture();
+  plan_ = {};
+  charges_.clear();
+  reclaimed_ = 0;
+  leaving_.assign(live_.size(), 0);
+  chain_.clear();
+  place_.assign(live_.size(), kNowhere);
+  for (QueueIndex q = p_.queue; q != kNoQueue; q = live_.parent(q)) {
+    place_[q] = static_cast<int>(chain_.size());
+    chain_.push_back(q);
+  }
+  asked_.clear();
+  for (const Charge& charge : p_.all) asked_.push_back(charge.cell);
+  for (const AnyCharge& charge : p_.any) asked_.insert(asked_.end(), charge.cells.begin(), charge.cells.end());
+  std::sort(asked_.begin(), asked_.end());
+  asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
+  TakeUsage();
+
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  const bool others =
+      policy.reclaim != QueuePreemption::Reclaim::kNever || policy.borrowing != QueuePreemption::Borrowing::kNever;
+  look_.assign(live_.size(), Reason::kNone);
+  for (QueueIndex q = 0; q < live_.size() && others; ++q) {
+    const int meet = Meet(q);
+    if (q == p_.queue || meet == kNowhere) continue;
+    const auto path = PathOf(q, meet);
+    const bool borrows =
+        std::any_of(asked_.begin(), asked_.end(), [&](QuotaCell cell) { return Borrows(live_, path, cell); });
+    if (borrows) look_[q] = Reason::kReclamation;
+  }
+  if (policy.within_queue != QueuePreemption::Within::kNever) look_[p_.queue] = Reason::kInQueue;
+}
+
+void VictimRule::TakeUsage() { tree_ = live_; }
+
+std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  const int now = MayReclaim(tree_, chain_, p_.all, p_.any);
+  std::vector<Plan> plans{{now, false, false}};
+  if (policy.reclaim != QueuePreemption::Reclaim::kNever && static_cast<size_t>(now) < chain_.size()) {
+    const auto move_own = [&](int sign) {
+      for (const Unit& unit : units) {
+        if (unit.queue == p_.queue && ReasonOf(unit) != Reason::kNone) Move(unit, sign);
+      }
+    };
+    move_own(-1);
+    const int then = MayReclaim(tree_, chain_, p_.all, p_.any);
+    move_own(+1);
+    if (then > now) plans.push_back({then, true, false});
+  }
+  if (policy.borrowing != QueuePreemption::Borrowing::kNever && static_cast<size_t>(now) < chain_.size())
+    plans.push_back({now, false, true});
+  return plans;
+}
+
+bool VictimRule::RanksLower(const Unit& unit) const {
+  return unit.priority < p_.priority || (unit.priority == p_.priority && unit.created > p_.created);
+}
+
+bool VictimRule::Protected(const Unit& unit) const {
+  const Duration run = PolicyOf(catalog_, unit.queue).min_runtime;
+  if (run <= absl::ZeroDuration()) return false;
+  const Time until = std::min(unit.started, p_.now) + run;
+  if (until <= p_.now) return false;
+  again_at_ = std::min(again_at_, until);
+  return true;
+}
+
+int64_t VictimRule::Allowance(QueueIndex queue) const {
+  const auto& most = PolicyOf(catalog_, queue).evictions_per_hour;
+  if (!most) return INT64_MAX;
+  return *most - evictions_.Count(catalog_.queue(queue).name, p_.now) - leaving_[queue];
+}
+
+VictimRule::Reason VictimRule::ReasonOf(const Unit& unit) const {
+  if (unit.queue == kNoQueue) return unit.priority < p_.priority ? Reason::kUncharged : Reason::kNone;
+  if (look_[unit.queue] == Reason::kNone) return Reason::kNone;
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  if (unit.queue == p_.queue) {
+    const bool newer = policy.within_queue == QueuePreemption::Within::kLowerOrNewerEqualPriority;
+    const bool lower = newer ? RanksLower(unit) : unit.priority < p_.priority;
+    return lower && !Protected(unit) ? Reason::kInQueue : Reason::kNone;
+  }
+  if (unit.priority >= kSystemPriority) return Reason::kNone;
+  const int meet = Meet(unit.queue);
+  const bool reclaims = meet < plan_.reclaim;
+  const bool lower = unit.priority < p_.priority;
+  if (reclaims) {
+    if (policy.reclaim == QueuePreemption::Reclaim::kNever) return Reason::kNone;
+    if (policy.reclaim == QueuePreemption::Reclaim::kLowerPriority && !lower) return Reason::kNone;
+  } else if (!plan_.borrow || !lower) {
+    return Reason::kNone;
+  }
+  const auto path = PathOf(unit.queue, meet);
+  const bool helps = std::any_of(unit.charges.begin(), unit.charges.end(), [&](const Charge& charge) {
+    return charge.amount > 0 && std::binary_search(asked_.begin(), asked_.end(), charge.cell) &&
+           Borrows(tree_, path, charge.cell);
+  });
+  if (!helps || Protected(unit)) return Reason::kNone;
+  if (Allowance(unit.queue) < unit.pods) {
+    again_at_ = std::min(again_at_, evictions_.FallsAt(catalog_.queue(unit.queue).name, p_.now));
+    return Reason::kNone;
+  }
+  return reclaims ? Reason::kReclamation : Reason::kBorrowing;
+}
+
+VictimRule::Rank VictimRule::RankOf(QueueIndex queue) const {
+  if (queue == kNoQueue || queue == p_.queue) return {};
+  const int meet = Meet(queue);
+  if (meet == kNowhere) return {};
+  return {true, ShareWith(queue, meet, {}),
+          tree_.parent(queue) == kNoQueue ? tree_.ShareOfOwn(queue) : tree_.ShareOf(queue)};
+}
+
+size_t VictimRule::MostOf(std::span<const Unit* const> units) const {
+  if (units.empty() || units[0]->queue == kNoQueue || units[0]->queue == p_.queue) return units.size();
+  const int meet = Meet(units[0]->queue);
+  const auto path = PathOf(units[0]->queue, meet);
+  std::vector<Wide> left;  // by asked cell: what is borrowed yet
+  for (const QuotaCell cell : asked_) {
+    Wide least = Over(tree_, path[0], cell);
+    for (const Level level : path) least = std::min(least, Over(tree_, level, cell));
+    left.push_back(least);
+  }
+  for (size_t i = 0; i < units.size(); ++i) {
+    bool may = false;
+    for (size_t c = 0; c < asked_.size(); ++c) may |= left[c] > 0 && AmountIn(units[i]->charges, asked_[c]) > 0;
+    if (!may) return i;
+    for (size_t c = 0; c < asked_.size(); ++c) left[c] -= AmountIn(units[i]->charges, asked_[c]);
+  }
+  return units.size();
+}
+
+// Whether the unit may go as one of the set: all others of it are gone, and those who want room are there. `gone`: so
+// is the unit itself.
+bool VictimRule::MayGo(const Unit& unit, bool gone) const {
+  if (unit.queue == kNoQueue || unit.queue == p_.queue) return true;
+  if (Allowance(unit.queue) < (gone ? 0 : unit.pods)) return false;
+  const int meet = Meet(unit.queue);
+  const auto path = PathOf(unit.queue, meet);
+  const bool borrows = std::any_of(unit.charges.begin(), unit.charges.end(), [&](const Charge& charge) {
+    if (charge.amount <= 0 || AmountIn(charges_, charge.cell) <= 0) return false;
+    return gone ? WouldBorrow(path, charge.cell, charge.amount) : Borrows(tree_, path, charge.cell);
+  });
+  if (!borrows) return false;
+  if (meet < plan_.reclaim) return (plan_.makes_own && !gone) || IsWithin();
+  return OwnShare(meet) <
+         ShareWith(unit.queue, meet, gone ? std::span<const Charge>(unit.charges) : std::span<const Charge>());
+}
+
+// Whether the unit is charged in what lacks.
+bool VictimRule::Helps(const Unit& unit) const {
+  bool lacks = false;
+  for (const Charge& charge : charges_) {
+    if (charge.amount <= 0 || tree_.Available(p_.queue, charge.cell) >= 0) continue;
+    lacks = true;
+    if (AmountIn(unit.charges, charge.cell) > 0) return true;
+  }
+  // There is room, but not within what is the preemptor's own.
+  return !lacks && unit.queue == p_.queue;
+}
+
+// --- The set ---------------------------------------------------------------------------------------
+
+void VictimRule::Follow(const Plan& plan) { plan_ = plan; }
+
+void VictimRule::Move(const Unit& unit, int sign) {
+  if (unit.queue == kNoQueue) return;
+  for (const Charge& charge : unit.charges) tree_.Add(unit.queue, charge.cell, sign * charge.amount);
+  if (unit.queue == p_.queue) return;
+  leaving_[unit.queue] -= sign * unit.pods;
+  if (Meet(unit.queue) < plan_.reclaim) reclaimed_ -= sign;
+}
+
+void VictimRule::Place(int sign) {
+  for (const Charge& charge : charges_) tree_.Add(p_.queue, charge.cell, sign * charge.amount);
+}
+
+bool VictimRule::Choose(std::span<const Unit> units, std::span<const Charge> charges, std::vector<uint32_t>& victims,
+                        std::vector<uint32_t>& illegal) {
+  charges_.assign(charges.begin(), charges.end());
+  illegal.clear();
+  Place(+1);
+  for (const uint32_t u : victims) Move(units[u], -1);
+  const bool fits = Take(units, victims);
+  std::sort(victims.begin(), victims.end());
+  if (fits) FindIllegal(units, victims, illegal);
+  for (const uint32_t u : victims) Move(units[u], +1);
+  Place(-1);
+  const bool legal = fits && illegal.empty() && Falls(units, victims);
+  charges_.clear();
+  return legal;
+}
+
+// Takes one after the other until there is room, then gives back who need not go.
+bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victims) {
+  if (Fits()) return true;
+  struct From {
+    Rank rank;
+    QueueIndex queue;
+    std::vector<uint32_t> units;  // the least important last
+  };
+  std::vector<bool> goes(units.size());
+  for (const uint32_t u : victims) goes[u] = true;
+  std::vector<uint32_t> own;
+  std::map<QueueIndex, From> others;
+  for (uint32_t u = 0; u < units.size(); ++u) {
+    if (goes[u] || units[u].queue == kNoQueue) continue;
+    if (units[u].queue == p_.queue) {
+      own.push_back(u);
+    } else {
+      others[units[u].queue].units.push_back(u);
+    }
+  }
+  const auto less = [](const From* a, const From* b) {
+    return a->rank != b->rank ? a->rank < b->rank : a->queue > b->queue;
+  };
+  std::priority_queue<From*, std::vector<From*>, decltype(less)> next(less);
+  for (auto& [queue, from] : others) {
+    from.queue = queue;
+    from.rank = RankOf(queue);
+    next.push(&from);
+  }
+  std::vector<uint32_t> taken;
+  const auto take = [&](uint32_t u) {
+    if (!Helps(units[u]) || !MayGo(units[u], /*gone=*/false)) return;
+    Move(units[u], -1);
+    taken.push_back(u);
+  };
+  while (!Fits() && !next.empty()) {
+    From& from = *next.top();
+    next.pop();
+    const Rank rank = RankOf(from.queue);
+    if (rank == from.rank) {
+      take(from.units.back());
+      from.units.pop_back();
+      from.rank = RankOf(from.queue);
+    } else {
+      from.rank = rank;  // who went from beside it lowered it
+    }
+    if (!from.units.empty()) next.push(&from);
+  }
+  while (!Fits() && !own.empty()) {
+    take(own.back());
+    own.pop_back();
+  }
+  const bool fits = Fits();
+  for (size_t i = taken.size(); fits && i-- > 0;) {
+    Move(units[taken[i]], +1);
+    if (Fits()) {
+      taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
+    } else {
+      Move(units[taken[i]], -1);
+    }
+  }
+  victims.insert(victims.end(), taken.begin(), taken.end());
+  return fits;
+}
+
+// As few as that the others are legal: one after the other, the most important first, each that must not go comes back.
+void VictimRule::FindIllegal(std::span<const Unit> units, std::span<const uint32_t> victims,
+                             std::vector<uint32_t>& illegal) {
+  for (const uint32_t u : victims) {
+    if (MayGo(units[u], /*gone=*/true)) continue;
+    illegal.push_back(u);
+    Move(units[u], +1);
+  }
+  for (const uint32_t u : illegal) Move(units[u], -1);
+}
+
+// Whether something falls that cannot fall for ever. The tree is as before.
+bool VictimRule::Falls(std::span<const Unit> units, std::span<const uint32_t> victims) {
+  bool reclaims = false, all_lower = true;
+  std::vector<QueueIndex> queues{p_.queue};
+  for (const uint32_t u : victims) {
+    const Unit& unit = units[u];
+    all_lower &= RanksLower(unit);
+    if (unit.queue == kNoQueue || unit.queue == p_.queue) continue;
+    reclaims |= Meet(unit.queue) < plan_.reclaim;
+    queues.push_back(unit.queue);
+  }
+  if (!reclaims) return all_lower;
+  std::sort(queues.begin(), queues.end());
+  queues.erase(std::unique(queues.begin(), queues.end()), queues.end());
+  const auto borrowed = [&] {
+    std::vector<Wide> all;
+    for (const QueueIndex q : queues) {
+      for (QuotaCell cell = 0; cell < tree_.cells(); ++cell)
+        all.push_back(std::max(Wide(0), Over(tree_, {q, true}, cell)));
+    }
+    return all;
+  };
+  const std::vector<Wide> before = borrowed();
+  Place(+1);
+  for (const uint32_t u : victims) Move(units[u], -1);
+  const std::vector<Wide> after = borrowed();
+  for (const uint32_t u : victims) Move(units[u], +1);
+  Place(-1);
+  bool falls = false;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (after[i] > before[i]) return false;
+    falls |= after[i] < before[i];
+  }
+  return falls;
+}
+
+}  // namespace muster
