@@ -92,7 +92,7 @@ func TestQueueAPIRefuses(t *testing.T) {
 		{"{burst: {maxPodRuntime: 5m, refill: 1m}}", "spec.burst.resources", missing},
 		{"{burst: {maxPodRuntime: 5m, resources: {}, refill: 1m}}", "spec.burst.resources", "at least 1 properties"},
 		{"{burst: {maxPodRuntime: 5m, resources: {cpu: '-1'}, refill: 1m}}", "spec.burst.resources[cpu]", number},
-		{"{burst: {maxPodRuntime: 5m, resources: {c u: 1}, refill: 1m}}", "spec.burst.resources", "must be names of resources"},
+		{"{burst: {maxPodRuntime: 5m, resources: {c u: 1}, refill: 1m}}", "spec.burst.resources", "names of resources"},
 		{"{burst: {maxPodRuntime: 0s, resources: {cpu: 1}, refill: 1m}}", "spec.burst.maxPodRuntime", duration},
 		{"{burst: {maxPodRuntime: 5m, resources: {cpu: 1}, refill: 0m}}", "spec.burst.refill", duration},
 		{"{budget: {resource: cpu, window: 24h}}", "spec.budget.seconds", missing},

@@ -26,9 +26,10 @@ class QueueCatalogTest : public testing::Test {
     objects.Set(Kind::kQueue, queue);
     return *queue;
   }
-  void AddFlavor(const std::string& name) {
+  void AddFlavor(const std::string& name, const std::string& invalid = "") {
     auto flavor = std::make_shared<ResourceFlavor>();
     flavor->name = name;
+    flavor->invalid = invalid;
     objects.Set(Kind::kResourceFlavor, flavor);
   }
   void AddNamespace(const std::string& name, const std::string& team) {
@@ -93,6 +94,17 @@ TEST_F(QueueCatalogTest, OneBadQueueDisturbsNoOther) {
   EXPECT_EQ(Message("x"), "is its own ancestor: x -> z -> y -> x");
   EXPECT_EQ(Message("lost"), "parent \"nowhere\" does not exist");
   EXPECT_EQ(Message("odd"), "spec.weight: must not be negative");
+}
+
+TEST_F(QueueCatalogTest, FlavorsMustBeThereAndMakeSense) {
+  AddFlavor("good");
+  AddFlavor("odd", "spec.nodeLabels: must not be empty");
+  Add("a").resources = {{"gpu", "good", 1, {}, {}}};
+  Add("b").resources = {{"gpu", "good", 1, {}, {}}, {"gpu", "odd", 1, {}, {}}};
+  Add("c").resources = {{"gpu", "none", 1, {}, {}}};
+  EXPECT_THAT(Told(), ElementsAre("a", "b: FlavorInvalid", "c: FlavorNotFound"));
+  EXPECT_EQ(Message("b"), "flavor \"odd\" of gpu is not usable: spec.nodeLabels: must not be empty");
+  EXPECT_EQ(Message("c"), "flavor \"none\" of gpu does not exist");
 }
 
 TEST_F(QueueCatalogTest, ParentsComeFirst) {
