@@ -50,7 +50,7 @@ class KubeApiServer final : public ApiServer {
   void PatchEventSeries(const ApiEvent& event, Done done) override;
 
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override;
-  // Once (queue_writes.cc): the next one says it all anew.
+  // Once: the next one says it all anew.
   void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
 
   // Once (volume_writes.cc).

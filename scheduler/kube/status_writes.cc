@@ -1,10 +1,12 @@
-// What KubeApiServer writes about groups: their status, in the words of each of the two kinds.
+// The statuses that KubeApiServer writes: of groups, in the words of each of the two kinds, and of queues.
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 #include "scheduler/kube/kube_api_server.h"
+#include "scheduler/kube/resources.h"
+#include "scheduler/wire/json/queue_status.h"
 
 namespace muster {
 namespace {
@@ -44,7 +46,8 @@ nlohmann::json CoschedulingStatus(const PodGroupStatusPatch& patch) {
 void KubeApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) {
   const bool native = patch.kind == Kind::kPodGroup;
   nlohmann::json body = {{"status", native ? NativeStatus(patch) : CoschedulingStatus(patch)}};
-  if (!patch.uid.empty()) body["metadata"] = {{"uid", patch.uid}};  // refused when it is another group by now
+  // A native group's is refused when it is another one by now; a custom resource's uid is passed over.
+  if (!patch.uid.empty()) body["metadata"] = {{"uid", patch.uid}};
   HttpRequest http;
   http.lane = HttpRequest::Lane::kWrite;
   http.method = "PATCH";
@@ -55,6 +58,23 @@ void KubeApiServer::PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done d
   http.accept = "application/json";
   http.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   SendAgain(std::move(http), kTries, kWait, std::move(done));
+}
+
+void KubeApiServer::PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status,
+                                     Done done) {
+  // All of a custom resource's metadata but its version is passed over where its status is written, the uid as well:
+  // only a test refuses when it is another queue by now.
+  nlohmann::json body = nlohmann::json::array();
+  if (!uid.empty()) body.push_back({{"op", "test"}, {"path", "/metadata/uid"}, {"value", uid}});
+  body.push_back({{"op", "add"}, {"path", "/status"}, {"value", QueueStatusJson(status)}});
+  HttpRequest http;
+  http.lane = HttpRequest::Lane::kBackground;
+  http.method = "PATCH";
+  http.path = absl::StrCat(ResourcesOf(Kind::kQueue)[0].Path(), "/", UrlEscape(name), "/status");
+  http.content_type = "application/json-patch+json";
+  http.accept = "application/json";
+  http.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  Send(std::move(http), std::move(done));
 }
 
 }  // namespace muster
