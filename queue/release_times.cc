@@ -56,6 +56,11 @@ void ReleaseTimes::Remove(const std::string& uid) {
   slot_of_.erase(at);
 }
 
+Time ReleaseTimes::EndOf(const std::string& uid) const {
+  const auto at = slot_of_.find(uid);
+  return at == slot_of_.end() ? absl::InfiniteFuture() : pods_[at->second].end;
+}
+
 void ReleaseTimes::Clear() {
   pods_.clear();
   free_slots_.clear();

@@ -35,6 +35,8 @@ class ReleaseTimes {
   // Queues have other indices: nothing is known.
   void Clear();
   size_t size() const { return slot_of_.size(); }
+  // As added; InfiniteFuture: not known, or no such pod.
+  Time EndOf(const std::string& uid) const;
 
   // The first instant, not before now, at which the head's demand is available in the tree; InfiniteFuture: unknown.
   // The tree has the charges of all pods that were added. `head.queue` is a queue.

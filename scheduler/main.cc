@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/command/evaluate_command.h"
+#include "scheduler/command/queue_command.h"
 #include "scheduler/command/scheduler_command.h"
 #include "scheduler/command/simulate_command.h"
 
@@ -20,6 +21,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"simulate", "schedule manifests in memory and show where everything goes", muster::SimulateCommand},
     {"evaluate", "show one pod's verdict on every node", muster::EvaluateCommand},
+    {"queue", "show queues, and what those in them wait for", muster::QueueCommand},
     {"scheduler", "run as a scheduler of a Kubernetes cluster", muster::SchedulerCommand},
 };
 

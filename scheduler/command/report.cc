@@ -189,6 +189,11 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
   }
   if (left != 0) out << "  and other reasons for " << left << " pods (-o json shows all)\n";
 
+  if (!result.queues.empty()) {
+    out << "\nQueues, at the end\n";
+    PrintQueueTable(result.queues, out);
+  }
+
   const std::vector<std::string> resources = ShownResources(result.uses);
   if (result.nodes.size() <= kNodesShown) {
     out << "\nNodes, at their fullest\n";
@@ -226,7 +231,7 @@ void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
                     {"node", pod.node},
                     {"result", Result(pod)},
                     {"group", pod.group},
-                    {"queue", ""},
+                    {"queue", pod.queue},
                     {"devices", Json::array()},
                     {"reasons", std::move(reasons)}});
   }

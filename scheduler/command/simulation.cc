@@ -126,7 +126,32 @@ void Note(const Decision& decision, LastVerdicts& verdicts) {
   }
 }
 
-void Explain(const Pod& pod, const LastVerdicts& verdicts, const Configuration& config, SimulationResult::Pod& out) {
+// What its queue is said to have it wait for, by pod's namespace/name: in short, and in full.
+using Waits = absl::flat_hash_map<std::string, std::pair<std::string, std::string>>;
+
+Waits ReportQueues(Scheduler& scheduler, size_t most, std::vector<QueueView>& views) {
+  QueueReport report = scheduler.Report();
+  Waits waits;
+  const QueueCatalog& catalog = scheduler.ledger().catalog();
+  for (size_t i = 0; i < catalog.entries().size(); ++i)
+    views.push_back({std::make_shared<Queue>(*catalog.entries()[i].queue), report.StatusOf(i, most)});
+  for (QueueIndex q = 0; q < catalog.size(); ++q) {
+    for (size_t place = 0; place < report.Waiting(q).size(); ++place) {
+      if (!report.Blocked(q, place)) continue;
+      const std::pair wait(report.Describe(q, place).waiting_for, report.TextOf(q, place));
+      for (const QueuedMember& member : report.Waiting(q)[place]->members) waits[member.pod->Key()] = wait;
+    }
+  }
+  return waits;
+}
+
+void Explain(const Pod& pod, const Waits& waits, const LastVerdicts& verdicts, const Configuration& config,
+             SimulationResult::Pod& out) {
+  if (const auto wait = waits.find(pod.Key()); wait != waits.end()) {
+    out.message = wait->second.first;
+    out.reasons.push_back({"Quota", wait->second.second, 0});
+    return;
+  }
   if (const auto verdict = verdicts.find(pod.Key()); verdict != verdicts.end()) {
     out.message = verdict->second.message;
     out.reasons = verdict->second.reasons;
@@ -191,6 +216,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
     if (!loop.Step()) break;
   }
 
+  const Waits waits = ReportQueues(scheduler, options.most_pending, result.queues);
   absl::flat_hash_map<std::string, std::string> workloads;  // by namespace/name of the pod
   for (const ManifestPod& pod : manifests.pods) {
     if (pod.workload.has_value()) workloads[pod.pod->Key()] = manifests.workloads[*pod.workload].name;
@@ -211,7 +237,8 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
     out.node = pod->node;
     out.ended = pod->ended;
     out.preempted = server.FindPod(pod->ns(), pod->name) == nullptr;
-    if (pod->node.empty() && !out.preempted) Explain(*pod, verdicts, config, out);
+    if (!result.queues.empty()) out.queue = scheduler.QueueOf(*pod);
+    if (pod->node.empty() && !out.preempted) Explain(*pod, waits, verdicts, config, out);
   }
   meter.Report(result);
   result.makespan = std::max(meter.last_placed() - start, absl::ZeroDuration());

@@ -10,6 +10,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
+#include "scheduler/command/queue_view.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/registry.h"
 #include "scheduler/runtime/decision_log.h"
@@ -21,6 +22,7 @@ struct SimulationOptions {
   uint64_t seed = 1;
   int threads = 1;  // never changes the outcome
   size_t min_words_a_thread = 32;
+  size_t most_pending = 10;        // of each queue, in `queues`
   std::optional<Duration> until;   // of simulated time; else until nothing changes any more
   DecisionLog::Observer observer;  // shown every decision; may be null
 };
@@ -34,6 +36,7 @@ struct SimulationResult {
   struct Pod {
     std::string ns, name;
     std::string group;       // name of the group that it starts with, or ""
+    std::string queue;       // that it is charged to, or ""
     std::string workload;    // name of the Deployment, Job, ... that it belongs to, or ""
     std::string node;        // "": pending
     bool ended = false;      // it ran and is over
@@ -51,12 +54,13 @@ struct SimulationResult {
     Uses uses;
   };
 
-  std::vector<Pod> pods;     // by namespace, name; without those that were deleted, but for preempted ones
-  std::vector<Node> nodes;   // by name
-  Uses uses;                 // of the whole cluster; the peak is that of the sum
-  size_t never_created = 0;  // pods whose time did not come (a Job's later ones, or after `until`)
-  Duration makespan;         // from the first object to the last pod bound or ended
-  bool cut_short = false;    // `until` came first
+  std::vector<Pod> pods;          // by namespace, name; without those that were deleted, but for preempted ones
+  std::vector<Node> nodes;        // by name
+  std::vector<QueueView> queues;  // by name, as of the end
+  Uses uses;                      // of the whole cluster; the peak is that of the sum
+  size_t never_created = 0;       // pods whose time did not come (a Job's later ones, or after `until`)
+  Duration makespan;              // from the first object to the last pod bound or ended
+  bool cut_short = false;         // `until` came first
   uint64_t decisions = 0;
   uint64_t log_hash = 0, unseed = 0;
 };

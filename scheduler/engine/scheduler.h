@@ -140,6 +140,7 @@ class Scheduler {
   void TellQueues();
   void CountQueue(const QueueCatalog::Entry& entry, const QueueStatus& status);
   void TellWaiting(QueueReport& report);
+  void CountEviction(const Pod& victim, const std::string& reason);
   void Drain();
 
   // Deciding.

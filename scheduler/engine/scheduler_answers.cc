@@ -29,7 +29,7 @@ double Units(const std::string& resource, int64_t amount) {
 
 QueueReport Scheduler::Report() {
   RefreshQuota();
-  return QueueReport(ledger_, queue_, cache_.Refresh(), loop_.Now(),
+  return QueueReport(ledger_, queue_, policies_.releases(), cache_.Refresh(), loop_.Now(),
                      [this](const QueuedGroup& group) { return WhyWaiting(group); });
 }
 
@@ -108,6 +108,20 @@ void Scheduler::CountQueue(const QueueCatalog::Entry& entry, const QueueStatus& 
                              Units(usage.resource, at->nominal_quota), Units(usage.resource, usage.borrowed)});
   }
   metrics_->SetQuotaQueue(entry.queue->name, counted);
+  const std::span<const uint32_t> resource_of = ledger_.catalog().resource_of();
+  for (QuotaCell cell = 0; cell < resource_of.size(); ++cell) {
+    if (std::find(resource_of.begin(), resource_of.begin() + cell, resource_of[cell]) != resource_of.begin() + cell)
+      continue;  // another flavor of the same
+    const std::string& resource = ledger_.catalog().cells()[cell].resource;
+    const int64_t seconds = policies_.history().ResourceSeconds(entry.index, resource_of[cell], loop_.Now());
+    if (seconds > 0) metrics_->QuotaResourceSeconds(entry.queue->name, resource, Units(resource, seconds));
+  }
+}
+
+void Scheduler::CountEviction(const Pod& victim, const std::string& reason) {
+  if (metrics_ == nullptr || !ledger_.on()) return;
+  const QueueIndex q = ledger_.AccountOf(*cache_.InfoFor(victim)).queue;
+  if (q != kNoQueue) metrics_->QuotaEvicted(ledger_.catalog().queue(q).name, reason);
 }
 
 // Pods whose queue is what they wait for learn it by their condition: those first that were never told, then those

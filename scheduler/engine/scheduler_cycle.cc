@@ -201,6 +201,7 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
   for (size_t i = 0; i < room.victims.size(); ++i) {
     PodPtr pod = cache_.FindPlaced(room.victims[i]->uid);
     if (pod == nullptr) continue;
+    if (!room.taken.empty() && !pod->deleting) CountEviction(*pod, room.taken[i].reason);
     if (!room.taken.empty() && !room.taken[i].queue.empty() && !pod->deleting)
       group_cycle_.evictions().Note(room.taken[i].queue, loop_.Now());
     victims.push_back(std::move(pod));

@@ -137,7 +137,9 @@ void Scheduler::Drain() {
       patch.preempted_message = absl::StrCat(pod.spec->scheduler_name, ": queue \"", drained[queue], "\" is drained");
       if (!pod.preempted) patch.transition = loop_.Now();
       api_.PatchPodStatus(patch, [this, ns = pod.ns(), name = pod.name, uid = pod.uid](const ApiStatus& status) {
-        if (status.ok()) api_.DeletePod(ns, name, uid, [](const ApiStatus&) {});
+        if (!status.ok()) return;
+        if (const PodPtr drained_pod = cache_.FindPlaced(uid)) CountEviction(*drained_pod, "Drained");
+        api_.DeletePod(ns, name, uid, [](const ApiStatus&) {});
       });
     }
   }

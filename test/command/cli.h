@@ -12,6 +12,7 @@
 
 #include "gtest/gtest.h"
 #include "scheduler/command/evaluate_command.h"
+#include "scheduler/command/queue_command.h"
 #include "scheduler/command/simulate_command.h"
 
 namespace muster {
@@ -40,6 +41,7 @@ class CliTest : public ::testing::Test {
     return text.str();
   }
   static Ran Simulate(const std::vector<std::string>& args) { return Run(SimulateCommand, args); }
+  static Ran Queues(const std::vector<std::string>& args) { return Run(QueueCommand, args); }
   static Ran Evaluate(const std::vector<std::string>& args) { return Run(EvaluateCommand, args); }
 
  private:

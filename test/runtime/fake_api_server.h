@@ -29,6 +29,7 @@ class FakeApiServer final : public ApiServer {
   std::deque<OpenWatch> watches;                                   // all that were ever opened
   std::deque<LeaseCall> leases;                                    // not answered yet
   std::deque<std::pair<PodGroupStatusPatch, Done>> group_patches;  // likewise
+  std::deque<std::pair<QueueStatus, Done>> queue_patches;          // likewise
 
   LeaseCall TakeLease() {
     LeaseCall call = std::move(leases.front());
@@ -52,7 +53,9 @@ class FakeApiServer final : public ApiServer {
   void PatchPodGroupStatus(const PodGroupStatusPatch& patch, Done done) override {
     group_patches.emplace_back(patch, std::move(done));
   }
-  void PatchQueueStatus(const std::string&, const std::string&, const QueueStatus&, Done) override {}
+  void PatchQueueStatus(const std::string&, const std::string&, const QueueStatus& status, Done done) override {
+    queue_patches.emplace_back(status, std::move(done));
+  }
   void BindVolume(const VolumeBindRequest&, VersionDone) override {}
   void SelectNode(const SelectNodeRequest&, VersionDone) override {}
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {

@@ -18,6 +18,45 @@ using ::testing::Not;
 
 std::vector<std::string> Lines(const Metrics& metrics) { return absl::StrSplit(metrics.Text(), '\n'); }
 
+TEST(Metrics, QueuesTakeTheirSeriesAlong) {
+  Metrics m;
+  const auto round = [&m](const std::vector<std::string>& queues, const std::vector<std::string>& resources) {
+    m.BeginQuotaQueues();
+    for (const std::string& queue : queues) {
+      Metrics::QuotaQueue now{7, 3, 0.25, {}};
+      for (const std::string& resource : resources) now.cells.push_back({resource, "h100", 6, 4, 2});
+      m.SetQuotaQueue(queue, now);
+    }
+    m.EndQuotaQueues();
+  };
+  round({"a", "b"}, {"cpu", "gpu"});
+  for (const char* queue : {"a", "b"}) {
+    m.QuotaWaited(queue, absl::Seconds(3));
+    m.QuotaEvicted(queue, "Reclamation");
+    m.QuotaResourceSeconds(queue, "gpu", 10);
+    m.QuotaResourceSeconds(queue, "gpu", 25);
+  }
+  const std::vector<const char*> of_a = {
+      R"(muster_queue_pending_pods{queue="a"} 7)",
+      R"(muster_queue_running_pods{queue="a"} 3)",
+      R"(muster_queue_share{queue="a"} 0.25)",
+      R"(muster_queue_usage{flavor="h100",queue="a",resource="cpu"} 6)",
+      R"(muster_queue_nominal{flavor="h100",queue="a",resource="cpu"} 4)",
+      R"(muster_queue_borrowed{flavor="h100",queue="a",resource="cpu"} 2)",
+      R"(muster_queue_evictions_total{queue="a",reason="Reclamation"} 1)",
+      R"(muster_queue_wait_seconds_count{queue="a"} 1)",
+      R"(muster_queue_resource_seconds_total{queue="a",resource="gpu"} 25)",
+  };
+  for (const char* line : of_a) EXPECT_THAT(Lines(m), Contains(line));
+  round({"a"}, {"cpu"});
+  for (const char* line : of_a) EXPECT_THAT(Lines(m), Contains(line));
+  EXPECT_THAT(m.Text(), Not(HasSubstr("queue=\"b\"")));
+  EXPECT_THAT(m.Text(), Not(HasSubstr("muster_queue_usage{flavor=\"h100\",queue=\"a\",resource=\"gpu\"}")));
+  round({"a", "b"}, {"cpu"});
+  m.QuotaEvicted("b", "Reclamation");
+  EXPECT_THAT(Lines(m), Contains(R"(muster_queue_evictions_total{queue="b",reason="Reclamation"} 1)"));
+}
+
 TEST(Metrics, CountUnderKubeSchedulersNames) {
   Metrics m;
   m.ScheduleAttempt("muster", Metrics::Attempt::kScheduled, absl::Milliseconds(3));

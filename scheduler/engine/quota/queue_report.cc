@@ -18,8 +18,6 @@ constexpr size_t kNamed = 3;
 constexpr size_t kMostEnds = 4000;
 // And goes back so often to see whether a group further back fits before one that does not.
 constexpr int kMostReturns = 4;
-// A pod that is still there so long after its end has none that is known.
-constexpr Duration kOverdue = absl::Minutes(1);
 
 std::string NameOf(const QueuedGroup& group) {
   const Pod& pod = *group.first().pod;
@@ -57,8 +55,9 @@ std::string ShareText(const Share& share) {
   return text;
 }
 
-QueueReport::QueueReport(Ledger& ledger, const SchedulingQueue& queue, const Snapshot& snapshot, Time now, Why why)
-    : ledger_(ledger), queue_(queue), snapshot_(snapshot), now_(now), why_(std::move(why)) {
+QueueReport::QueueReport(Ledger& ledger, const SchedulingQueue& queue, const ReleaseTimes& releases,
+                         const Snapshot& snapshot, Time now, Why why)
+    : ledger_(ledger), queue_(queue), releases_(releases), snapshot_(snapshot), now_(now), why_(std::move(why)) {
   if (!ledger.on()) return;
   running_.resize(ledger.tree().size());
   waiting_.resize(ledger.tree().size());
@@ -175,15 +174,12 @@ void QueueReport::FindEnds() {
       const QueueIndex q = ledger_.AccountOf(*on.info).queue;
       if (q == kNoQueue) continue;
       ledger_.ChargesOn(*on.info, n, charges);
-      const Pod& pod = *on.pod;
-      const bool known = pod.max_runtime.has_value() && pod.started != absl::InfinitePast() &&
-                         pod.started + *pod.max_runtime + kOverdue >= now_;
-      if (!known) {
+      const Time end = releases_.EndOf(on.pod->uid);
+      if (end == absl::InfiniteFuture() || end + ReleaseTimes::kGrace < now_) {
         for (const Charge& charge : charges) unsaid_[q * cells + charge.cell] = true;
         continue;
       }
-      ends_.push_back({pod.started + *pod.max_runtime, q, static_cast<uint32_t>(charges_.size()),
-                       static_cast<uint32_t>(charges.size())});
+      ends_.push_back({end, q, static_cast<uint32_t>(charges_.size()), static_cast<uint32_t>(charges.size())});
       charges_.insert(charges_.end(), charges.begin(), charges.end());
     }
   }
@@ -301,7 +297,7 @@ std::string QueueReport::WhoDoesNotSay(const QueuedGroup& group) const {
   }
   if (all == 0) return "";
   return absl::StrCat("not known: running pods of queue", all == 1 ? " " : "s ", Names(names, all),
-                      " do not say when they end");
+                      " have no known end");
 }
 
 const QueueReport::Start& QueueReport::StartOf(QueueIndex q, size_t place) {

@@ -21,6 +21,7 @@
 
 #include "queue/queued_group.h"
 #include "queue/quota_tree.h"
+#include "queue/release_times.h"
 #include "queue/scheduling_queue.h"
 #include "scheduler/engine/quota/ledger.h"
 #include "scheduler/model/ids.h"
@@ -38,7 +39,8 @@ class QueueReport {
   using Why = std::function<std::string(const QueuedGroup&)>;
 
   // What is given outlives this, and does not change meanwhile. The ledger is refreshed.
-  QueueReport(Ledger& ledger, const SchedulingQueue& queue, const Snapshot& snapshot, Time now, Why why);
+  QueueReport(Ledger& ledger, const SchedulingQueue& queue, const ReleaseTimes& releases, const Snapshot& snapshot,
+              Time now, Why why);
 
   // Of the i-th of QueueCatalog::entries, with the first `most` of those that wait; without `transition`. Pending and
   // running pods are those charged to the queue itself, usage is with its children's.
@@ -75,6 +77,7 @@ class QueueReport {
 
   Ledger& ledger_;
   const SchedulingQueue& queue_;
+  const ReleaseTimes& releases_;
   const Snapshot& snapshot_;
   const Time now_;
   const Why why_;
