@@ -4,25 +4,28 @@
 
 namespace muster {
 
-bool Preemption::Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims) {
-  std::vector<PodPtr> alive;
-  for (const PodPtr& victim : victims) {
-    if (!victim->deleting) alive.push_back(victim);
+bool Preemption::Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims,
+                       const std::vector<std::string>& why) {
+  std::vector<std::pair<PodPtr, std::string>> alive;
+  for (size_t i = 0; i < victims.size(); ++i) {
+    if (!victims[i]->deleting) alive.emplace_back(victims[i], why.empty() ? "" : why[i]);
   }
   if (alive.empty()) return false;
   const uint64_t id = ++next_id_;
   running_[id] = {preemptor, node, alive.size(), {}};
   PodStatusPatch patch;
-  patch.preempted_message =
-      absl::StrCat(preemptor->spec->scheduler_name, ": preempting to accommodate a higher priority ",
-                   preemptor->group.present() ? "podgroup" : "pod");
-  for (const PodPtr& victim : alive) {
-    patch.ns = victim->ns();
-    patch.name = victim->name;
-    patch.uid = victim->uid;
-    patch.observed_generation = victim->generation;
-    patch.transition = victim->preempted ? absl::InfinitePast() : loop_.Now();
-    api_.PatchPodStatus(patch, [this, id, victim](const ApiStatus& status) {
+  const std::string kind = preemptor->group.present() ? "podgroup" : "pod";
+  for (const auto& [pod, more] : alive) {
+    patch.preempted_message =
+        more.empty()
+            ? absl::StrCat(preemptor->spec->scheduler_name, ": preempting to accommodate a higher priority ", kind)
+            : absl::StrCat(preemptor->spec->scheduler_name, ": preempting to accommodate a ", kind, " ", more);
+    patch.ns = pod->ns();
+    patch.name = pod->name;
+    patch.uid = pod->uid;
+    patch.observed_generation = pod->generation;
+    patch.transition = pod->preempted ? absl::InfinitePast() : loop_.Now();
+    api_.PatchPodStatus(patch, [this, id, victim = pod](const ApiStatus& status) {
       if (status.ok()) {
         Delete(id, victim);
       } else {

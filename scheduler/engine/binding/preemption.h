@@ -27,7 +27,9 @@ class Preemption {
 
   // Evicts those that are not being deleted already. False: there are none of these, and no end follows.
   // For a group `preemptor` is any of its pods, and `node` is "".
-  bool Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims);
+  // `why`: by victim, more to be told of it; empty, or "" = nothing.
+  bool Start(const PodPtr& preemptor, const std::string& node, const std::vector<PodPtr>& victims,
+             const std::vector<std::string>& why = {});
   size_t running() const { return running_.size(); }
 
  private:

@@ -83,42 +83,36 @@ bool VictimRule::WouldBorrow(std::span<const Level> path, QuotaCell cell, int64_
   return true;
 }
 
-int VictimRule::MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain, std::span<const Charge> all,
-                           std::span<const AnyCharge> any) const {
-  std::vector<Wide> slack(tree.cells(), 0);
-  const auto stays = [&](Level level) {
+std::vector<bool> VictimRule::MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain,
+                                         std::span<const Charge> all, std::span<const AnyCharge> any) const {
+  std::vector<Wide> slack(tree.cells(), 0);  // of what is further down: what fits there does not come up
+  std::vector<bool> may;
+  for (size_t place = 0; place < chain.size(); ++place) {
+    const Level level = place == 0 ? Level{chain[0], true} : Level{chain[place - 1], false};
     const auto room = [&](QuotaCell cell) {
       if (!tree.Counts(level.queue, cell)) return Wide(kUnlimited);
       return slack[cell] + std::max(Wide(0), -Over(tree, level, cell));
     };
-    for (const Charge& charge : all) {
-      if (charge.amount > room(charge.cell)) return false;
-    }
-    for (const AnyCharge& charge : any) {
-      Wide pods = 0;
-      for (const QuotaCell cell : charge.cells) pods += room(cell) / std::max<int64_t>(1, charge.each);
-      if (pods < charge.pods) return false;
-    }
+    const bool all_stay =
+        std::all_of(all.begin(), all.end(), [&](const Charge& charge) { return charge.amount <= room(charge.cell); });
+    may.push_back(all_stay && std::all_of(any.begin(), any.end(), [&](const AnyCharge& charge) {
+                    Wide pods = 0;
+                    for (const QuotaCell cell : charge.cells) pods += room(cell) / std::max<int64_t>(1, charge.each);
+                    return pods >= charge.pods;
+                  }));
     for (QuotaCell cell = 0; cell < slack.size() && !level.own; ++cell) slack[cell] += tree.Slack(level.queue, cell);
-    return true;
-  };
-  if (!stays({chain[0], true})) return 0;
-  int places = 1;
-  while (static_cast<size_t>(places) < chain.size() && stays({chain[static_cast<size_t>(places) - 1], false})) ++places;
-  return places;
+  }
+  return may;
 }
 
-// Whether those who want room, being placed, need nothing of others below the places at which they reclaim.
-bool VictimRule::IsWithin() const {
+// Whether what is below the place, with those who want room, stays within what is its own; or they do not count there.
+bool VictimRule::IsWithin(int place) const {
   return std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
-    if (Over(tree_, {chain_[0], true}, charge.cell) > 0) return false;
-    for (int place = 0; place + 1 < plan_.reclaim; ++place) {
-      const QueueIndex queue = chain_[static_cast<size_t>(place)];
-      if (Over(tree_, {queue, false}, charge.cell) > 0) return false;
-      // Nothing of theirs gets further up.
-      if (tree_.Usage(queue, charge.cell) <= tree_.Local(queue, charge.cell)) break;
+    for (int i = 0; i + 1 < place; ++i) {
+      const QueueIndex queue = chain_[static_cast<size_t>(i)];
+      if (tree_.Usage(queue, charge.cell) <= tree_.Local(queue, charge.cell)) return true;
     }
-    return true;
+    return Over(tree_, Below(place), charge.cell) <= 0;
   });
 }
 
@@ -126,11 +120,16 @@ bool VictimRule::Fits() const {
   const bool room = std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
     return charge.amount <= 0 || tree_.Available(p_.queue, charge.cell) >= 0;
   });
-  return room && (reclaimed_ == 0 || IsWithin());
+  if (!room) return false;
+  for (size_t place = 0; place < reclaimed_.size(); ++place) {
+    if (reclaimed_[place] > 0 && !IsWithin(static_cast<int>(place))) return false;
+  }
+  return true;
 }
 
 Share VictimRule::OwnShare(int meet) const {
-  return meet == 0 ? tree_.ShareOfOwn(p_.queue) : tree_.ShareOf(chain_[static_cast<size_t>(meet) - 1]);
+  const Level level = Below(meet);
+  return level.own ? tree_.ShareOfOwn(level.queue) : tree_.ShareOf(level.queue);
 }
 
 Share VictimRule::ShareWith(QueueIndex queue, int meet, std::span<const Charge> charges) const {
@@ -170,9 +169,9 @@ bool VictimRule::MayHelp(QueueIndex queue, std::span<const Charge> all, std::spa
   if (policy.reclaim == QueuePreemption::Reclaim::kNever && !borrow) return false;
   std::vector<QueueIndex> chain;
   for (QueueIndex q = queue; q != kNoQueue; q = live_.parent(q)) chain.push_back(q);
-  const int reclaim = policy.reclaim == QueuePreemption::Reclaim::kNever ? 0 : MayReclaim(live_, chain, all, any);
+  const std::vector<bool> may = MayReclaim(live_, chain, all, any);
   for (size_t place = 0; place < chain.size(); ++place) {
-    if (!borrow && static_cast<int>(place) >= reclaim) break;
+    if (!borrow && !may[place]) continue;
     const auto borrows = [&](Level level) {
       return in_asked([&](QuotaCell cell) { return Over(live_, level, cell) > 0; });
     };
@@ -189,7 +188,6 @@ void VictimRule::Begin(Preemptor preemptor) {
   again_at_ = absl::InfiniteFuture();
   plan_ = {};
   charges_.clear();
-  reclaimed_ = 0;
   leaving_.assign(live_.size(), 0);
   chain_.clear();
   place_.assign(live_.size(), kNowhere);
@@ -197,6 +195,7 @@ void VictimRule::Begin(Preemptor preemptor) {
     place_[q] = static_cast<int>(chain_.size());
     chain_.push_back(q);
   }
+  reclaimed_.assign(chain_.size(), 0);
   asked_.clear();
   for (const Charge& charge : p_.all) asked_.push_back(charge.cell);
   for (const AnyCharge& charge : p_.any) asked_.insert(asked_.end(), charge.cells.begin(), charge.cells.end());
@@ -223,21 +222,22 @@ void VictimRule::TakeUsage() { tree_ = live_; }
 
 std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
   const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
-  const int now = MayReclaim(tree_, chain_, p_.all, p_.any);
-  std::vector<Plan> plans{{now, false, false}};
-  if (policy.reclaim != QueuePreemption::Reclaim::kNever && static_cast<size_t>(now) < chain_.size()) {
-    const auto move_own = [&](int sign) {
-      for (const Unit& unit : units) {
-        if (unit.queue == p_.queue && ReasonOf(unit) != Reason::kNone) Move(unit, sign);
-      }
-    };
-    move_own(-1);
-    const int then = MayReclaim(tree_, chain_, p_.all, p_.any);
-    move_own(+1);
-    if (then > now) plans.push_back({then, true, false});
+  const std::vector<bool> now = MayReclaim(tree_, chain_, p_.all, p_.any);
+  const bool borrows = std::find(now.begin(), now.end(), false) != now.end();
+  std::vector<Plan> plans;
+  Follow({now, false, false});
+  if (policy.reclaim != QueuePreemption::Reclaim::kNever && borrows) {
+    std::vector<const Unit*> own;
+    for (const Unit& unit : units) {
+      if (unit.queue == p_.queue && ReasonOf(unit) != Reason::kNone) own.push_back(&unit);
+    }
+    for (const Unit* unit : own) Move(*unit, -1);
+    const std::vector<bool> then = MayReclaim(tree_, chain_, p_.all, p_.any);
+    for (const Unit* unit : own) Move(*unit, +1);
+    if (then != now) plans.push_back({then, true, false});
   }
-  if (policy.borrowing != QueuePreemption::Borrowing::kNever && static_cast<size_t>(now) < chain_.size())
-    plans.push_back({now, false, true});
+  plans.push_back({now, false, false});
+  if (policy.borrowing != QueuePreemption::Borrowing::kNever && borrows) plans.push_back({now, false, true});
   return plans;
 }
 
@@ -271,7 +271,7 @@ VictimRule::Reason VictimRule::ReasonOf(const Unit& unit) const {
   }
   if (unit.priority >= kSystemPriority) return Reason::kNone;
   const int meet = Meet(unit.queue);
-  const bool reclaims = meet < plan_.reclaim;
+  const bool reclaims = Reclaims(meet);
   const bool lower = unit.priority < p_.priority;
   if (reclaims) {
     if (policy.reclaim == QueuePreemption::Reclaim::kNever) return Reason::kNone;
@@ -331,7 +331,7 @@ bool VictimRule::MayGo(const Unit& unit, bool gone) const {
     return gone ? WouldBorrow(path, charge.cell, charge.amount) : Borrows(tree_, path, charge.cell);
   });
   if (!borrows) return false;
-  if (meet < plan_.reclaim) return (plan_.makes_own && !gone) || IsWithin();
+  if (Reclaims(meet)) return (plan_.makes_own && !gone) || IsWithin(meet);
   return OwnShare(meet) <
          ShareWith(unit.queue, meet, gone ? std::span<const Charge>(unit.charges) : std::span<const Charge>());
 }
@@ -357,7 +357,7 @@ void VictimRule::Move(const Unit& unit, int sign) {
   for (const Charge& charge : unit.charges) tree_.Add(unit.queue, charge.cell, sign * charge.amount);
   if (unit.queue == p_.queue) return;
   leaving_[unit.queue] -= sign * unit.pods;
-  if (Meet(unit.queue) < plan_.reclaim) reclaimed_ -= sign;
+  if (const int meet = Meet(unit.queue); Reclaims(meet)) reclaimed_[static_cast<size_t>(meet)] -= sign;
 }
 
 void VictimRule::Place(int sign) {
@@ -458,23 +458,23 @@ void VictimRule::FindIllegal(std::span<const Unit> units, std::span<const uint32
 
 // Whether something falls that cannot fall for ever. The tree is as before.
 bool VictimRule::Falls(std::span<const Unit> units, std::span<const uint32_t> victims) {
-  bool reclaims = false, all_lower = true;
-  std::vector<QueueIndex> queues{p_.queue};
+  bool all_lower = true;
+  std::vector<bool> places(chain_.size());  // where something is reclaimed
+  std::vector<Level> levels;                // what meets there
   for (const uint32_t u : victims) {
-    const Unit& unit = units[u];
-    all_lower &= RanksLower(unit);
-    if (unit.queue == kNoQueue || unit.queue == p_.queue) continue;
-    reclaims |= Meet(unit.queue) < plan_.reclaim;
-    queues.push_back(unit.queue);
+    all_lower &= RanksLower(units[u]);
+    if (units[u].queue == kNoQueue || units[u].queue == p_.queue) continue;
+    const int meet = Meet(units[u].queue);
+    if (!Reclaims(meet)) continue;
+    if (!places[static_cast<size_t>(meet)]) levels.push_back(Below(meet));
+    places[static_cast<size_t>(meet)] = true;
+    levels.push_back(PathOf(units[u].queue, meet).back());
   }
-  if (!reclaims) return all_lower;
-  std::sort(queues.begin(), queues.end());
-  queues.erase(std::unique(queues.begin(), queues.end()), queues.end());
+  if (levels.empty()) return all_lower;
   const auto borrowed = [&] {
     std::vector<Wide> all;
-    for (const QueueIndex q : queues) {
-      for (QuotaCell cell = 0; cell < tree_.cells(); ++cell)
-        all.push_back(std::max(Wide(0), Over(tree_, {q, true}, cell)));
+    for (const Level level : levels) {
+      for (QuotaCell cell = 0; cell < tree_.cells(); ++cell) all.push_back(std::max(Wide(0), Over(tree_, level, cell)));
     }
     return all;
   };

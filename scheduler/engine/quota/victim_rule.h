@@ -1,22 +1,22 @@
 // Who may be evicted for whom where there are queues, and who of them goes first.
 //
 // A queue's own pods are at the bottom of its path upwards, as a child that has what the queue itself lists: so a
-// queue with children has pods of its own, and a quota that is theirs. A queue borrows in a cell, as seen from another
-// one, where its own pods, it and every queue above it below the nearest that is above both use more than is theirs.
-// Where queue q wants room, a pod may go that is charged to
+// queue with children has pods of its own, and a quota that is theirs. Of two queues' paths the parts below the place
+// where they meet, the nearest queue above both, decide. A queue borrows in a cell, as seen from another one, where all
+// of its part use more than is theirs. Where queue q wants room, a pod may go that is charged to
 //  - q itself, as q's withinQueue says: of lower priority, or created later and of equal priority;
 //  - a queue that borrows in a cell that the pod is charged in and q asks for ("reclamation"), as q's reclaim says,
-//    where q's own pods, q and those above it below the nearest above both stay within what is theirs;
-//  - such a queue of lower priority ("borrowing"), where q borrows and its borrowing allows it, while q's share stays
-//    below that of the pod's queue with the pod, both as children of the nearest above both;
+//    where the top of q's part stays within what is its own: so children reclaim what their parent shares among them;
+//  - such a queue of lower priority ("borrowing"), where the top of q's part borrows and q's borrowing allows it, while
+//    its share stays below that of the top of the other part with the pod;
 //  - no queue, of lower priority.
 // Of other queues' pods none of system priority goes, none more an hour than their queue allows, and nobody's before
 // it ran for its queue's minRuntime. All of that holds for each of the set that goes, with all others of it gone and
 // those who want room there: nobody goes who could come back without his queue borrowing again.
 //
-// No chain of such evictions goes on for ever without arrivals: reclamation lowers what queues' own pods use beyond
-// what is theirs, in every cell, and what is within is evicted for nobody but pods of the own queue that rank higher;
-// and without reclamation all that go rank lower (by priority, then age) than those they go for.
+// No chain of such evictions goes on for ever without arrivals: reclamation lowers what is used beyond what is theirs
+// just below the place where two queues meet, and raises none there; and without reclamation all that go rank lower (by
+// priority, then age) than those they go for.
 //
 // Decision thread only.
 #ifndef MUSTER_SCHEDULER_ENGINE_QUOTA_VICTIM_RULE_H_
@@ -80,9 +80,9 @@ class VictimRule {
 
   // What is tried. Places are those of the preemptor's queue (0) and of the queues above it, bottom up.
   struct Plan {
-    int reclaim = 0;         // from queues that meet the preemptor's at places below this, it reclaims
-    bool makes_own = false;  // pods of its own queue go too, so that what is left stays within what is theirs
-    bool borrow = false;     // from queues that meet it higher up, it takes as borrowing says
+    std::vector<bool> reclaim;  // by place: from queues that meet the preemptor's there it reclaims
+    bool makes_own = false;     // pods of its own queue go too, so that it may
+    bool borrow = false;        // from queues that meet it elsewhere it takes as borrowing says
   };
 
   // All outlive this. The tree is as the catalog says.
@@ -142,10 +142,17 @@ class VictimRule {
   std::span<const Level> PathOf(QueueIndex queue, int meet) const;
   bool Borrows(const QuotaTree& tree, std::span<const Level> path, QuotaCell cell) const;
   bool WouldBorrow(std::span<const Level> path, QuotaCell cell, int64_t amount) const;
-  // At how many places the preemptor may reclaim, at most.
-  int MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain, std::span<const Charge> all,
-                 std::span<const AnyCharge> any) const;
-  bool IsWithin() const;
+  // Of the preemptor's path, what is just below the place.
+  Level Below(int place) const {
+    return place == 0 ? Level{chain_[0], true} : Level{chain_[static_cast<size_t>(place) - 1], false};
+  }
+  // By place, whether what is below it stays within what is its own.
+  std::vector<bool> MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain, std::span<const Charge> all,
+                               std::span<const AnyCharge> any) const;
+  bool IsWithin(int place) const;
+  bool Reclaims(int meet) const {
+    return static_cast<size_t>(meet) < plan_.reclaim.size() && plan_.reclaim[static_cast<size_t>(meet)];
+  }
   bool Fits() const;
   Share OwnShare(int meet) const;
   Share ShareWith(QueueIndex queue, int meet, std::span<const Charge> charges) const;
@@ -170,10 +177,10 @@ class VictimRule {
   std::vector<int> place_;         // by queue: its place; kNowhere: it is not above the preemptor
   std::vector<Reason> look_;       // by queue: why some pod of it may go; kNone: none may
   Plan plan_;
-  QuotaTree tree_;                // as it is, or as it would be
-  std::vector<Charge> charges_;   // of those who want room, once placed
-  std::vector<int64_t> leaving_;  // by queue: pods that go
-  int64_t reclaimed_ = 0;         // of them, by reclamation
+  QuotaTree tree_;                  // as it is, or as it would be
+  std::vector<Charge> charges_;     // of those who want room, once placed
+  std::vector<int64_t> leaving_;    // by queue: pods that go
+  std::vector<int64_t> reclaimed_;  // of them, by reclamation, by place
   mutable Time again_at_;
   mutable std::vector<Level> path_;                        // scratch
   mutable std::vector<QueueIndex> parents_;                // that children_ are of

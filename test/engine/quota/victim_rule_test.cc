@@ -1,0 +1,413 @@
+// Exact sets of victims, derived by hand from the rules that victim_rule.h states (and where they are the same, Kueue
+// documents); and random trees against a plain model of what is legal.
+#include "scheduler/engine/quota/victim_rule.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "gtest/gtest.h"
+#include "scheduler/runtime/random.h"
+
+namespace muster {
+namespace {
+
+using Within = QueuePreemption::Within;
+using Reclaim = QueuePreemption::Reclaim;
+using Borrowing = QueuePreemption::Borrowing;
+using Reason = VictimRule::Reason;
+
+const Time kNow = absl::UnixEpoch() + absl::Hours(1000);
+
+// Queues as "NAME[:PARENT]=CPU[+GPU][,bLIMIT][,lLIMIT][,wWEIGHT]", pods as "QUEUE=CPU[+GPU][*COUNT][/PRIORITY]": those
+// of queue a are a0, a1, ... from the oldest on.
+class World {
+ public:
+  explicit World(std::string_view queues) {
+    for (const absl::string_view text : absl::StrSplit(std::string(queues), ' ')) {
+      std::vector<std::string> parts = absl::StrSplit(text, ',');
+      const auto [name, amounts] = Split(parts[0], '=');
+      const auto [own, parent] = Split(name, ':');
+      auto queue = std::make_shared<Queue>();
+      queue->name = own;
+      queue->parent = parent;
+      const auto [cpu, gpu] = Split(amounts, '+');
+      queue->resources.push_back({"cpu", "", Number(cpu), {}, {}});
+      if (!gpu.empty()) queue->resources.push_back({"gpu", "", Number(gpu), {}, {}});
+      for (size_t i = 1; i < parts.size(); ++i) {
+        const int64_t value = Number(parts[i].substr(1));
+        if (parts[i][0] == 'w') queue->weight = static_cast<int32_t>(value);
+        for (QueueResource& resource : queue->resources) {
+          if (parts[i][0] == 'b') resource.borrowing_limit = value;
+          if (parts[i][0] == 'l') resource.lending_limit = value;
+        }
+      }
+      queues_[own] = queue;
+    }
+  }
+  Queue& operator[](const std::string& name) { return *queues_[name]; }
+
+  void Build() {
+    ClusterObjects objects;
+    for (const auto& [name, queue] : queues_) objects.Set(Kind::kQueue, queue);
+    catalog_.Build(objects, "");
+    tree_.Build(catalog_.tree(), catalog_.resource_of());
+    for (QueueIndex q = 0; q < tree_.size(); ++q) index_[catalog_.queue(q).name] = q;
+  }
+  void Pods(std::string_view pods) {
+    if (pods.empty()) return;
+    for (const absl::string_view text : absl::StrSplit(std::string(pods), ' ')) {
+      const auto [head, priority] = Split(std::string(text), '/');
+      const auto [pod, count] = Split(head, '*');
+      const auto [queue, amounts] = Split(pod, '=');
+      for (int64_t i = 0; i < (count.empty() ? 1 : Number(count)); ++i) Run(queue, amounts, Number(priority));
+    }
+  }
+  void Run(const std::string& queue, const std::string& amounts, int64_t priority) {
+    VictimRule::Unit unit;
+    unit.queue = index_.at(queue);
+    unit.priority = static_cast<int32_t>(priority);
+    unit.created = unit.started = kNow - absl::Hours(500) + absl::Minutes(static_cast<int64_t>(units.size()));
+    for (const Charge& charge : Charges(amounts)) {
+      unit.charges.push_back(charge);
+      tree_.Add(unit.queue, charge.cell, charge.amount);
+    }
+    names.push_back(absl::StrCat(queue, count_[queue]++));
+    units.push_back(unit);
+  }
+  std::vector<Charge> Charges(const std::string& amounts) const {
+    const auto [cpu, gpu] = Split(amounts, '+');
+    std::vector<Charge> charges;
+    const auto add = [&](const char* resource, const std::string& amount) {
+      for (QuotaCell cell = 0; cell < catalog_.cells().size(); ++cell) {
+        if (catalog_.cells()[cell].resource == resource && Number(amount) > 0)
+          charges.push_back({cell, Number(amount)});
+      }
+    };
+    add("cpu", cpu);
+    add("gpu", gpu);
+    return charges;
+  }
+
+  // Who goes for "[<]QUEUE=CPU[+GPU][/PRIORITY]" ("<": it is older than all): "a1:R b0:Q", by name, "fits" or "no".
+  std::string Ask(const std::string& who) {
+    const bool oldest = who[0] == '<';
+    const auto [head, priority] = Split(who.substr(oldest), '/');
+    const auto [queue, amounts] = Split(head, '=');
+    VictimRule::Preemptor p;
+    p.queue = index_.at(queue);
+    p.priority = static_cast<int32_t>(Number(priority));
+    p.created = oldest ? kNow - absl::Hours(900) : kNow;
+    p.now = kNow;
+    p.all = Charges(amounts);
+    const std::vector<Charge> charges = p.all;
+    if (tree_.Lacking(p.queue, charges) == nullptr) return "fits";
+    const uint64_t before = tree_.fingerprint();
+    const bool may_help = rule.MayHelp(p.queue, charges, {});
+    rule.Begin(std::move(p));
+    rule.TakeUsage();
+    std::vector<VictimRule::Unit> looked_at;
+    std::vector<uint32_t> of;
+    for (uint32_t u = 0; u < units.size(); ++u) {
+      if (!rule.MayLose(units[u].queue)) continue;
+      looked_at.push_back(units[u]);
+      of.push_back(u);
+    }
+    victims.clear();
+    for (const VictimRule::Plan& plan : rule.Plans(looked_at)) {
+      rule.Follow(plan);
+      std::vector<uint32_t> kept, chosen, illegal;
+      do {
+        kept.insert(kept.end(), illegal.begin(), illegal.end());
+        Order order = Candidates(looked_at, kept);
+        std::vector<VictimRule::Unit> candidates;
+        for (const uint32_t u : order) candidates.push_back(looked_at[u]);
+        chosen.clear();
+        const bool found = rule.Choose(candidates, charges, chosen, illegal);
+        for (uint32_t& u : illegal) u = order[u];
+        if (!found) continue;
+        std::vector<std::string> told;
+        for (const uint32_t u : chosen) {
+          victims.push_back(of[order[u]]);
+          told.push_back(absl::StrCat(names[of[order[u]]], ":", Letter(rule.ReasonOf(candidates[u]))));
+        }
+        std::sort(told.begin(), told.end());
+        EXPECT_TRUE(may_help) << "it was said that nobody can help";
+        EXPECT_EQ(tree_.fingerprint(), before);
+        return absl::StrJoin(told, " ");
+      } while (!illegal.empty());
+    }
+    return "no";
+  }
+
+  QueueIndex IndexOf(const std::string& queue) const { return index_.at(queue); }
+  QuotaTree& tree() { return tree_; }
+  const QueueCatalog& catalog() const { return catalog_; }
+
+  std::vector<VictimRule::Unit> units;
+  std::vector<std::string> names;  // by unit
+  std::vector<uint32_t> victims;   // of the last answer
+  EvictionLog evictions;
+  VictimRule rule{catalog_, tree_, evictions};
+
+ private:
+  using Order = std::vector<uint32_t>;
+
+  static std::pair<std::string, std::string> Split(const std::string& text, char at) {
+    const size_t i = text.find(at);
+    if (i == std::string::npos) return {text, ""};
+    return {text.substr(0, i), text.substr(i + 1)};
+  }
+  static int64_t Number(const std::string& text) {
+    int64_t number = 0;
+    EXPECT_TRUE(text.empty() || absl::SimpleAtoi(text, &number)) << text;
+    return number;
+  }
+  static const char* Letter(Reason reason) {
+    switch (reason) {
+      case Reason::kInQueue: return "Q";
+      case Reason::kReclamation: return "R";
+      case Reason::kBorrowing: return "B";
+      default: return "?";
+    }
+  }
+  // The most important first.
+  Order Candidates(const std::vector<VictimRule::Unit>& looked_at, const std::vector<uint32_t>& kept) const {
+    Order order;
+    for (uint32_t u = 0; u < looked_at.size(); ++u) {
+      if (rule.ReasonOf(looked_at[u]) != Reason::kNone && std::find(kept.begin(), kept.end(), u) == kept.end())
+        order.push_back(u);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t x, uint32_t y) {
+      const VictimRule::Unit &a = looked_at[x], &b = looked_at[y];
+      const VictimRule::Rank rank_a = rule.RankOf(a.queue), rank_b = rule.RankOf(b.queue);
+      if (rank_a != rank_b) return rank_a < rank_b;
+      if (a.queue != b.queue) return a.queue < b.queue;
+      return a.priority != b.priority ? a.priority > b.priority : a.started < b.started;
+    });
+    return order;
+  }
+
+  std::map<std::string, std::shared_ptr<Queue>> queues_;
+  QueueCatalog catalog_;
+  QuotaTree tree_;
+  std::map<std::string, QueueIndex> index_;
+  std::map<std::string, int> count_;
+};
+
+QueuePreemption Policy(std::string_view letters) {
+  QueuePreemption policy;
+  policy.within_queue = letters[0] == 'N'   ? Within::kNever
+                        : letters[0] == 'L' ? Within::kLowerPriority
+                                            : Within::kLowerOrNewerEqualPriority;
+  policy.reclaim = letters[1] == 'N' ? Reclaim::kNever : letters[1] == 'L' ? Reclaim::kLowerPriority : Reclaim::kAny;
+  policy.borrowing = letters[2] == 'N' ? Borrowing::kNever : Borrowing::kLowerPriority;
+  return policy;
+}
+
+// The policy is that of who asks: within the queue (Never, LowerPriority, Equal: or newer of equal priority), reclaim
+// (Never, LowerPriority, Any), borrowing (Never, LowerPriority).
+struct Row {
+  const char *queues, *policy, *pods, *who, *victims;
+};
+
+constexpr char kTwo[] = "r=0 a:r=4 b:r=4";
+constexpr char kLent[] = "r=0 a:r=4 b:r=4,l2";
+constexpr char kShared[] = "r=4 a:r=0 b:r=0";
+constexpr char kThree[] = "r=0 a:r=2 b:r=2 c:r=4";
+constexpr char kEven[] = "r=0 a:r=4 b:r=4 c:r=4";
+constexpr char kDeep[] = "r=0 x:r=0 y:r=0 a:x=4 b:x=4 c:y=4";
+constexpr char kOwned[] = "r=0 x:r=4 y:r=0 a:x=0 b:x=0 c:y=4";
+constexpr char kParents[] = "r=0 x:r=4 y:r=4 a:x=0 c:y=0 d:y=0";
+constexpr char kInner[] = "r=0 x:r=4 b:r=4 a:x=2";
+constexpr char kGpus[] = "r=0+0 a:r=4+4 b:r=4+4";
+constexpr char kLimited[] = "r=8 x:r=0,b4 a:x=0 b:x=0 c:r=0";
+constexpr char kSides[] = "r=0 x:r=0 c:r=4 a:x=4 b:x=4";
+
+const Row kRows[] = {
+    // An owner reclaims: the newest of the lowest priority first, as many as are needed, up to what is its own.
+    {kTwo, "LAN", "a=1*8", "b=1", "a7:R"},
+    {kTwo, "LAN", "a=1*8", "b=2", "a6:R a7:R"},
+    {kTwo, "LAN", "a=1*8", "b=4", "a4:R a5:R a6:R a7:R"},
+    {kTwo, "LAN", "a=1*8", "b=5", "no"},
+    {kTwo, "LAN", "a=1*6", "b=2", "fits"},
+    {kTwo, "LAN", "a=1*6", "b=3", "a5:R"},
+    {kTwo, "LAN", "a=1*4 b=1*4", "b=1", "no"},
+    {kTwo, "LAN", "a=1*4 a=1*4/5", "b=2", "a2:R a3:R"},
+    {kTwo, "LAN", "a=1*8", "b=2/-5", "a6:R a7:R"},
+    {kTwo, "LAN", "a=1*8/9", "b=1", "a7:R"},
+    {kTwo, "NAN", "a=1*8", "b=2", "a6:R a7:R"},
+    // By priority, or never; system priority never goes.
+    {kTwo, "LLN", "a=1*8", "b=1", "no"},
+    {kTwo, "LLN", "a=1*8", "b=1/1", "a7:R"},
+    {kTwo, "LLN", "a=1*4 a=1*4/5", "b=2/3", "a2:R a3:R"},
+    {kTwo, "LLN", "a=1*6/5 a=1*2", "b=3/3", "no"},
+    {kTwo, "LLN", "a=1*6/5 a=1*2", "b=2/3", "a6:R a7:R"},
+    {kTwo, "LNN", "a=1*8", "b=1/9", "no"},
+    {kTwo, "LNL", "a=1*8", "b=1/9", "no"},
+    {kTwo, "LAN", "a=1*8/2000000000", "b=1", "no"},
+    {kTwo, "LAN", "a=1*8/1999999999", "b=1", "a7:R"},
+    {kTwo, "LAN", "a=1*7/2000000000 a=1", "b=1", "a7:R"},
+    {kTwo, "LAN", "a=1*7/2000000000 a=1", "b=2", "no"},
+    // Pods of several sizes: nobody goes who could come back within what is his queue's.
+    {kTwo, "LAN", "a=2*4", "b=1", "a3:R"},
+    {kTwo, "LAN", "a=2*4", "b=3", "a2:R a3:R"},
+    {kTwo, "LAN", "a=3*2 a=2", "b=4", "a1:R a2:R"},
+    {kTwo, "LAN", "a=3*2 a=2", "b=3", "a1:R"},
+    {kTwo, "LAN", "a=3*2 a=2", "b=2", "a2:R"},
+    {kTwo, "LAN", "a=8", "b=1", "a0:R"},
+    {kTwo, "LAN", "a=4*2", "b=4", "a1:R"},
+    {kTwo, "LAN", "a=5 a=3", "b=3", "a1:R"},
+    {kTwo, "LAN", "a=3 a=5", "b=3", "a1:R"},
+    {kTwo, "LAN", "a=1 a=7", "b=4", "a1:R"},
+    {kTwo, "LAN", "a=7 a=1", "b=4", "a0:R"},
+    {kTwo, "LAN", "a=4 a=1*4", "b=1", "a4:R"},
+    {kTwo, "LAN", "a=2*3 a=1*2", "b=4", "a2:R a3:R a4:R"},
+    {kTwo, "LAN", "a=2*3 a=1*2", "b=3", "a2:R a4:R"},
+    // What is lent to nobody needs no reclaiming.
+    {kLent, "LAN", "a=1*6", "b=2", "fits"},
+    {kLent, "LAN", "a=1*6", "b=3", "a5:R"},
+    {kLent, "LAN", "a=1*6", "b=4", "a4:R a5:R"},
+    {kLent, "LAN", "a=1*6 b=1*2", "b=1", "a5:R"},
+    {kLent, "LAN", "a=1*6 b=1*2", "b=3", "no"},
+    {"r=0 a:r=4 b:r=4,l0", "LAN", "a=1*4", "b=4", "fits"},
+    // Who borrows takes from none that borrow, unless it is said so: then by priority, while its share is less.
+    {kShared, "LAN", "a=1*4", "b=1/5", "no"},
+    {kShared, "LAL", "a=1*4", "b=1/5", "a3:B"},
+    {kShared, "LAL", "a=1*4", "b=2/5", "a2:B a3:B"},
+    {kShared, "LAL", "a=1*4", "b=3/5", "no"},
+    {kShared, "LAL", "a=1*4", "b=4/5", "no"},
+    {kShared, "LAL", "a=1*4", "b=2", "no"},
+    {kShared, "LAL", "a=1*4/5", "b=1/5", "no"},
+    {kShared, "LAL", "a=1*2/9 a=1*2", "b=2/5", "a2:B a3:B"},
+    {kShared, "LAL", "a=1*3/9 a=1", "b=2/5", "no"},
+    {kShared, "LAL", "a=1*3/9 a=1", "b=1/5", "a3:B"},
+    {kShared, "LAL", "a=1*3 b=1/5", "b=1/5", "a2:B"},
+    {kShared, "LAL", "a=1*2 b=1*2/5", "b=1/5", "no"},
+    {kShared, "LNL", "a=1*4", "b=1/5", "a3:B"},
+    {kShared, "NAL", "a=1*4", "b=1/5", "a3:B"},
+    {"r=4 a:r=0 b:r=0,b2", "LAL", "a=1*4", "b=2/5", "a2:B a3:B"},
+    {"r=4 a:r=0 b:r=0,b2", "LAL", "a=1*4", "b=3/5", "no"},
+    {"r=4 a:r=0,w2 b:r=0", "LAL", "a=1*4", "b=1/5", "a3:B"},
+    {"r=4 a:r=0,w2 b:r=0", "LAL", "a=1*4", "b=2/5", "no"},
+    {"r=4 a:r=0 b:r=0,w2", "LAL", "a=1*4", "b=3/5", "a1:B a2:B a3:B"},
+    {"r=4 a:r=0,w0 b:r=0", "LAL", "a=1*4", "b=3/5", "a1:B a2:B a3:B"},
+    {"r=4 a:r=0 b:r=0,w0", "LAL", "a=1*4", "b=1/5", "no"},
+    {"r=4 a:r=0,w0 b:r=0,w0", "LAL", "a=1*4", "b=1/5", "a3:B"},
+    {"r=4 a:r=0,w0 b:r=0,w0", "LAL", "a=1*4", "b=3/5", "no"},
+    // In the queue itself.
+    {"r=0 a:r=4", "LAN", "a=1*4", "a=1/5", "a3:Q"},
+    {"r=0 a:r=4", "LAN", "a=1*4", "a=1", "no"},
+    {"r=0 a:r=4", "LAN", "a=1*4", "<a=1", "no"},
+    {"r=0 a:r=4", "LAN", "a=1*4", "a=2/5", "a2:Q a3:Q"},
+    {"r=0 a:r=4", "NAN", "a=1*4", "a=1/5", "no"},
+    {"r=0 a:r=4", "EAN", "a=1*4", "<a=1", "a3:Q"},
+    {"r=0 a:r=4", "EAN", "a=1*4", "a=1", "no"},
+    {"r=0 a:r=4", "EAN", "a=1*4/1", "<a=1", "no"},
+    {"r=0 a:r=4", "LAN", "a=1*2/9 a=1*2", "a=3/5", "no"},
+    {"r=0 a:r=4", "LAN", "a=1/3 a=1/1 a=1/2 a=1/1", "a=2/5", "a1:Q a3:Q"},
+    {"r=0 a:r=4", "LAN", "a=1/3 a=1/1 a=1/2 a=1/1", "a=3/5", "a1:Q a2:Q a3:Q"},
+    {"a=4", "LAN", "a=1*4", "a=1/5", "a3:Q"},
+    {"a=4 b=4", "LAL", "a=1*4 b=1*4", "a=1/5", "a3:Q"},
+    {"a=4 b=4", "NAL", "a=1*4 b=1*4", "a=1/5", "no"},
+    // Borrowers before the own.
+    {kTwo, "LAN", "a=1*6 b=1*2", "b=2/5", "a4:R a5:R"},
+    {kTwo, "LAN", "a=1*5 b=1*3", "b=2/5", "a4:R b2:Q"},
+    {kTwo, "LAN", "a=1*5 b=1*3", "b=1/5", "a4:R"},
+    {kTwo, "LAN", "a=1*5 b=1*3/5", "b=2/5", "no"},
+    {kTwo, "LNN", "a=1*5 b=1*3", "b=2/5", "b1:Q b2:Q"},
+    {kTwo, "LAN", "a=1*4 b=1*4", "b=2/5", "b2:Q b3:Q"},
+    {kTwo, "LAN", "a=1*4 b=1*2 b=1*2/9", "b=3/5", "no"},
+    {kTwo, "LAN", "a=1*4 b=1*2 b=1*2/9", "b=2/5", "b0:Q b1:Q"},
+    // The one most over its share first, as shares are once others are gone.
+    {kThree, "LAN", "a=1*3 b=1*5", "c=1", "b4:R"},
+    {kThree, "LAN", "a=1*3 b=1*5", "c=2", "b3:R b4:R"},
+    {kThree, "LAN", "a=1*3 b=1*5", "c=3", "a2:R b3:R b4:R"},
+    {kThree, "LAN", "a=1*3 b=1*5", "c=4", "a2:R b2:R b3:R b4:R"},
+    {kThree, "LAN", "a=1*3 b=1*5/9", "c=1", "b4:R"},
+    {kThree, "LLN", "a=1*3 b=1*5/9", "c=1/5", "a2:R"},
+    {"r=0 a:r=2 b:r=2,w3 c:r=4", "LAN", "a=1*3 b=1*5", "c=1", "a2:R"},
+    {"r=0 a:r=2 b:r=2,w4 c:r=4", "LAN", "a=1*3 b=1*5", "c=2", "a2:R b4:R"},
+    {"r=0 a:r=2,w0 b:r=2 c:r=4", "LAN", "a=1*3 b=1*5", "c=1", "a2:R"},
+    {kEven, "LAN", "a=1*6 b=1*6", "c=4", "a4:R a5:R b4:R b5:R"},
+    {kEven, "LAN", "a=1*5 b=1*7", "c=3", "a4:R b5:R b6:R"},
+    {kEven, "LAN", "a=1*4 b=1*8", "c=2", "b6:R b7:R"},
+    // In a tree: between two queues decides what is below the nearest above both.
+    {kDeep, "LAN", "a=1*8 c=1*4", "b=1", "a7:R"},
+    {kDeep, "LAN", "a=1*12", "c=2", "a10:R a11:R"},
+    {kDeep, "LAN", "a=1*12", "b=2", "a10:R a11:R"},
+    {kDeep, "LAN", "a=1*6 b=1*2 c=1*4", "c=1", "no"},
+    {kDeep, "LAN", "a=1*6 b=1*6", "c=1", "a5:R"},
+    {kDeep, "LAN", "a=1*6 b=1*6", "c=2", "a5:R b5:R"},
+    {kDeep, "LAN", "a=1*4 b=1*8", "c=2", "b6:R b7:R"},
+    {kDeep, "LAN", "a=1*2 b=1*10", "a=2", "b8:R b9:R"},
+    {kDeep, "LAN", "a=1*2 b=1*6 c=1*4", "a=2", "b4:R b5:R"},
+    {kSides, "LAN", "a=1*6 c=1*6", "b=2", "a5:R c5:R"},
+    {kSides, "LAN", "a=1*4 b=1*2 c=1*6", "b=2", "c4:R c5:R"},
+    {"r=0 x:r=0,l2 c:r=4 a:x=4 b:x=4", "LAN", "a=1*4 b=1*2 c=1*6", "b=1", "c5:R"},
+    {"r=0 x:r=0,l2 c:r=4 a:x=4 b:x=4", "LAN", "a=1*4 b=1*2 c=1*6", "b=2", "c4:R c5:R"},
+    // A parent's quota is its children's, who reclaim it together.
+    {kOwned, "LAN", "a=1*8", "c=3", "a5:R a6:R a7:R"},
+    {kOwned, "LAN", "a=1*8", "c=4", "a4:R a5:R a6:R a7:R"},
+    {kOwned, "LAN", "a=1*8", "c=5", "no"},
+    {kOwned, "LAN", "a=1*4 c=1*4", "b=1", "no"},
+    {kOwned, "LAL", "a=1*4 c=1*4", "b=1/5", "a3:B"},
+    {kOwned, "LAL", "a=1*4 c=1*4", "b=2/5", "a2:B a3:B"},
+    {kOwned, "LAL", "a=1*4 c=1*4", "b=3/5", "no"},
+    {kParents, "LAN", "a=1*8", "c=2", "a6:R a7:R"},
+    {kParents, "LAN", "a=1*8", "c=5", "no"},
+    {kParents, "LAN", "a=1*6 c=1*2", "c=2", "a4:R a5:R"},
+    {kParents, "LAN", "a=1*4 c=1*4", "c=1", "no"},
+    {kParents, "LAN", "d=1*4 a=1*4", "c=1", "no"},
+    {kParents, "LAL", "d=1*4 a=1*4", "c=1/5", "d3:B"},
+    {kParents, "LAN", "d=1*2 a=1*6", "c=2", "a4:R a5:R"},
+    // A queue with children has pods of its own, and its quota is theirs.
+    {kInner, "LAN", "x=1*6 b=1*4", "a=1", "x5:R"},
+    {kInner, "LAN", "x=1*6 b=1*4", "a=2", "x4:R x5:R"},
+    {kInner, "LAN", "x=1*6 b=1*4", "a=3", "no"},
+    {kInner, "LAN", "a=1*6 b=1*4", "x=1", "a5:R"},
+    {kInner, "LAN", "a=1*6 b=1*4", "x=4", "a2:R a3:R a4:R a5:R"},
+    {kInner, "LAN", "a=1*6 b=1*4", "x=5", "no"},
+    {kInner, "LAN", "x=1*10", "b=1", "x9:R"},
+    // A limit above.
+    {kLimited, "LAN", "a=1*4", "b=1/5", "no"},
+    {kLimited, "LAL", "a=1*4", "b=1/5", "a3:B"},
+    {kLimited, "LAL", "a=1*2 c=1*6", "b=3/5", "no"},
+    {kLimited, "LAL", "a=1*3 c=1*5", "b=1/5", "a2:B"},
+    {kLimited, "LAL", "a=1*4 c=1*4", "b=1/5", "a3:B"},
+    // Several resources: only those who use what lacks.
+    {kGpus, "LAN", "a=1+1*6", "b=3+0", "a5:R"},
+    {kGpus, "LAN", "a=1*6 a=0+1*6", "b=0+3", "a11:R"},
+    {kGpus, "LAN", "a=1*6 a=0+1*6", "b=3+3", "a11:R a5:R"},
+    {kGpus, "LAN", "a=1*6 a=0+1*6", "b=5+3", "no"},
+    {kGpus, "LAN", "a=1*4 a=0+1*6", "b=0+3", "a9:R"},
+    {kGpus, "LAN", "a=1+1*8", "b=2+1", "a6:R a7:R"},
+    // Own pods that go lower the own share: nobody of another queue goes for it.
+    {"r=8 a:r=0 b:r=0", "LAL", "b=1*3 a=1*5", "b=3/5", "b0:Q b1:Q b2:Q"},
+    {"r=8 a:r=0 b:r=0", "LAL", "b=1 a=1*7", "b=2/5", "a5:B a6:B"},
+    {"r=8 a:r=0 b:r=0", "LAL", "b=1*4 a=1*4/9", "b=1/5", "b3:Q"},
+};
+
+TEST(VictimRuleTest, WhoGoes) {
+  for (const Row& row : kRows) {
+    World world(row.queues);
+    const std::string who(row.who + (row.who[0] == '<'));
+    world[who.substr(0, 1)].preemption = Policy(row.policy);
+    world.Build();
+    world.Pods(row.pods);
+    EXPECT_EQ(world.Ask(row.who), row.victims)
+        << row.queues << " | " << row.policy << " | " << row.pods << " | " << row.who;
+  }
+}
+
+}  // namespace
+}  // namespace muster
