@@ -332,6 +332,15 @@ bool VictimRule::MayGo(const Unit& unit, bool gone) const {
   });
   if (!borrows) return false;
   if (Reclaims(meet)) return (plan_.makes_own && !gone) || IsWithin(meet);
+  // Once its own pods are gone it may be no borrower any more.
+  if (gone && PolicyOf(catalog_, p_.queue).reclaim == QueuePreemption::Reclaim::kNever && IsWithin(meet)) return false;
+  // And none goes below what is its own for one that borrows: else that could be reclaimed again, and so on for ever.
+  const bool whole = std::all_of(unit.charges.begin(), unit.charges.end(), [&](const Charge& charge) {
+    if (AmountIn(charges_, charge.cell) <= 0) return true;
+    return std::all_of(path.begin(), path.end(),
+                       [&](Level level) { return Over(tree_, level, charge.cell) >= (gone ? 0 : charge.amount); });
+  });
+  if (!whole) return false;
   return OwnShare(meet) <
          ShareWith(unit.queue, meet, gone ? std::span<const Charge>(unit.charges) : std::span<const Charge>());
 }
@@ -433,12 +442,17 @@ bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victim
     own.pop_back();
   }
   const bool fits = Fits();
-  for (size_t i = taken.size(); fits && i-- > 0;) {
-    Move(units[taken[i]], +1);
-    if (Fits()) {
-      taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
-    } else {
-      Move(units[taken[i]], -1);
+  // Once nothing is reclaimed any more, who went so that it may need not go either.
+  for (bool again = fits; again;) {
+    again = false;
+    for (size_t i = taken.size(); i-- > 0;) {
+      Move(units[taken[i]], +1);
+      if (Fits()) {
+        taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
+        again = plan_.makes_own;
+      } else {
+        Move(units[taken[i]], -1);
+      }
     }
   }
   victims.insert(victims.end(), taken.begin(), taken.end());

@@ -98,6 +98,17 @@ class World {
     return charges;
   }
 
+  // Who goes for the pod.
+  template <typename Pod>
+  std::string Ask(const Pod& pod, const std::string& amounts) {
+    VictimRule::Preemptor p;
+    p.queue = pod.unit.queue;
+    p.priority = pod.unit.priority;
+    p.created = pod.unit.created;
+    p.now = kNow;
+    p.all = Charges(amounts);
+    return Ask(std::move(p));
+  }
   // Who goes for "[<]QUEUE=CPU[+GPU][/PRIORITY]" ("<": it is older than all): "a1:R b0:Q", by name, "fits" or "no".
   std::string Ask(const std::string& who) {
     const bool oldest = who[0] == '<';
@@ -109,6 +120,9 @@ class World {
     p.created = oldest ? kNow - absl::Hours(900) : kNow;
     p.now = kNow;
     p.all = Charges(amounts);
+    return Ask(std::move(p));
+  }
+  std::string Ask(VictimRule::Preemptor p) {
     const std::vector<Charge> charges = p.all;
     if (tree_.Lacking(p.queue, charges) == nullptr) return "fits";
     const uint64_t before = tree_.fingerprint();
@@ -407,6 +421,289 @@ TEST(VictimRuleTest, WhoGoes) {
     EXPECT_EQ(world.Ask(row.who), row.victims)
         << row.queues << " | " << row.policy << " | " << row.pods << " | " << row.who;
   }
+}
+
+// --- Random trees ----------------------------------------------------------------------------------
+
+// What the rules say, from their words, by adding up all pods anew for each question. Own pods of queue q are a child
+// of q, numbered -1 - q.
+class Model {
+ public:
+  using Charged = std::vector<const VictimRule::Unit*>;
+
+  Model(const QueueCatalog& catalog, Charged pods, QuotaCell cell)
+      : catalog_(catalog), pods_(std::move(pods)), cell_(cell) {}
+
+  static int Own(QueueIndex q) { return -1 - static_cast<int>(q); }
+  int ParentOf(int node) const {
+    if (node < 0) return -1 - node;
+    const QueueIndex parent = catalog_.tree()[static_cast<size_t>(node)].parent;
+    return parent == kNoQueue ? INT32_MAX : static_cast<int>(parent);
+  }
+  int64_t Nominal(int q) const {
+    for (const Quota& quota : catalog_.tree()[static_cast<size_t>(q)].quotas) {
+      if (quota.cell == cell_) return quota.nominal;
+    }
+    return 0;
+  }
+  int64_t Kept(int q) const {  // lent to nobody
+    for (const Quota& quota : catalog_.tree()[static_cast<size_t>(q)].quotas) {
+      if (quota.cell == cell_ && quota.lending_limit != kUnlimited)
+        return std::max<int64_t>(0, Subtree(q) - quota.lending_limit);
+    }
+    return 0;
+  }
+  int64_t Subtree(int node) const {
+    if (node < 0) return Nominal(-1 - node);
+    int64_t sum = Nominal(node);
+    for (size_t c = 0; c < catalog_.size(); ++c) {
+      const int child = static_cast<int>(c);
+      if (ParentOf(child) == node) sum += Subtree(child) - Kept(child);
+    }
+    return sum;
+  }
+  int64_t Usage(int node) const {
+    int64_t sum = 0;
+    if (node < 0) {
+      for (const VictimRule::Unit* pod : pods_) {
+        if (Own(pod->queue) != node) continue;
+        for (const Charge& charge : pod->charges) sum += charge.cell == cell_ ? charge.amount : 0;
+      }
+      return sum;
+    }
+    sum = Usage(-1 - node);
+    for (size_t c = 0; c < catalog_.size(); ++c) {
+      const int child = static_cast<int>(c);
+      if (ParentOf(child) == node) sum += std::max<int64_t>(0, Usage(child) - Kept(child));
+    }
+    return sum;
+  }
+  int64_t Potential(int q) const {  // with nothing used
+    const int above = ParentOf(q);
+    if (above == INT32_MAX) return Subtree(q);
+    int64_t most = Kept(q) + Potential(above);
+    for (const Quota& quota : catalog_.tree()[static_cast<size_t>(q)].quotas) {
+      if (quota.cell == cell_ && quota.borrowing_limit != kUnlimited)
+        most = std::min(most, Subtree(q) + quota.borrowing_limit);
+    }
+    return most;
+  }
+  bool Borrows(int node) const { return Usage(node) > Subtree(node); }
+  // From the queue's own pods upwards.
+  std::vector<int> Path(QueueIndex q) const {
+    std::vector<int> path;
+    for (int node = Own(q); node != INT32_MAX; node = ParentOf(node)) path.push_back(node);
+    return path;
+  }
+
+ private:
+  const QueueCatalog& catalog_;
+  const Charged pods_;
+  const QuotaCell cell_;
+};
+
+struct Running {
+  std::string name;
+  VictimRule::Unit unit;
+  bool running = false;
+};
+
+// Why the victim may not go for `who` as one of the set, by the words of the rules; "" = it may. `after`: all that run
+// in the end, the one that asks included.
+std::string WhyNot(const QueueCatalog& catalog, const Model::Charged& after, const VictimRule::Unit& who,
+                   const VictimRule::Unit& victim) {
+  const QueuePreemption& policy = catalog.queue(who.queue).preemption;
+  const bool lower = victim.priority < who.priority;
+  if (victim.queue == who.queue) {
+    if (policy.within_queue == Within::kNever) return "never in the queue";
+    const bool newer = victim.priority == who.priority && victim.created > who.created;
+    return lower || (policy.within_queue == Within::kLowerOrNewerEqualPriority && newer) ? "" : "its rank is not lower";
+  }
+  if (victim.priority >= VictimRule::kSystemPriority) return "system priority";
+  Model::Charged with = after;
+  with.push_back(&victim);
+  std::string why = "it borrows nothing that is asked for";
+  for (const Charge& asked : who.charges) {
+    const bool used = std::any_of(victim.charges.begin(), victim.charges.end(),
+                                  [&](const Charge& charge) { return charge.cell == asked.cell && charge.amount > 0; });
+    if (!used) continue;
+    const Model back(catalog, with, asked.cell), now(catalog, after, asked.cell);
+    std::vector<int> mine = now.Path(who.queue), other = now.Path(victim.queue);
+    if (mine.back() != other.back()) return "they share nothing";
+    while (mine.back() == other.back()) mine.pop_back(), other.pop_back();
+    // As far as it gets with what it is charged.
+    if (!std::all_of(other.begin(), other.end(),
+                     [&](int node) { return back.Borrows(node) && back.Usage(node) > now.Usage(node); }))
+      continue;
+    why.clear();
+    bool owner = true;
+    for (const Charge& charge : who.charges) {
+      const Model all(catalog, after, charge.cell);
+      const bool gets_there = std::all_of(mine.begin(), mine.end() - 1,
+                                          [&](int node) { return node < 0 || all.Usage(node) > all.Kept(node); });
+      owner &= !gets_there || !all.Borrows(mine.back());
+    }
+    if (owner && policy.reclaim == Reclaim::kNever) return "never reclaims";
+    if (owner && policy.reclaim == Reclaim::kLowerPriority && !lower) return "its priority is not lower";
+    if (!owner && policy.borrowing == Borrowing::kNever) return "who borrows takes nothing";
+    if (!owner && !lower) return "its priority is not lower, for one that borrows";
+    if (owner) break;
+    // The shares, without rounding: of what is borrowed of what the place can lend, by weight.
+    const auto share = [&](const Model::Charged& pods, int node) {
+      std::pair<bool, double> most{false, 0};
+      for (QuotaCell cell = 0; cell < catalog.cells().size(); ++cell) {
+        const Model model(catalog, pods, cell);
+        const int above = model.ParentOf(node);
+        const auto lent = static_cast<double>(model.Potential(above));
+        const auto over = static_cast<double>(node < 0 ? model.Usage(node) : model.Usage(node) - model.Subtree(node));
+        const int weight = node < 0 ? 1 : catalog.queue(static_cast<QueueIndex>(node)).weight;
+        if (over > 0 && lent > 0) most = std::max(most, {weight == 0, over / lent / std::max(1, weight)});
+      }
+      return most;
+    };
+    if (!(share(after, mine.back()) < share(with, other.back()))) return "its share is not less";
+    break;
+  }
+  return why;
+}
+
+// Arrivals in random trees, each placed or not as the rules say; who is evicted comes back as a new pod. Every set of
+// victims is legal by the model, leaves room, and has nobody who need not go; and it all ends.
+class Play {
+ public:
+  explicit Play(uint64_t seed) : random_(seed) {}
+
+  // How many were evicted.
+  int Run() {
+    const bool gpus = OneIn(3);
+    std::vector<std::string> names;
+    std::string queues;
+    const size_t count = 2 + Pick(6);
+    for (size_t q = 0; q < count; ++q) {
+      const std::string name(1, static_cast<char>('a' + q));
+      absl::StrAppend(&queues, q == 0 ? "" : " ", name,
+                      q == 0 || OneIn(12) ? std::string() : absl::StrCat(":", names[Pick(q)]), "=", Pick(6));
+      if (gpus) absl::StrAppend(&queues, "+", Pick(4));
+      if (OneIn(5)) absl::StrAppend(&queues, ",b", Pick(5));
+      if (OneIn(5)) absl::StrAppend(&queues, ",l0");
+      if (OneIn(3)) absl::StrAppend(&queues, ",w", Pick(4));
+      names.push_back(name);
+    }
+    World world(queues);
+    std::string policies;
+    for (const std::string& name : names) {
+      const std::string policy{"NLE"[Pick(3)], "NLAA"[Pick(4)], "NL"[Pick(2)]};
+      absl::StrAppend(&policies, " ", name, ":", policy);
+      world[name].preemption = Policy(policy);
+    }
+    world.Build();
+    if (world.catalog().size() < count) return 0;  // it lends more than it has
+    what_ = absl::StrCat(queues, " |", policies);
+    std::vector<Running> pods(4 + Pick(16));
+    for (size_t i = 0; i < pods.size(); ++i) {
+      pods[i].name = names[Pick(count)];
+      pods[i].unit.queue = world.IndexOf(pods[i].name);
+      pods[i].unit.priority = static_cast<int32_t>(Pick(4));
+      pods[i].unit.created = pods[i].unit.started = Next();
+      amounts_.push_back(absl::StrCat(1 + Pick(4), gpus ? absl::StrCat("+", Pick(3)) : ""));
+      for (const Charge& charge : world.Charges(amounts_[i])) pods[i].unit.charges.push_back(charge);
+    }
+    int evicted = 0;
+    for (int quiet = 0, steps = 0; quiet < static_cast<int>(2 * pods.size()); ++steps) {
+      if (steps == 20'000) {
+        ADD_FAILURE() << "it does not end: " << what_;
+        return evicted;
+      }
+      const size_t i =
+          steps < 3 * static_cast<int>(pods.size()) ? Pick(pods.size()) : static_cast<size_t>(steps) % pods.size();
+      ++quiet;
+      if (pods[i].running) continue;
+      const int gone = Try(world, pods, i);
+      if (gone < 0) continue;
+      quiet = 0;
+      evicted += gone;
+    }
+    return evicted;
+  }
+
+ private:
+  uint64_t Pick(uint64_t bound) { return random_.Below(bound); }
+  bool OneIn(uint64_t n) { return Pick(n) == 0; }
+  Time Next() { return kNow - absl::Hours(500) + absl::Seconds(++clock_); }
+
+  // How many went for the pod; -1: it has no place.
+  int Try(World& world, std::vector<Running>& pods, size_t i) {
+    Running& who = pods[i];
+    world.units.clear();
+    world.names.clear();
+    std::vector<size_t> of;
+    for (size_t p = 0; p < pods.size(); ++p) {
+      if (!pods[p].running) continue;
+      world.units.push_back(pods[p].unit);
+      world.names.push_back(absl::StrCat(pods[p].name, p));
+      of.push_back(p);
+    }
+    const std::string answer = world.Ask(who, amounts_[i]);
+    if (answer == "no") return -1;
+    const auto run = [&](Running& pod, bool running) {
+      pod.running = running;
+      for (const Charge& charge : pod.unit.charges)
+        world.tree().Add(pod.unit.queue, charge.cell, running ? charge.amount : -charge.amount);
+    };
+    const std::vector<uint32_t> victims = answer == "fits" ? std::vector<uint32_t>() : world.victims;
+    for (const uint32_t v : victims) run(pods[of[v]], false);
+    run(who, true);
+    Model::Charged after;
+    for (const Running& pod : pods) {
+      if (pod.running) after.push_back(&pod.unit);
+    }
+    for (const Charge& charge : who.unit.charges)
+      EXPECT_GE(world.tree().Available(who.unit.queue, charge.cell), 0) << what_ << " " << answer;
+    for (const uint32_t v : victims) {
+      Running& victim = pods[of[v]];
+      EXPECT_EQ(WhyNot(world.catalog(), after, who.unit, victim.unit), "")
+          << what_ << " | for " << who.name << "=" << amounts_[i] << ": " << answer << ", " << world.names[v];
+    }
+    ExpectAllNeeded(world, pods, i, of, after, victims, answer);
+    for (const uint32_t v : victims) pods[of[v]].unit.created = pods[of[v]].unit.started = Next();
+    return static_cast<int>(victims.size());
+  }
+
+  // Nobody could come back: there would be no room, or others might not go any more.
+  void ExpectAllNeeded(World& world, const std::vector<Running>& pods, size_t i, const std::vector<size_t>& of,
+                       const Model::Charged& after, const std::vector<uint32_t>& victims, const std::string& answer) {
+    QuotaTree& tree = world.tree();
+    const VictimRule::Unit& who = pods[i].unit;
+    for (const uint32_t v : victims) {
+      const VictimRule::Unit& unit = pods[of[v]].unit;
+      for (const Charge& charge : unit.charges) tree.Add(unit.queue, charge.cell, charge.amount);
+      const bool room = std::all_of(who.charges.begin(), who.charges.end(),
+                                    [&](const Charge& charge) { return tree.Available(who.queue, charge.cell) >= 0; });
+      for (const Charge& charge : unit.charges) tree.Add(unit.queue, charge.cell, -charge.amount);
+      if (!room) continue;
+      Model::Charged with = after;
+      with.push_back(&unit);
+      EXPECT_TRUE(std::any_of(victims.begin(), victims.end(),
+                              [&](uint32_t other) {
+                                return other != v && !WhyNot(world.catalog(), with, who, pods[of[other]].unit).empty();
+                              }))
+          << what_ << " | " << answer << " " << world.names[v] << " need not go";
+    }
+  }
+
+  Random random_;
+  std::string what_;
+  std::vector<std::string> amounts_;  // by pod
+  int64_t clock_ = 0;
+};
+
+TEST(VictimRuleTest, RandomArrivalsAreLegalAndEnd) {
+  int evicted = 0;
+  for (uint64_t seed = 1; seed <= 10'000 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    evicted += Play(seed).Run();
+  }
+  EXPECT_GT(evicted, 10'000);
 }
 
 }  // namespace
