@@ -53,6 +53,11 @@ class FairShare {
   // The group is not to go, but others of a StrictFIFO or Backfill queue wait behind it.
   void Block(QueuedGroup* group) { SetBlocked(group, true); }
   void Unblock(QueuedGroup* group) { SetBlocked(group, false); }
+  // Whether others of its Backfill queue wait behind the group, which is not to go itself.
+  bool HoldsBack(const QueuedGroup& group) const {
+    const Node& node = *nodes_[group.queue == kNoQueue ? nodes_.size() - 1 : group.queue];
+    return node.order == Queue::Order::kBackfill && BlockedFirst(node) == &group;
+  }
   // Whether the group's demand is available.
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // The order inside a queue.

@@ -129,11 +129,15 @@ void Scheduler::OnNode(const WatchEvent& event) {
   if (event.type == WatchEvent::Type::kDeleted) {
     cache_.RemoveNode(node->name);
     nodes_changed_ = true;
+    group_cycle_.plans().Clear();
     Wake({kNodeRemoved, node.get(), nullptr});
     return;
   }
   const NodePtr before = cache_.FindNode(node->name);
-  if (before == nullptr) nodes_changed_ = true;
+  if (before == nullptr) {
+    nodes_changed_ = true;
+    group_cycle_.plans().Clear();
+  }
   cache_.SetNode(node);
   if (!node->invalid.empty()) LogWarning(absl::StrCat("node ", node->name, " takes no pods: ", node->invalid));
   Wake({before == nullptr ? kNodeAdded : NodeChanges(*before, *node), before.get(), node.get()});
@@ -263,6 +267,8 @@ void Scheduler::OnPodGone(const Pod& pod) {
   OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
   queue_.Remove(pod.uid);
   OpenGate(pod.uid);
+  DropPlan(pod.uid);
+  if (const std::string key = GroupKeyOf(pod); queue_.FindGroup(key) == nullptr) DropPlan(key);
   policies_.Forget(pod.uid);
   GroupChanged(pod);
   const bool slot_is_kept = commits_.OnGone(pod.uid);
@@ -342,7 +348,7 @@ void Scheduler::Pump() {
 // Wakes up for the queue's next deadline and for assumptions that may expire.
 void Scheduler::ArmTimer() {
   Time next = std::min(queue_.NextDeadline(), policies_.NextDeadline(loop_.Now()));
-  next = std::min(next, drain_at_);
+  next = std::min({next, drain_at_, group_cycle_.plans().NextEnd(), look_again_at_});
   if (cache_.assumed_count() > binding_.in_flight() + volumes_.in_flight())
     next = std::min(next, loop_.Now() + config_.muster.assume_expiry);
   if (untold_ > 0) {

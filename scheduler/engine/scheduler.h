@@ -132,6 +132,8 @@ class Scheduler {
   void KeepRoom(QueuedGroup& group);
   void ReleaseRoom(QueuedGroup& group);
   void LookForRoom();
+  // Another one once it may be otherwise who has to go for whom.
+  uint64_t RoomVersion();
 
   // Answers about queues.
   std::string WhyWaiting(const QueuedGroup& group) const;
@@ -142,6 +144,8 @@ class Scheduler {
   void TellWaiting(QueueReport& report);
   void CountEviction(const Pod& victim, const std::string& reason);
   void Drain();
+  void PlanStart(QueuedGroup& group);
+  void DropPlan(const std::string& key);
 
   // Deciding.
   void Kick();
@@ -155,6 +159,7 @@ class Scheduler {
   void OnGroupPlaced(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
   void OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at);
   void MakeRoom(QueuedGroup& group, const GroupDecision& decision);
+  std::string WhyTaken(const PodInfo& preemptor, const PostFilterResult::Taken& taken);
   void ForgetNomination(const QueuedMember& member, const std::string& node);
   void OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status);
   void OnVolumesEnded(const BindingCycle::Task& task, const std::string& error);
@@ -214,6 +219,7 @@ class Scheduler {
   bool nodes_changed_ = false;                     // all of them
   absl::btree_map<std::string, Gate> gates_;       // by key
   size_t untold_ = 0;
+  Time look_again_at_ = absl::InfiniteFuture();  // when groups without room are looked at again, if nothing happens
   Time drain_at_ = absl::InfiniteFuture();  // when drained queues are looked at again
 
   // Telling of queues: when it was done last, when it is due, and whether there were any; the i-th queue is first.

@@ -21,6 +21,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   const Time popped_at = loop_.Now();
   cache_.Refresh();
   ReleaseRoom(group);
+  if (group_cycle_.plans().Expire(popped_at)) Wake({kQueueChanged, nullptr, nullptr, nullptr, nullptr});
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
   const Framework& framework = *profiles_[group.profile];
   if (stages_) stages_->SetProfile(framework.scheduler_name());
@@ -54,6 +55,7 @@ bool Scheduler::FillRequest(QueuedGroup& group) {
   request_.members = batch_;
   request_.min = 1;
   request_.group = {};
+  request_.key = member.pod->uid;
   request_.topology = member.pod->topology;
   request_.priority = group.priority;
   request_.preemption_policy = member.info->spec->preemption_policy;
@@ -88,6 +90,7 @@ void Scheduler::OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time
   const std::string name(cache_.Refresh().NodeName(node));
   const QueuedMember& member = group.first();
   cache_.Assume(member.pod, member.info, node);
+  DropPlan(member.pod->uid);
   ForgetNomination(member, name);
   const BindingCycle::Task task{member.pod, name, loop_.Now(), popped_at};
   if (std::vector<Intent> intents = VolumeIntents(decision.intents); !intents.empty()) {
@@ -141,7 +144,13 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
   } else if (no_quota) {
     const size_t preemption = why.message.find("preemption: ");
     group.note = preemption == std::string::npos ? "" : why.message.substr(preemption);
-    queue_.NoRoom(group, ledger_.version(), now);
+    queue_.NoRoom(group, RoomVersion(), now);
+    // Whom his queue protects yet may go then.
+    if (decision.room && decision.room->again_at < absl::InfiniteFuture()) {
+      group.room_version = UINT64_MAX;
+      group.room_again = std::max(group.room_again, decision.room->again_at);
+      look_again_at_ = std::min(look_again_at_, group.room_again);
+    }
   } else {
     queue_.Rejected(group, now);
   }
@@ -161,6 +170,7 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
     TellFailure(member, no_quota ? "SchedulingGated" : reason, why.message, nominate);
   }
   KeepRoom(group);
+  if (!why.is_error && !makes_room && !no_quota) PlanStart(group);
   if (!group.lone()) {
     const GroupId id = GroupId::Of(*group.first().pod);
     // Where the minimum has its places, what is left over is elastic: no failure of the group.
@@ -169,6 +179,13 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
       group_status_.Failed(id, *state.object, profile, reason, why.message);
   }
   if (decision.room) MakeRoom(group, decision);
+}
+
+// For people: what the one that is evicted goes for.
+std::string Scheduler::WhyTaken(const PodInfo& preemptor, const PostFilterResult::Taken& taken) {
+  if (taken.queue.empty()) return absl::StrCat("of higher rank (", taken.reason, ")");
+  const std::string& queue = ledger_.catalog().queue(ledger_.AccountOf(preemptor).queue).name;
+  return absl::StrCat("of queue \"", queue, "\" (", taken.reason, ")");
 }
 
 // Evicts the victims; until the server has taken that note, the group is not tried again.
@@ -198,6 +215,7 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
     });
   }
   std::vector<PodPtr> victims;
+  std::vector<std::string> taken;  // by victim
   for (size_t i = 0; i < room.victims.size(); ++i) {
     PodPtr pod = cache_.FindPlaced(room.victims[i]->uid);
     if (pod == nullptr) continue;
@@ -205,9 +223,10 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
     if (!room.taken.empty() && !room.taken[i].queue.empty() && !pod->deleting)
       group_cycle_.evictions().Note(room.taken[i].queue, loop_.Now());
     victims.push_back(std::move(pod));
+    taken.push_back(room.taken.empty() ? "" : WhyTaken(*group.first().info, room.taken[i]));
   }
   const std::string node = group.lone() ? *room.nominate : "";
-  if (preemption_.Start(group.members[order_[0]].pod, node, victims)) queue_.Hold(group);
+  if (preemption_.Start(group.members[order_[0]].pod, node, victims, taken)) queue_.Hold(group);
 }
 
 void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status) {

@@ -192,6 +192,7 @@ bool Scheduler::FillGroupRequest(QueuedGroup& group) {
   request_.members = batch_;
   request_.min = state.gang ? state.Needed() : 0;
   request_.group = group.first().pod->group;
+  request_.key = group.key;
   request_.topology = std::move(state.topology);
   request_.priority = state.priority;
   request_.preemption_policy = std::move(state.preemption_policy);
@@ -237,6 +238,7 @@ void Scheduler::OnGroupPlaced(QueuedGroup& group, const GroupDecision& decision,
     if (member.placed) ForgetNomination(member, cache_.NodeOf(member.pod->uid));
   }
   group.unschedulable_count = group.error_count = 0;
+  DropPlan(group.key);
   group.tried = left;
   group.needed = 0;
   if (left > 0) {

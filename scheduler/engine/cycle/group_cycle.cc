@@ -98,7 +98,7 @@ bool GroupCycle::PlacePod(const Framework& framework, const GroupRequest& reques
   const Nominated others{nominator_, statement_, member.pod->uid};
   const Nominated* nominated = nominator_.by_node().empty() ? nullptr : &others;
   entry.answer.Update(framework, pod, snapshot_, seed_, for_words, result_.work, stages, nominated);
-  const NodeSet* const room = ledger_ == nullptr ? nullptr : ledger_->RoomFor(pod);
+  const NodeSet* const room = search_.RoomFor(request, member);
   const NodeIndex node = entry.answer.error().ok() ? Choose(*member.pod, entry.answer, room) : kNoNode;
   if (node == kNoNode && room != nullptr && entry.answer.error().ok() && entry.answer.feasible_count() > 0) {
     NoQuota(pod);
@@ -124,10 +124,16 @@ NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer, const Nod
   return room == nullptr ? answer.Best() : answer.BestIn(*room, snapshot_);
 }
 
-// Nodes could take the pod, but its queue has no room for it there.
+std::string GroupCycle::WhyNoRoom(const PodInfo& pod) const {
+  std::string why = ledger_ == nullptr ? "" : ledger_->WhyNoRoom(pod);
+  if (why.empty()) why = absl::StrCat("nodes that could take it are kept for ", plans_.Text());
+  return why;
+}
+
+// Nodes could take the pod, but its queue has no room for it there, or they are kept for others.
 void GroupCycle::NoQuota(const PodInfo& pod) {
   rejected_ = {};
-  rejected_.message = ledger_->WhyNoRoom(pod);
+  rejected_.message = WhyNoRoom(pod);
   rejected_.causes.push_back({"Quota", rejected_.message, 0});
   rejected_.wake_on = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
   result_.why = &rejected_;
@@ -255,7 +261,7 @@ bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& requ
     rejected_ = ExplainGroup({framework, request, snapshot_, search_, places_, nominated}, answer,
                              verdict == Verdict::kImpossible);
     if (const PodInfo* pod = search_.without_quota(); pod != nullptr && !rejected_.is_error) {
-      absl::StrAppend(&rejected_.message, " ", ledger_->WhyNoRoom(*pod));
+      absl::StrAppend(&rejected_.message, " ", WhyNoRoom(*pod));
       rejected_.wake_on |= kQueueChanged;
     }
     result_.why = &rejected_;

@@ -34,7 +34,7 @@ class GroupCycle {
         seed_(seed),
         statement_(snapshot),
         nominator_(snapshot),
-        search_(snapshot, workers, statement_, ledger, seed),
+        search_(snapshot, workers, statement_, ledger, plans_, seed),
         preemption_(snapshot, statement_) {
     if (ledger != nullptr) rule_.emplace(ledger->catalog(), ledger->tree(), evictions_);
   }
@@ -51,6 +51,13 @@ class GroupCycle {
     return Decide(framework, request, stages);
   }
 
+  // Looks for the earliest time at which the group fits, if those who run now end when they say (Pod::max_runtime), and
+  // keeps the nodes for it until then. False: no such time is known. Requires: it does not fit now. `name` is for
+  // people.
+  bool PlanStart(const Framework& framework, const GroupRequest& request, const std::string& key,
+                 const std::string& name);
+  StartPlans& plans() { return plans_; }
+
   // Pods that wait for a node that preemption makes room on.
   Nominator& nominator() { return nominator_; }
   // Of queues' pods for others: noted by whoever has them evicted.
@@ -63,6 +70,7 @@ class GroupCycle {
  private:
   bool PlacePod(const Framework& framework, const GroupRequest& request, StageListener* stages);
   NodeIndex Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const;
+  std::string WhyNoRoom(const PodInfo& pod) const;
   void NoQuota(const PodInfo& pod);
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
@@ -95,6 +103,7 @@ class GroupCycle {
   ShapeCache shapes_;
   GroupDecision result_;
   Nominator nominator_;
+  StartPlans plans_;
   GroupSearch search_;
   GroupPlaces places_;
   GroupPreemption preemption_;

@@ -36,6 +36,7 @@ struct GroupRequest {
   int32_t priority = 0;           // the group's: it may take room from pods below it
   std::string preemption_policy;  // "" = PreemptLowerPriority
   Time now;                       // for how long others have run
+  std::string key;                // names the group, or the lone pod by its uid: see StartPlans
 };
 
 struct Placement {

@@ -165,6 +165,13 @@ int64_t GroupSearch::CostOf(NodeIndex n) const {
   return std::numeric_limits<int64_t>::max();
 }
 
+const NodeSet* GroupSearch::RoomFor(const GroupRequest& request, const Member& member) {
+  const NodeSet* room = ledger_ == nullptr ? nullptr : ledger_->RoomFor(*member.info);
+  if (plans_.empty()) return room;
+  room_ = room == nullptr ? snapshot_.all() : *room;
+  return plans_.Keep(request.key, *member.pod, request.priority, request.now, room_) ? &room_ : room;
+}
+
 // Requires: the member's answer is up to date.
 NodeIndex GroupSearch::Pick(uint32_t member, std::span<const NodeIndex> nodes) {
   const NodeSet* const room = RoomFor(member);

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "scheduler/engine/cycle/group_request.h"
 #include "scheduler/engine/cycle/shape_cache.h"
+#include "scheduler/engine/cycle/start_plans.h"
 #include "scheduler/engine/quota/ledger.h"
 #include "scheduler/framework/evaluation.h"
 #include "scheduler/framework/framework.h"
@@ -54,9 +55,14 @@ class GroupSearch {
     bool grows = false;    // nodes may become feasible as members are placed: affinity, spreading
   };
 
-  // All outlive this. `ledger`: no member goes where its queue has no room for it; null: there are no queues.
-  GroupSearch(Snapshot& snapshot, WorkerPool& workers, Statement& statement, Ledger* ledger, uint64_t seed)
-      : snapshot_(snapshot), workers_(workers), statement_(statement), ledger_(ledger), seed_(seed) {}
+  // All outlive this. No member goes where its queue has no room for it (`ledger`; null: there are no queues), nor
+  // where `plans` keep the node from it.
+  GroupSearch(Snapshot& snapshot, WorkerPool& workers, Statement& statement, Ledger* ledger, const StartPlans& plans,
+              uint64_t seed)
+      : snapshot_(snapshot), workers_(workers), statement_(statement), ledger_(ledger), plans_(plans), seed_(seed) {}
+
+  // The rows that a member may take as far as queues and plans go; null: all. Valid until the next call.
+  const NodeSet* RoomFor(const GroupRequest& request, const Member& member);
 
   // Takes up a group: its shapes' answers, brought up to date. False where one is broken. What is given
   // here stays valid until the last call for this group.
@@ -144,10 +150,8 @@ class GroupSearch {
   bool Allowed(uint32_t member, NodeIndex n) const;
   int64_t CostOf(NodeIndex n) const;
   // The rows on which the member's queue has room for it; null: all.
-  const NodeSet* RoomFor(uint32_t member) const {
-    return ledger_ == nullptr ? nullptr : ledger_->RoomFor(*request_->members[member].info);
-  }
-  bool HasRoom(uint32_t member, NodeIndex n) const {
+  const NodeSet* RoomFor(uint32_t member) { return RoomFor(*request_, request_->members[member]); }
+  bool HasRoom(uint32_t member, NodeIndex n) {
     const NodeSet* const room = RoomFor(member);
     return room == nullptr || room->Has(n);
   }
@@ -177,6 +181,7 @@ class GroupSearch {
   WorkerPool& workers_;
   Statement& statement_;
   Ledger* const ledger_;
+  const StartPlans& plans_;
   const uint64_t seed_;
 
   // Of the group.
@@ -217,6 +222,7 @@ class GroupSearch {
   std::vector<std::pair<uint32_t, NodeIndex>> before_;
   std::vector<uint32_t> domains_;
   PlacementCandidate everywhere_;
+  NodeSet room_;
   NodeSet union_;
 
   // Of the search.

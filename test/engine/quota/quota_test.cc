@@ -259,6 +259,42 @@ TEST(QuotaTest, BackfillLetsPassWhatEndsBeforeTheFirstCanStart) {
   }
 }
 
+TEST(QuotaTest, BackfillKeepsNodesForTheFirstUntilItCanStart) {
+  using Order = Queue::Order;
+  for (const Order order : {Order::kBackfill, Order::kBestEffortFIFO}) {
+    Teams c({"a", "b"}, 4);
+    c.Create(MakeNode("n2").Cpu(4000));
+    SetQueue(c.server, MakeQueue("a").Cpu(100000).With([&](Queue& q) { q.order = order; }));
+    SetQueue(c.server, MakeQueue("b").Cpu(100000));
+    c.loop.RunFor(absl::Seconds(1));
+    const auto create = [&](const std::string& name, const char* ns, int64_t cpu, std::optional<Duration> runtime) {
+      Pod pod = MakePod(name, ns).Cpu(cpu).Build();
+      pod.max_runtime = runtime;
+      ASSERT_TRUE(c.server.CreatePod(pod).ok());
+      c.loop.RunFor(absl::Seconds(1));
+    };
+    create("one", "a", 3000, absl::Minutes(10));
+    create("two", "a", 3000, std::nullopt);
+    const std::string first = c.server.FindPod("a", "one")->node;
+    create("large", "a", 4000, absl::Hours(1));  // fits where "one" is, in ten minutes
+    create("short", "b", 1000, absl::Minutes(5));
+    create("long", "b", 1000, absl::Hours(5));
+    create("longer", "b", 1000, std::nullopt);
+    c.loop.RunFor(absl::Seconds(30));
+    const auto node = [&](const char* ns, const char* name) { return c.server.FindPod(ns, name)->node; };
+    // One of the long ones has the other node; nobody else is let to where the large one is to be.
+    EXPECT_NE(node("b", "short"), "");
+    const int on_first = (node("b", "long") == first) + (node("b", "longer") == first);
+    EXPECT_EQ(on_first, order == Order::kBackfill || node("b", "short") == first ? 0 : 1);
+    ASSERT_TRUE(c.server.EndPod("b", "short").ok());
+    c.loop.RunFor(absl::Minutes(9));
+    ASSERT_TRUE(c.server.EndPod("a", "one").ok());
+    c.loop.RunFor(absl::Minutes(2));
+    EXPECT_EQ(node("a", "large"), order == Order::kBackfill ? first : "");
+    EXPECT_EQ(c.BoundOf({"b"}), order == Order::kBackfill ? "1" : "2");
+  }
+}
+
 TEST(QuotaTest, AQueueThatChangesOrGoesUnderLoadIsCountedAnew) {
   Teams c;
   SetQueue(c.server, MakeQueue("r"));
