@@ -116,11 +116,25 @@ bool VictimRule::IsWithin(int place) const {
   });
 }
 
+// Whether those of the own queue may go: nothing in the preemptor's path uses more beyond what is its own than before
+// anybody went, and those who want room are wholly within what is the queue's own, or wholly beyond.
+bool VictimRule::BorrowsNoMore() const {
+  auto before = over_before_.begin();
+  for (const Charge& charge : charges_) {
+    const Wide over = Over(tree_, Below(0), charge.cell);
+    if (over > 0 && over < charge.amount) return false;
+    for (size_t place = 0; place <= chain_.size(); ++place, ++before) {
+      if (Over(tree_, Below(static_cast<int>(place)), charge.cell) > std::max(Wide(0), *before)) return false;
+    }
+  }
+  return true;
+}
+
 bool VictimRule::Fits() const {
   const bool room = std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
     return charge.amount <= 0 || tree_.Available(p_.queue, charge.cell) >= 0;
   });
-  if (!room) return false;
+  if (!room || (own_leaving_ > 0 && !BorrowsNoMore())) return false;
   for (size_t place = 0; place < reclaimed_.size(); ++place) {
     if (reclaimed_[place] > 0 && !IsWithin(static_cast<int>(place))) return false;
   }
@@ -196,6 +210,7 @@ void VictimRule::Begin(Preemptor preemptor) {
     chain_.push_back(q);
   }
   reclaimed_.assign(chain_.size(), 0);
+  own_leaving_ = 0;
   asked_.clear();
   for (const Charge& charge : p_.all) asked_.push_back(charge.cell);
   for (const AnyCharge& charge : p_.any) asked_.insert(asked_.end(), charge.cells.begin(), charge.cells.end());
@@ -364,7 +379,10 @@ void VictimRule::Follow(const Plan& plan) { plan_ = plan; }
 void VictimRule::Move(const Unit& unit, int sign) {
   if (unit.queue == kNoQueue) return;
   for (const Charge& charge : unit.charges) tree_.Add(unit.queue, charge.cell, sign * charge.amount);
-  if (unit.queue == p_.queue) return;
+  if (unit.queue == p_.queue) {
+    own_leaving_ -= sign;
+    return;
+  }
   leaving_[unit.queue] -= sign * unit.pods;
   if (const int meet = Meet(unit.queue); Reclaims(meet)) reclaimed_[static_cast<size_t>(meet)] -= sign;
 }
@@ -377,6 +395,11 @@ bool VictimRule::Choose(std::span<const Unit> units, std::span<const Charge> cha
                         std::vector<uint32_t>& illegal) {
   charges_.assign(charges.begin(), charges.end());
   illegal.clear();
+  over_before_.clear();
+  for (const Charge& charge : charges_) {
+    for (size_t place = 0; place <= chain_.size(); ++place)
+      over_before_.push_back(Over(tree_, Below(static_cast<int>(place)), charge.cell));
+  }
   Place(+1);
   for (const uint32_t u : victims) Move(units[u], -1);
   const bool fits = Take(units, victims);
@@ -442,14 +465,14 @@ bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victim
     own.pop_back();
   }
   const bool fits = Fits();
-  // Once nothing is reclaimed any more, who went so that it may need not go either.
+  // Where others come back, who went so that they may go need not go either.
   for (bool again = fits; again;) {
     again = false;
     for (size_t i = taken.size(); i-- > 0;) {
       Move(units[taken[i]], +1);
       if (Fits()) {
         taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
-        again = plan_.makes_own;
+        again = true;
       } else {
         Move(units[taken[i]], -1);
       }

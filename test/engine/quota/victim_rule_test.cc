@@ -509,13 +509,21 @@ struct Running {
 };
 
 // Why the victim may not go for `who` as one of the set, by the words of the rules; "" = it may. `after`: all that run
-// in the end, the one that asks included.
-std::string WhyNot(const QueueCatalog& catalog, const Model::Charged& after, const VictimRule::Unit& who,
-                   const VictimRule::Unit& victim) {
+// in the end, the one that asks included; `before`: all that ran.
+std::string WhyNot(const QueueCatalog& catalog, const Model::Charged& before, const Model::Charged& after,
+                   const VictimRule::Unit& who, const VictimRule::Unit& victim, bool may_borrow = true) {
   const QueuePreemption& policy = catalog.queue(who.queue).preemption;
   const bool lower = victim.priority < who.priority;
   if (victim.queue == who.queue) {
     if (policy.within_queue == Within::kNever) return "never in the queue";
+    for (const Charge& charge : who.charges) {
+      const Model then(catalog, before, charge.cell), now(catalog, after, charge.cell);
+      const int64_t over = now.Usage(Model::Own(who.queue)) - now.Subtree(Model::Own(who.queue));
+      if (over > 0 && over < charge.amount) return "it borrows in part";
+      for (const int node : now.Path(who.queue)) {
+        if (now.Usage(node) > std::max(now.Subtree(node), then.Usage(node))) return "its queue borrows more";
+      }
+    }
     const bool newer = victim.priority == who.priority && victim.created > who.created;
     return lower || (policy.within_queue == Within::kLowerOrNewerEqualPriority && newer) ? "" : "its rank is not lower";
   }
@@ -545,7 +553,7 @@ std::string WhyNot(const QueueCatalog& catalog, const Model::Charged& after, con
     }
     if (owner && policy.reclaim == Reclaim::kNever) return "never reclaims";
     if (owner && policy.reclaim == Reclaim::kLowerPriority && !lower) return "its priority is not lower";
-    if (!owner && policy.borrowing == Borrowing::kNever) return "who borrows takes nothing";
+    if (!owner && (policy.borrowing == Borrowing::kNever || !may_borrow)) return "who borrows takes nothing";
     if (!owner && !lower) return "its priority is not lower, for one that borrows";
     if (owner) break;
     // The shares, without rounding: of what is borrowed of what the place can lend, by weight.
@@ -650,10 +658,13 @@ class Play {
       for (const Charge& charge : pod.unit.charges)
         world.tree().Add(pod.unit.queue, charge.cell, running ? charge.amount : -charge.amount);
     };
+    Model::Charged before, after;
+    for (const Running& pod : pods) {
+      if (pod.running) before.push_back(&pod.unit);
+    }
     const std::vector<uint32_t> victims = answer == "fits" ? std::vector<uint32_t>() : world.victims;
     for (const uint32_t v : victims) run(pods[of[v]], false);
     run(who, true);
-    Model::Charged after;
     for (const Running& pod : pods) {
       if (pod.running) after.push_back(&pod.unit);
     }
@@ -661,17 +672,18 @@ class Play {
       EXPECT_GE(world.tree().Available(who.unit.queue, charge.cell), 0) << what_ << " " << answer;
     for (const uint32_t v : victims) {
       Running& victim = pods[of[v]];
-      EXPECT_EQ(WhyNot(world.catalog(), after, who.unit, victim.unit), "")
+      EXPECT_EQ(WhyNot(world.catalog(), before, after, who.unit, victim.unit), "")
           << what_ << " | for " << who.name << "=" << amounts_[i] << ": " << answer << ", " << world.names[v];
     }
-    ExpectAllNeeded(world, pods, i, of, after, victims, answer);
+    ExpectAllNeeded(world, pods, i, of, before, after, victims, answer);
     for (const uint32_t v : victims) pods[of[v]].unit.created = pods[of[v]].unit.started = Next();
     return static_cast<int>(victims.size());
   }
 
   // Nobody could come back: there would be no room, or others might not go any more.
   void ExpectAllNeeded(World& world, const std::vector<Running>& pods, size_t i, const std::vector<size_t>& of,
-                       const Model::Charged& after, const std::vector<uint32_t>& victims, const std::string& answer) {
+                       const Model::Charged& before, const Model::Charged& after, const std::vector<uint32_t>& victims,
+                       const std::string& answer) {
     QuotaTree& tree = world.tree();
     const VictimRule::Unit& who = pods[i].unit;
     for (const uint32_t v : victims) {
@@ -683,10 +695,12 @@ class Play {
       if (!room) continue;
       Model::Charged with = after;
       with.push_back(&unit);
-      EXPECT_TRUE(std::any_of(victims.begin(), victims.end(),
-                              [&](uint32_t other) {
-                                return other != v && !WhyNot(world.catalog(), with, who, pods[of[other]].unit).empty();
-                              }))
+      EXPECT_TRUE(std::any_of(
+          victims.begin(), victims.end(),
+          [&](uint32_t other) {
+            return other != v &&
+                   !WhyNot(world.catalog(), before, with, who, pods[of[other]].unit, /*may_borrow=*/false).empty();
+          }))
           << what_ << " | " << answer << " " << world.names[v] << " need not go";
     }
   }
