@@ -128,7 +128,7 @@ TEST_F(QueueCommandTest, JsonIsAsTheManualGivesIt) {
             R"("status":{"conditions":[{"message":"","observedGeneration":1,"reason":"Ready","status":"True",)"
             R"("type":"Ready"}],"pending":[{"assumption":"running pods end when they say, and nobody else takes what )"
             R"(they leave","group":"team-b/job-2","pods":1,"position":1,"waitingFor":"queue \"team-b\" has no room: )"
-            R"(cpu asks for 2, available 0, used 0 of 0"}],"pendingGroups":1,"pendingPods":1,"runningPods":2,)"
+            R"(cpu asks for 2, available 0, used 4 of 4"}],"pendingGroups":1,"pendingPods":1,"runningPods":2,)"
             R"("share":"0","usage":[{"borrowed":"0","resource":"cpu","used":"4"}]}}]})");
 }
 

@@ -123,7 +123,7 @@ func TestQueueStatus(t *testing.T) {
 	if ready.Status != metav1.ConditionTrue || ready.Reason != "Ready" || ready.ObservedGeneration != 1 || ready.LastTransitionTime.IsZero() {
 		t.Errorf("the condition is %+v", ready)
 	}
-	if got := fmt.Sprint(status.PendingGroups, status.PendingPods, status.RunningPods, status.Share, status.Usage); got != "2 2 4 0 [{cpu  4 0}]" {
+	if got := fmt.Sprintf("%d %d %d %s %v", status.PendingGroups, status.PendingPods, status.RunningPods, status.Share, status.Usage); got != "2 2 4 0 [{cpu  4 0}]" {
 		t.Errorf("the status has %s", got)
 	}
 	first, second := status.Pending[0], status.Pending[1]

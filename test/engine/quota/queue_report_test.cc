@@ -107,7 +107,8 @@ TEST(QueueReportTest, TheStatusOfTheQueuesIsWritten) {
 
 TEST(QueueReportTest, TheOrderIsTheQueues) {
   World w;
-  SetQueue(w.server, MakeQueue("a").Cpu(1000));
+  SetQueue(w.server, MakeQueue("a").Cpu(1000).With(
+                         [](Queue& q) { q.preemption.within_queue = QueuePreemption::Within::kNever; }));
   w.loop.RunFor(absl::Seconds(1));
   w.Create("a", "runs", 1);
   w.Create("a", "gang0", 1, 0, 9, "lacks", 2);  // another pod is yet to come
@@ -118,6 +119,7 @@ TEST(QueueReportTest, TheOrderIsTheQueues) {
   ASSERT_TRUE(w.Settle());
   EXPECT_THAT(w.Order("a"), ElementsAre("1 a/high", "2 a/old", "3 a/new", "4 a/newest", "5 a/gang/lacks"));
   const QueueStatus status = w.StatusOf("a");
+  ASSERT_EQ(status.pending.size(), 5u);
   EXPECT_EQ(status.pending[1].ahead, "a/high");
   EXPECT_EQ(status.pending[4].ahead, "a/newest, a/new, a/old and 1 more");
   EXPECT_THAT(status.pending[4].waiting_for, HasSubstr("1 of 2")) << "what its gate says";
@@ -241,6 +243,7 @@ TEST(QueueReportTest, APodThatWaitsForNodesIsUnschedulable) {
   ASSERT_TRUE(w.Settle());
   EXPECT_THAT(w.Told("a", "big"), StartsWith("Unschedulable: 0/1 nodes are available"));
   const QueueStatus status = w.StatusOf("a");
+  ASSERT_EQ(status.pending.size(), 1u);
   EXPECT_THAT(status.pending[0].waiting_for, StartsWith("0/1 nodes are available"));
   EXPECT_EQ(status.pending[0].assumption, "not known: it does not wait for quota");
 }
