@@ -17,7 +17,7 @@ void FairShare::Build(const QuotaTree& tree, const std::vector<Queue::Order>& or
     }
   }
   tree_ = &tree;
-  searched_ = false;
+  searched_ = suspended_ = false;
   goes_ahead_ = std::move(goes_ahead);
   nodes_.clear();
   for (QueueIndex q = 0; q < tree.size(); ++q) {
@@ -111,6 +111,7 @@ void FairShare::Choose(Node& node) {
 
 void FairShare::Update(Node* node) {
   searched_ = false;
+  if (suspended_) return;
   for (; node->parent != nullptr; node = node->parent) {
     Node& parent = *node->parent;
     if (node->head != nullptr) parent.children.erase(node);

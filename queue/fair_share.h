@@ -45,6 +45,8 @@ class FairShare {
 
   // Takes up the tree, which outlives this. `orders`, by queue. What is in stays in, by its `queue`.
   void Build(const QuotaTree& tree, const std::vector<Queue::Order>& orders, GoesAhead goes_ahead = nullptr);
+  // The tree is another one already: until Build, groups only leave.
+  void Suspend() { suspended_ = true; }
 
   // The group keeps its `queue`, `demand` and `either` (of cells that count there), and what the order reads, while it
   // is in; kNoQueue: without quota.
@@ -154,6 +156,7 @@ class FairShare {
   const QuotaTree* tree_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;  // by queue; the last is above all roots, with the groups without queue
   size_t size_ = 0;
+  bool suspended_ = false;
   bool searched_ = false;  // `top_` is what Top says
   QueuedGroup* top_ = nullptr;
   std::vector<Charge> passed_;   // scratch

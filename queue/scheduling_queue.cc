@@ -160,6 +160,7 @@ void SchedulingQueue::SetExpress(QueuedGroup& group, bool express) {
 void SchedulingQueue::SetQueues(const QuotaTree& tree, const std::vector<Queue::Order>& orders,
                                 FairShare::GoesAhead goes_ahead) {
   // Indices are others now: nobody is in while the tree is exchanged.
+  active_.Suspend();
   std::vector<std::pair<QueuedGroup*, QueuedGroup::Part>> in;
   for (const QueuedGroup* each : Groups()) {
     auto* const group = const_cast<QueuedGroup*>(each);
