@@ -149,7 +149,10 @@ TEST(QueueReportTest, StartsAreEstimatedFromKnownEnds) {
        {{"a", 4}},
        {"not known: running pods of queues a, b "}},
       // One that cannot be placed in time does not keep a smaller one from it, but in a strict queue it does.
-      {Queue::Order::kBestEffortFIFO, {{"a", 2, 10}, {"a", 2}}, {{"a", 3}, {"a", 2}}, {"not known: running", "10m"}},
+      {Queue::Order::kBestEffortFIFO,
+       {{"a", 1, 10}, {"a", 1, 20}, {"a", 2}},
+       {{"a", 3}, {"a", 1}},
+       {"not known: running", "10m"}},
       {Queue::Order::kStrictFIFO,
        {{"a", 2, 10}, {"a", 2}},
        {{"a", 3}, {"a", 2}},
@@ -186,10 +189,12 @@ TEST(QueueReportTest, ThePodIsToldItsPlace) {
   SetQueue(w.server, MakeQueue("a").Cpu(4000));
   w.loop.RunFor(absl::Seconds(1));
   w.Create("a", "runs", 4, 60);
+  w.loop.RunFor(absl::Seconds(10));
   w.Create("a", "x", 2);
   w.Create("a", "y", 3);
   w.Create("a", "z", 4);
-  EXPECT_EQ(w.Told("a", "x"), "") << "most learn at once that they may go";
+  w.loop.RunFor(absl::Milliseconds(1500));
+  EXPECT_EQ(w.Told("a", "x"), "") << "most learn soon that they may go";
   ASSERT_TRUE(w.Settle(absl::Minutes(10)));
   EXPECT_THAT(
       w.Told("a", "x"),
@@ -201,6 +206,22 @@ TEST(QueueReportTest, ThePodIsToldItsPlace) {
   w.server.DeletePod("a", "x", "", [](const ApiStatus&) {});
   ASSERT_TRUE(w.Settle(absl::Minutes(10)));
   EXPECT_THAT(w.Told("a", "z"), HasSubstr("; position 2 of 2, behind a/y; "));
+}
+
+TEST(QueueReportTest, WhatStartsAtNoKnownTimeDoesNotEndAtOne) {
+  World w;
+  SetQueue(w.server, MakeQueue("a").Cpu(4000).With([](Queue& q) { q.order = Queue::Order::kStrictFIFO; }));
+  w.loop.RunFor(absl::Seconds(1));
+  w.SimCluster::Create(MakePod("nowhere", "a").Cpu(1000).NodeSelector("no", "node"));
+  w.loop.RunFor(absl::Seconds(1));
+  w.Create("a", "x", 2, 5);
+  w.Create("a", "y", 3);
+  w.loop.RunFor(absl::Seconds(5));
+  const QueueStatus status = w.StatusOf("a");
+  ASSERT_EQ(status.pending.size(), 3u);
+  EXPECT_EQ(status.pending[1].waiting_for, "its turn");
+  EXPECT_EQ(w.Minute(status.pending[2].estimated_start), "-");
+  EXPECT_THAT(status.pending[2].assumption, StartsWith("not known: those before it do not say"));
 }
 
 // Counts writes by what they are about.
