@@ -67,8 +67,9 @@ class Scheduler {
   bool synced() const;
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
   bool Idle() {
-    return !queue_.Ready() && !policies_.Waits(loop_.Now()) && binding_.in_flight() == 0 && volumes_.in_flight() == 0 &&
-           preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() && untold_ == 0;
+    return !pump_posted_ && !queue_.Ready() && !policies_.Waits(loop_.Now()) && binding_.in_flight() == 0 &&
+           volumes_.in_flight() == 0 && preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() &&
+           untold_ == 0;
   }
 
   const SchedulingQueue& queue() const { return queue_; }
@@ -220,7 +221,7 @@ class Scheduler {
   absl::btree_map<std::string, Gate> gates_;       // by key
   size_t untold_ = 0;
   Time look_again_at_ = absl::InfiniteFuture();  // when groups without room are looked at again, if nothing happens
-  Time drain_at_ = absl::InfiniteFuture();  // when drained queues are looked at again
+  Time drain_at_ = absl::InfiniteFuture();       // when drained queues are looked at again
 
   // Telling of queues: when it was done last, when it is due, and whether there were any; the i-th queue is first.
   Time queues_told_ = absl::InfinitePast(), queues_armed_ = absl::InfiniteFuture();

@@ -295,6 +295,17 @@ TEST(QuotaTest, BackfillKeepsNodesForTheFirstUntilItCanStart) {
   }
 }
 
+// It has quota, but no node is large enough: who comes after it is not to wait for that.
+TEST(QuotaTest, BackfillDoesNotWaitForWhatNoNodeCanTake) {
+  Teams c({"a"}, 4);
+  c.Create(MakeNode("n2").Cpu(4000));
+  SetQueue(c.server, MakeQueue("a").Cpu(8000).With([](Queue& q) { q.order = Queue::Order::kBackfill; }));
+  c.CreatePods("a", 1, 8000);
+  c.CreatePods("a", 2, 3000);
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.BoundOf({"a"}), "2");
+}
+
 TEST(QuotaTest, AQueueThatChangesOrGoesUnderLoadIsCountedAnew) {
   Teams c;
   SetQueue(c.server, MakeQueue("r"));
