@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -420,6 +421,49 @@ TEST(VictimRuleTest, WhoGoes) {
     world.Pods(row.pods);
     EXPECT_EQ(world.Ask(row.who), row.victims)
         << row.queues << " | " << row.policy << " | " << row.pods << " | " << row.who;
+  }
+}
+
+// Pods of a0, a1, ... that started so many minutes ago, the queue's minRuntime in minutes and evictionsPerHour, and
+// how many of its pods went how many minutes ago; for how long the answer holds, in minutes, -1: for ever.
+TEST(VictimRuleTest, AQueueProtectsItsPodsForAWhile) {
+  struct {
+    std::vector<int> started;
+    int run;
+    std::optional<int64_t> most;
+    std::vector<int> went;
+    const char *who, *victims;
+    int again;
+  } const rows[] = {
+      {{99, 99, 99, 99, 99}, 0, {}, {}, "b=1", "a4:R", -1},
+      {{99, 99, 99, 99, 9}, 10, {}, {}, "b=1", "a3:R", 1},
+      {{99, 99, 99, 99, 10}, 10, {}, {}, "b=1", "a4:R", -1},
+      {{9, 8, 7, 6, 5}, 10, {}, {}, "b=1", "no", 1},
+      {{99, 99, 99, 99, -1}, 10, {}, {}, "b=1", "a3:R", 10},  // not started
+      {{9, 8, 7, 6, 5}, 10, {}, {}, "a=1/5", "no", 1},        // from the own queue too
+      {{99, 99, 99, 99, 99}, 0, 0, {}, "b=1", "no", -1},
+      {{99, 99, 99, 99, 99}, 0, 1, {}, "b=1", "a4:R", -1},
+      {{99, 99, 99, 99, 99}, 0, 1, {59}, "b=1", "no", 1},
+      {{99, 99, 99, 99, 99}, 0, 1, {60}, "b=1", "a4:R", -1},
+      {{99, 99, 99, 99, 99}, 0, 2, {50, 20}, "b=1", "no", 10},
+      {{99, 99, 99, 99, 99, 99}, 0, 1, {}, "b=2", "no", -1},
+      {{99, 99, 99, 99, 99, 99}, 0, 2, {}, "b=2", "a4:R a5:R", -1},
+      {{99, 99, 99, 99, 99}, 0, 0, {}, "a=1/5", "a4:Q", -1},  // by others only
+  };
+  for (const auto& row : rows) {
+    World world(row.started.size() == 5 ? "r=0 a:r=4 b:r=1" : "r=0 a:r=4 b:r=2");
+    world["a"].preemption.min_runtime = absl::Minutes(row.run);
+    world["a"].preemption.evictions_per_hour = row.most;
+    world.Build();
+    for (const int minutes : row.went) world.evictions.Note("a", kNow - absl::Minutes(minutes));
+    for (const int minutes : row.started) {
+      world.Run("a", "1", 0);
+      world.units.back().started = minutes < 0 ? absl::InfiniteFuture() : kNow - absl::Minutes(minutes);
+    }
+    EXPECT_EQ(world.Ask(row.who), row.victims) << "row " << &row - rows;
+    const Time again = world.rule.again_at();
+    EXPECT_EQ(again == absl::InfiniteFuture() ? -1 : absl::ToInt64Minutes(again - kNow), row.again)
+        << "row " << &row - rows;
   }
 }
 
