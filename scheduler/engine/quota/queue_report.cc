@@ -18,6 +18,8 @@ constexpr size_t kNamed = 3;
 constexpr size_t kMostEnds = 4000;
 // And goes back so often to see whether a group further back fits before one that does not.
 constexpr int kMostReturns = 4;
+// Starts are estimated of so many of a queue's groups: of those that its status names, and if asked of some more.
+constexpr size_t kFewStarts = 10, kMostStarts = 50;
 
 std::string NameOf(const QueuedGroup& group) {
   const Pod& pod = *group.first().pod;
@@ -301,10 +303,12 @@ std::string QueueReport::WhoDoesNotSay(const QueuedGroup& group) const {
 }
 
 const QueueReport::Start& QueueReport::StartOf(QueueIndex q, size_t place) {
-  const auto [at, added] = starts_.try_emplace(q);
-  std::vector<Start>& starts = at->second;
-  if (!added) return starts[place];
-  starts.resize(waiting_[q].size());
+  static const Start kTooFar{absl::InfiniteFuture(),
+                             absl::StrCat("not known: ", kMostStarts, " or more are before it")};
+  if (place >= kMostStarts) return kTooFar;
+  std::vector<Start>& starts = starts_[q];
+  if (place < starts.size()) return starts[place];
+  starts.assign(std::min(waiting_[q].size(), place < kFewStarts ? kFewStarts : kMostStarts), {});
   FindEnds();
   Walk walk(*this);
   const bool in_order = ledger_.catalog().queue(q).order != Queue::Order::kBestEffortFIFO;

@@ -224,6 +224,19 @@ TEST(QueueReportTest, WhatStartsAtNoKnownTimeDoesNotEndAtOne) {
   EXPECT_THAT(status.pending[2].assumption, StartsWith("not known: those before it do not say"));
 }
 
+TEST(QueueReportTest, OnlyTheNearFutureIsEstimated) {
+  World w;
+  SetQueue(w.server, MakeQueue("a").Cpu(1000));
+  w.loop.RunFor(absl::Seconds(1));
+  for (int i = 0; i < 56; ++i) w.Create("a", absl::StrCat("p", i), 1, 10);
+  QueueReport report = w.scheduler->Report();
+  ASSERT_EQ(report.Waiting(0).size(), 55u);
+  for (const auto& [place, start] :
+       {std::pair(0, "10m"), {9, "100m"}, {10, "110m"}, {49, "500m"}, {50, "-"}, {3, "40m"}})
+    EXPECT_EQ(w.Minute(report.Describe(0, static_cast<size_t>(place)).estimated_start), start) << place;
+  EXPECT_EQ(report.Describe(0, 50).assumption, "not known: 50 or more are before it");
+}
+
 // Counts writes by what they are about.
 struct Writes final : SimApiServer::Observer {
   explicit Writes(SimApiServer& of) : server(of) { server.AddObserver(this); }
