@@ -8,6 +8,12 @@
 #include "scheduler/engine/cycle/group_explain.h"
 
 namespace muster {
+namespace {
+
+// What may leave a queue room.
+constexpr ClusterEvents kRoomInQueue = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
+
+}  // namespace
 
 const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupRequest& request,
                                         StageListener* stages) {
@@ -135,8 +141,18 @@ void GroupCycle::NoQuota(const PodInfo& pod) {
   rejected_ = {};
   rejected_.message = WhyNoRoom(pod);
   rejected_.causes.push_back({"Quota", rejected_.message, 0});
-  rejected_.wake_on = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
+  rejected_.wake_on = kRoomInQueue;
   result_.why = &rejected_;
+}
+
+// The same of members of a group, beside what else is in their way. Pods anywhere may leave the queue room, which no
+// plugin knows of.
+void GroupCycle::AddNoQuota() {
+  const PodInfo* pod = search_.without_quota();
+  if (pod == nullptr || rejected_.is_error) return;
+  absl::StrAppend(&rejected_.message, " ", WhyNoRoom(*pod));
+  rejected_.wake_on |= kRoomInQueue;
+  rejected_.rejectors.clear();
 }
 
 bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
@@ -260,10 +276,7 @@ bool GroupCycle::PlaceGroup(const Framework& framework, const GroupRequest& requ
   if (!placed) {
     rejected_ = ExplainGroup({framework, request, snapshot_, search_, places_, nominated}, answer,
                              verdict == Verdict::kImpossible);
-    if (const PodInfo* pod = search_.without_quota(); pod != nullptr && !rejected_.is_error) {
-      absl::StrAppend(&rejected_.message, " ", WhyNoRoom(*pod));
-      rejected_.wake_on |= kQueueChanged;
-    }
+    AddNoQuota();
     result_.why = &rejected_;
     if (!rejected_.is_error) placed = MakeRoomForGroup(framework, request, nominated, stages);
   }
@@ -299,6 +312,7 @@ void GroupCycle::TakePlacements(const Framework& framework, const GroupRequest& 
   result_.why = nullptr;
   if (search_.placed() == request.members.size()) return;
   rejected_ = ExplainLeft({framework, request, snapshot_, search_, places_, nominated}, candidate);
+  AddNoQuota();
   result_.why = &rejected_;
 }
 

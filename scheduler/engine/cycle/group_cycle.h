@@ -72,6 +72,7 @@ class GroupCycle {
   NodeIndex Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const;
   std::string WhyNoRoom(const PodInfo& pod) const;
   void NoQuota(const PodInfo& pod);
+  void AddNoQuota();
   bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
   void MakeRoom(const Framework& framework, const GroupRequest& request, ShapeCache::Entry& entry,
