@@ -116,25 +116,20 @@ bool VictimRule::IsWithin(int place) const {
   });
 }
 
-// Whether those of the own queue may go: nothing in the preemptor's path uses more beyond what is its own than before
-// anybody went, and those who want room are wholly within what is the queue's own, or wholly beyond.
-bool VictimRule::BorrowsNoMore() const {
-  auto before = over_before_.begin();
-  for (const Charge& charge : charges_) {
-    const Wide over = Over(tree_, Below(0), charge.cell);
-    if (over > 0 && over < charge.amount) return false;
-    for (size_t place = 0; place <= chain_.size(); ++place, ++before) {
-      if (Over(tree_, Below(static_cast<int>(place)), charge.cell) > std::max(Wide(0), *before)) return false;
-    }
-  }
-  return true;
+// Whether those who want room are, beside those of their queue that rank as high, in part within what is its own.
+bool VictimRule::Straddles() const {
+  return std::any_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
+    if (charge.amount <= 0 || !tree_.Counts(p_.queue, charge.cell)) return false;
+    const Wide over = Over(tree_, Below(0), charge.cell) - lower_[charge.cell];
+    return over < 0 && over + charge.amount > 0;
+  });
 }
 
 bool VictimRule::Fits() const {
   const bool room = std::all_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
     return charge.amount <= 0 || tree_.Available(p_.queue, charge.cell) >= 0;
   });
-  if (!room || (own_leaving_ > 0 && !BorrowsNoMore())) return false;
+  if (!room) return false;
   for (size_t place = 0; place < reclaimed_.size(); ++place) {
     if (reclaimed_[place] > 0 && !IsWithin(static_cast<int>(place))) return false;
   }
@@ -210,7 +205,6 @@ void VictimRule::Begin(Preemptor preemptor) {
     chain_.push_back(q);
   }
   reclaimed_.assign(chain_.size(), 0);
-  own_leaving_ = 0;
   asked_.clear();
   for (const Charge& charge : p_.all) asked_.push_back(charge.cell);
   for (const AnyCharge& charge : p_.any) asked_.insert(asked_.end(), charge.cells.begin(), charge.cells.end());
@@ -233,6 +227,24 @@ void VictimRule::Begin(Preemptor preemptor) {
   if (policy.within_queue != QueuePreemption::Within::kNever) look_[p_.queue] = Reason::kInQueue;
 }
 
+bool VictimRule::only_own() const {
+  return std::none_of(look_.begin(), look_.end(),
+                      [](Reason why) { return why != Reason::kNone && why != Reason::kInQueue; });
+}
+
+bool VictimRule::heeds_age() const {
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  return policy.within_queue == QueuePreemption::Within::kLowerOrNewerEqualPriority ||
+         policy.borrowing != QueuePreemption::Borrowing::kNever;
+}
+
+int32_t VictimRule::below() const {
+  const QueuePreemption::Within within = PolicyOf(catalog_, p_.queue).within_queue;
+  if (within == QueuePreemption::Within::kNever) return INT32_MIN;
+  const bool equal = within == QueuePreemption::Within::kLowerOrNewerEqualPriority && p_.priority < INT32_MAX;
+  return p_.priority + (equal ? 1 : 0);
+}
+
 void VictimRule::TakeUsage() { tree_ = live_; }
 
 std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
@@ -241,11 +253,14 @@ std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
   const bool borrows = std::find(now.begin(), now.end(), false) != now.end();
   std::vector<Plan> plans;
   Follow({now, false, false});
+  std::vector<const Unit*> own;
+  lower_.assign(tree_.cells(), 0);
+  for (const Unit& unit : units) {
+    if (unit.queue != p_.queue || ReasonOf(unit) == Reason::kNone) continue;
+    own.push_back(&unit);
+    for (const Charge& charge : unit.charges) lower_[charge.cell] += charge.amount;
+  }
   if (policy.reclaim != QueuePreemption::Reclaim::kNever && borrows) {
-    std::vector<const Unit*> own;
-    for (const Unit& unit : units) {
-      if (unit.queue == p_.queue && ReasonOf(unit) != Reason::kNone) own.push_back(&unit);
-    }
     for (const Unit* unit : own) Move(*unit, -1);
     const std::vector<bool> then = MayReclaim(tree_, chain_, p_.all, p_.any);
     for (const Unit* unit : own) Move(*unit, +1);
@@ -337,7 +352,8 @@ size_t VictimRule::MostOf(std::span<const Unit* const> units) const {
 // Whether the unit may go as one of the set: all others of it are gone, and those who want room are there. `gone`: so
 // is the unit itself.
 bool VictimRule::MayGo(const Unit& unit, bool gone) const {
-  if (unit.queue == kNoQueue || unit.queue == p_.queue) return true;
+  if (unit.queue == kNoQueue) return true;
+  if (unit.queue == p_.queue) return !straddles_;
   if (Allowance(unit.queue) < (gone ? 0 : unit.pods)) return false;
   const int meet = Meet(unit.queue);
   const auto path = PathOf(unit.queue, meet);
@@ -379,10 +395,7 @@ void VictimRule::Follow(const Plan& plan) { plan_ = plan; }
 void VictimRule::Move(const Unit& unit, int sign) {
   if (unit.queue == kNoQueue) return;
   for (const Charge& charge : unit.charges) tree_.Add(unit.queue, charge.cell, sign * charge.amount);
-  if (unit.queue == p_.queue) {
-    own_leaving_ -= sign;
-    return;
-  }
+  if (unit.queue == p_.queue) return;
   leaving_[unit.queue] -= sign * unit.pods;
   if (const int meet = Meet(unit.queue); Reclaims(meet)) reclaimed_[static_cast<size_t>(meet)] -= sign;
 }
@@ -395,11 +408,7 @@ bool VictimRule::Choose(std::span<const Unit> units, std::span<const Charge> cha
                         std::vector<uint32_t>& illegal) {
   charges_.assign(charges.begin(), charges.end());
   illegal.clear();
-  over_before_.clear();
-  for (const Charge& charge : charges_) {
-    for (size_t place = 0; place <= chain_.size(); ++place)
-      over_before_.push_back(Over(tree_, Below(static_cast<int>(place)), charge.cell));
-  }
+  straddles_ = Straddles();
   Place(+1);
   for (const uint32_t u : victims) Move(units[u], -1);
   const bool fits = Take(units, victims);

@@ -4,9 +4,9 @@
 // queue with children has pods of its own, and a quota that is theirs. Of two queues' paths the parts below the place
 // where they meet, the nearest queue above both, decide. A queue borrows in a cell, as seen from another one, where all
 // of its part use more than is theirs. Where queue q wants room, a pod may go that is charged to
-//  - q itself, as q's withinQueue says: of lower priority, or created later and of equal priority; but not so that q,
-//    or a queue above it, then borrows more than before, nor for somebody who is in part within what is q's own and in
-//    part beyond: he would be reclaimed whole, and come back, for ever;
+//  - q itself, as q's withinQueue says: of lower priority, or created later and of equal priority; but not for those
+//    who, beside q's pods of higher rank, are in part within what is q's own and in part beyond: they would be
+//    reclaimed whole and come back for ever;
 //  - a queue that borrows in a cell that the pod is charged in and q asks for ("reclamation"), as q's reclaim says,
 //    where the top of q's part stays within what is its own: so children reclaim what their parent shares among them;
 //  - such a queue of lower priority ("borrowing"), where the top of q's part borrows and q's borrowing allows it, while
@@ -126,6 +126,11 @@ class VictimRule {
   // When somebody who is protected by his queue's minRuntime, or by its evictionsPerHour, is so no more: the first
   // time of all that ReasonOf has met. InfiniteFuture: nobody was.
   Time again_at() const { return again_at_; }
+  // Whether of pods that are charged to queues only the preemptor's own may go; and below which priority these are.
+  bool only_own() const;
+  int32_t below() const;
+  // Whether it matters when the preemptor was created.
+  bool heeds_age() const;
 
  private:
   struct Level {
@@ -152,7 +157,7 @@ class VictimRule {
   std::vector<bool> MayReclaim(const QuotaTree& tree, std::span<const QueueIndex> chain, std::span<const Charge> all,
                                std::span<const AnyCharge> any) const;
   bool IsWithin(int place) const;
-  bool BorrowsNoMore() const;
+  bool Straddles() const;
   bool Reclaims(int meet) const {
     return static_cast<size_t>(meet) < plan_.reclaim.size() && plan_.reclaim[static_cast<size_t>(meet)];
   }
@@ -184,8 +189,8 @@ class VictimRule {
   std::vector<Charge> charges_;     // of those who want room, once placed
   std::vector<int64_t> leaving_;    // by queue: pods that go
   std::vector<int64_t> reclaimed_;  // of them, by reclamation, by place
-  int64_t own_leaving_ = 0;         // of the own queue
-  std::vector<Wide> over_before_;   // by charge and place: what is used just below it, and by the root, beyond its own
+  std::vector<Wide> lower_;         // by cell: what of the own queue's usage ranks lower than those who want room
+  bool straddles_ = false;
   mutable Time again_at_;
   mutable std::vector<Level> path_;                        // scratch
   mutable std::vector<QueueIndex> parents_;                // that children_ are of

@@ -328,12 +328,20 @@ const Row kRows[] = {
     {"r=0 a:r=4", "EAN", "a=1*4", "<a=1", "a3:Q"},
     {"r=0 a:r=4", "EAN", "a=1*4", "a=1", "no"},
     {"r=0 a:r=4", "EAN", "a=1*4/1", "<a=1", "no"},
+    {kEven, "LAN", "a=1*7 b=1*3", "b=3/5", "b2:Q"},
+    {"r=0 a:r=4 b:r=4", "LAN", "a=1*6", "a=3/5", "a5:Q"},
     {"r=0 a:r=4", "LAN", "a=1*2/9 a=1*2", "a=3/5", "no"},
     {"r=0 a:r=4", "LAN", "a=1/3 a=1/1 a=1/2 a=1/1", "a=2/5", "a1:Q a3:Q"},
     {"r=0 a:r=4", "LAN", "a=1/3 a=1/1 a=1/2 a=1/1", "a=3/5", "a1:Q a2:Q a3:Q"},
     {"a=4", "LAN", "a=1*4", "a=1/5", "a3:Q"},
     {"a=4 b=4", "LAL", "a=1*4 b=1*4", "a=1/5", "a3:Q"},
     {"a=4 b=4", "NAL", "a=1*4 b=1*4", "a=1/5", "no"},
+    // Not for one that is partly within what is the queue's own, beside those that rank higher.
+    {kTwo, "LAN", "a=1*3/9 a=1*5", "a=2/5", "no"},
+    {kTwo, "LAN", "a=1*2/9 a=1*6", "a=2/5", "a6:Q a7:Q"},
+    {kTwo, "LAN", "a=1*4/9 a=1*4", "a=2/5", "a6:Q a7:Q"},
+    {kTwo, "LAN", "a=1*8", "a=5/5", "no"},
+    {kTwo, "LAN", "a=1*8", "a=4/5", "a4:Q a5:Q a6:Q a7:Q"},
     // Borrowers before the own.
     {kTwo, "LAN", "a=1*6 b=1*2", "b=2/5", "a4:R a5:R"},
     {kTwo, "LAN", "a=1*5 b=1*3", "b=2/5", "a4:R b2:Q"},
@@ -356,6 +364,7 @@ const Row kRows[] = {
     {kEven, "LAN", "a=1*6 b=1*6", "c=4", "a4:R a5:R b4:R b5:R"},
     {kEven, "LAN", "a=1*5 b=1*7", "c=3", "a4:R b5:R b6:R"},
     {kEven, "LAN", "a=1*4 b=1*8", "c=2", "b6:R b7:R"},
+    {"r=0 x:r=0 c:r=2 d:r=6 a:x=2 b:x=2", "LAN", "a=1*4 b=1*4 c=1*4", "d=3", "a3:R b3:R c3:R"},
     // In a tree: between two queues decides what is below the nearest above both.
     {kDeep, "LAN", "a=1*8 c=1*4", "b=1", "a7:R"},
     {kDeep, "LAN", "a=1*12", "c=2", "a10:R a11:R"},
@@ -560,16 +569,20 @@ std::string WhyNot(const QueueCatalog& catalog, const Model::Charged& before, co
   const bool lower = victim.priority < who.priority;
   if (victim.queue == who.queue) {
     if (policy.within_queue == Within::kNever) return "never in the queue";
-    for (const Charge& charge : who.charges) {
-      const Model then(catalog, before, charge.cell), now(catalog, after, charge.cell);
-      const int64_t over = now.Usage(Model::Own(who.queue)) - now.Subtree(Model::Own(who.queue));
-      if (over > 0 && over < charge.amount) return "it borrows in part";
-      for (const int node : now.Path(who.queue)) {
-        if (now.Usage(node) > std::max(now.Subtree(node), then.Usage(node))) return "its queue borrows more";
-      }
+    const auto ranks_lower = [&](const VictimRule::Unit& pod) {
+      const bool equal = policy.within_queue == Within::kLowerOrNewerEqualPriority && pod.priority == who.priority;
+      return pod.priority < who.priority || (equal && pod.created > who.created);
+    };
+    Model::Charged higher;
+    for (const VictimRule::Unit* pod : before) {
+      if (pod->queue == who.queue && !ranks_lower(*pod)) higher.push_back(pod);
     }
-    const bool newer = victim.priority == who.priority && victim.created > who.created;
-    return lower || (policy.within_queue == Within::kLowerOrNewerEqualPriority && newer) ? "" : "its rank is not lower";
+    for (const Charge& charge : who.charges) {
+      const Model model(catalog, higher, charge.cell);
+      const int64_t used = model.Usage(Model::Own(who.queue)), own = model.Subtree(Model::Own(who.queue));
+      if (used < own && own < used + charge.amount) return "who comes is partly within what is the queue's own";
+    }
+    return ranks_lower(victim) ? "" : "its rank is not lower";
   }
   if (victim.priority >= VictimRule::kSystemPriority) return "system priority";
   Model::Charged with = after;
