@@ -49,6 +49,14 @@ absl::Status Malformed(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<Quantity> Quantity::Parse(std::string_view text) {
+  return ParseUpTo(text, absl::int128(std::numeric_limits<int64_t>::max()) * kNano);
+}
+
+absl::StatusOr<Quantity> Quantity::ParseWide(std::string_view text) {
+  return ParseUpTo(text, absl::int128(std::numeric_limits<int64_t>::max()) * 1000 * kNano);
+}
+
+absl::StatusOr<Quantity> Quantity::ParseUpTo(std::string_view text, absl::int128 limit) {
   std::string_view rest = text;
   bool negative = false;
   if (!rest.empty() && (rest[0] == '+' || rest[0] == '-')) {
@@ -87,7 +95,6 @@ absl::StatusOr<Quantity> Quantity::Parse(std::string_view text) {
   if (dropped_integer_digits > 0) return overflow();
 
   // value = mantissa * times / (over * 10^fraction_digits), wanted in nano-units.
-  const absl::int128 limit = absl::int128(std::numeric_limits<int64_t>::max()) * kNano;
   absl::int128 times = scale->times, over = scale->over;
   // Cancel common powers of ten first, so that nothing below overflows 127 bits.
   absl::int128 nano = kNano;
@@ -124,6 +131,43 @@ absl::StatusOr<Quantity> Quantity::Parse(std::string_view text) {
   result += scaled_part + (inexact ? 1 : 0);
   if (result > limit) return overflow();
   return Quantity(negative ? -result : result);
+}
+
+QuantityFormat FormatOf(std::string_view text) {
+  while (!text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) != 0 || text[0] == '.' ||
+                           text[0] == '+' || text[0] == '-')) {
+    text.remove_prefix(1);
+  }
+  if (text.size() == 2 && text[1] == 'i') return QuantityFormat::kBinarySI;
+  const bool exponent = text.size() > 1 && (text[0] == 'e' || text[0] == 'E');
+  return exponent ? QuantityFormat::kDecimalExponent : QuantityFormat::kDecimalSI;
+}
+
+std::string Quantity::Text(QuantityFormat format) const {
+  if (nano_ == 0) return "0";
+  const auto number = [](absl::int128 value) {
+    std::string digits;
+    for (absl::int128 v = value < 0 ? -value : value; v > 0; v /= 10) {
+      digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(v % 10)));
+    }
+    return value < 0 ? "-" + digits : digits;
+  };
+  const absl::int128 size = nano_ < 0 ? -nano_ : nano_;
+  if (format == QuantityFormat::kBinarySI && size >= absl::int128(1024) * kNano && nano_ % kNano == 0) {
+    constexpr std::string_view kSuffix[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    absl::int128 value = nano_ / kNano;
+    int suffix = 0;
+    for (; value % 1024 == 0 && suffix < 6; ++suffix) value /= 1024;
+    return absl::StrCat(number(value), AsAbsl(kSuffix[suffix]));
+  }
+  constexpr std::string_view kSuffix[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
+  absl::int128 value = nano_;
+  int suffix = 0;
+  for (; value % 1000 == 0 && suffix < 9; ++suffix) value /= 1000;
+  if (format == QuantityFormat::kDecimalExponent && suffix != 3) {
+    return absl::StrCat(number(value), "e", 3 * (suffix - 3));
+  }
+  return absl::StrCat(number(value), AsAbsl(kSuffix[suffix]));
 }
 
 int64_t Quantity::CeilDiv(int64_t by) const {

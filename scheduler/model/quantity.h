@@ -12,6 +12,9 @@
 
 namespace muster {
 
+// How a quantity is written: 1500m, 1536Mi, 15e2.
+enum class QuantityFormat : uint8_t { kDecimalSI, kBinarySI, kDecimalExponent };
+
 class Quantity {
  public:
   constexpr Quantity() = default;
@@ -21,6 +24,12 @@ class Quantity {
   // Reads "250m", "1.5Gi", "2e3", ...; fractions finer than a nano-unit round away from zero, as
   // upstream's do. Errors: not a quantity; beyond int64 units ("overflows").
   static absl::StatusOr<Quantity> Parse(std::string_view text);
+  // The same, but beyond int64 too, to 1,000 times that: what devices offer and are asked for is not held to 64 bits.
+  static absl::StatusOr<Quantity> ParseWide(std::string_view text);
+
+  // As the API server writes it (upstream's canonical form): the shortest in the format; decimal where binary suffixes
+  // cannot say it.
+  std::string Text(QuantityFormat format) const;
 
   // Whole units or thousandths, rounded up (upstream's Value and MilliValue). Saturates.
   int64_t Value() const { return CeilDiv(kNano); }
@@ -38,6 +47,11 @@ class Quantity {
     nano_ += other.nano_;
     return *this;
   }
+  Quantity& operator-=(Quantity other) {
+    nano_ -= other.nano_;
+    return *this;
+  }
+  friend Quantity operator-(Quantity a, Quantity b) { return a -= b; }
   friend Quantity operator+(Quantity a, Quantity b) { return a += b; }
   friend bool operator==(Quantity a, Quantity b) { return a.nano_ == b.nano_; }
   friend bool operator<(Quantity a, Quantity b) { return a.nano_ < b.nano_; }
@@ -45,10 +59,14 @@ class Quantity {
  private:
   static constexpr int64_t kNano = 1'000'000'000;
   explicit constexpr Quantity(absl::int128 nano) : nano_(nano) {}
+  static absl::StatusOr<Quantity> ParseUpTo(std::string_view text, absl::int128 limit);
   int64_t CeilDiv(int64_t by) const;
 
-  absl::int128 nano_ = 0;  // |value| < 2^63 units = 2^93 nano: a million sums cannot overflow
+  absl::int128 nano_ = 0;  // |value| < 2^63 units = 2^93 nano (1,000 times that if wide): sums of a million cannot overflow
 };
+
+// The format of a text that Parse reads.
+QuantityFormat FormatOf(std::string_view text);
 
 // Resource name -> quantity, ordered by name (a ResourceList).
 using ResourceList = absl::btree_map<std::string, Quantity>;

@@ -1,0 +1,154 @@
+#include "topology/device/allocator.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "topology/device/pools.h"
+#include "topology/device/search.h"
+
+namespace muster {
+namespace {
+
+void AddRequirements(const std::vector<Requirement>& from, std::vector<Requirement>& to) {
+  for (const Requirement& r : from) {
+    const std::set<std::string> values(r.values.begin(), r.values.end());
+    const bool known = std::any_of(to.begin(), to.end(), [&](const Requirement& other) {
+      return other.key == r.key && other.op == r.op &&
+             std::set<std::string>(other.values.begin(), other.values.end()) == values;
+    });
+    if (!known) to.push_back(r);
+  }
+}
+
+// From where all of the claim's devices can be reached. False: a slice's selector has several terms, `*terms` of them.
+bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& node,
+                 std::optional<NodeSelectorTerm>& nodes, size_t* terms) {
+  NodeSelectorTerm all;
+  for (const TakenDevice& taken : plan.devices) {
+    const Candidate& candidate = search.candidate(taken.candidate);
+    const DeviceNodes& own =
+        candidate.slice->per_device_node_selection ? candidate.device->nodes : candidate.slice->nodes;
+    if (!own.node_name.empty() || candidate.device->binds_to_node) {
+      nodes.emplace();
+      nodes->fields.push_back({"metadata.name", Operator::kIn, {node.name}, "In"});
+      return true;
+    }
+    if (!own.selector || own.selector->empty()) continue;
+    *terms = own.selector->size();
+    if (*terms > 1) return false;
+    AddRequirements((*own.selector)[0].fields, all.fields);
+    AddRequirements((*own.selector)[0].expressions, all.expressions);
+  }
+  if (!all.fields.empty() || !all.expressions.empty()) nodes = std::move(all);
+  return true;
+}
+
+const RequestPlan& Chosen(const ClaimPlan& plan, size_t request) {
+  return plan.requests[request][plan.chosen[request]];
+}
+
+// Whether `names` has the request, or the alternative chosen of it.
+bool Names(const std::vector<std::string>& names, const ClaimPlan& plan, size_t request) {
+  const auto has = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if (has(plan.claim->requests[request].name)) return true;
+  const RequestPlan& chosen = Chosen(plan, request);
+  return chosen.parent != nullptr && has(chosen.FullName());
+}
+
+// Each class's once, with the requests of that class; then the claim's, those for requests that there are.
+std::vector<AllocatedConfig> Configs(const ClaimPlan& plan) {
+  std::vector<AllocatedConfig> configs;
+  absl::btree_map<std::string, std::pair<size_t, size_t>> of_class;  // where in configs
+  for (size_t r = 0; r < plan.requests.size(); ++r) {
+    const RequestPlan& chosen = Chosen(plan, r);
+    const auto [range, first] = of_class.try_emplace(chosen.device_class->name, configs.size(), configs.size());
+    if (first) {
+      for (const DeviceConfig& config : chosen.device_class->config) configs.push_back({true, config});
+      range->second.second = configs.size();
+    }
+    for (size_t i = range->second.first; i < range->second.second; ++i) {
+      if (first) configs[i].config.requests.clear();
+      configs[i].config.requests.push_back(chosen.FullName());
+    }
+  }
+  const auto any_named = [&](const DeviceConfig& config) {
+    for (size_t r = 0; r < plan.requests.size(); ++r) {
+      if (Names(config.requests, plan, r)) return true;
+    }
+    return config.requests.empty();
+  };
+  for (const DeviceConfig& config : plan.claim->config) {
+    if (any_named(config)) configs.push_back({false, config});
+  }
+  for (AllocatedConfig& config : configs) {
+    bool all = true;
+    for (size_t r = 0; r < plan.requests.size(); ++r) all = all && Names(config.config.requests, plan, r);
+    if (all) config.config.requests.clear();  // empty says all
+  }
+  return configs;
+}
+
+}  // namespace
+
+DeviceAllocator::DeviceAllocator(DeviceFeatures features, std::vector<const ResourceSlice*> slices,
+                                 const AllocatedDevices* allocated, DeviceQuestions questions)
+    : features_(features), allocated_(allocated), questions_(std::move(questions)) {
+  for (const ResourceSlice* slice : slices) {
+    const std::string& node = slice->nodes.node_name;
+    (node.empty() ? shared_ : of_node_[node]).push_back(slice);
+    of_pool_[PoolId(slice->driver, slice->pool)].push_back(slice);
+  }
+}
+
+DeviceOutcome DeviceAllocator::Allocate(const Node& node, const std::vector<const ResourceClaim*>& claims,
+                                        int64_t step_limit) const {
+  std::vector<const ResourceSlice*> reachable;
+  if (const auto it = of_node_.find(node.name); it != of_node_.end()) reachable = it->second;
+  reachable.insert(reachable.end(), shared_.begin(), shared_.end());
+  const std::vector<DevicePool> pools = GatherPools(reachable, of_pool_, node, features_, questions_);
+
+  DeviceOutcome outcome;
+  DeviceSearch search(node, features_, questions_, *allocated_, pools, step_limit, outcome);
+  if (!search.Plan(claims)) return outcome;
+  if (!search.Run()) {
+    if (outcome.kind != DeviceOutcome::Kind::kNoFit) return outcome;
+    if (std::any_of(pools.begin(), pools.end(), [](const DevicePool& pool) { return !pool.invalid.empty(); })) {
+      outcome.kind = DeviceOutcome::Kind::kNodeError;
+      outcome.message = "invalid resource pools were encountered";
+    }
+    return outcome;
+  }
+  for (const ClaimPlan& plan : search.claims()) {
+    DeviceAllocation& allocation = outcome.allocations.emplace_back();
+    for (const TakenDevice& taken : plan.devices) {
+      const Candidate& candidate = search.candidate(taken.candidate);
+      AllocatedDevice& device = allocation.devices.emplace_back();
+      device.request = taken.plan->FullName();
+      device.id = candidate.Id();
+      if (taken.plan->admin()) device.admin_access = true;
+      device.tolerations = taken.plan->request->tolerations;
+      if (features_.binding_conditions) {
+        device.binding_conditions = candidate.device->binding_conditions;
+        device.binding_failure_conditions = candidate.device->binding_failure_conditions;
+      }
+      if (taken.shared) device.share_id = questions_.new_share_id();
+      device.consumed_capacity = taken.consumed;
+      device.skip_node_operations = candidate.slice->skip_node_operations;
+    }
+    allocation.config = Configs(plan);
+    size_t terms = 0;
+    if (!SelectNodes(plan, search, node, allocation.nodes, &terms)) {
+      outcome.kind = DeviceOutcome::Kind::kError;
+      outcome.message = absl::StrCat("create NodeSelector for claim ", plan.claim->name,
+                                     ": unsupported ResourceSlice.NodeSelector with ", terms, " terms");
+      outcome.allocations.clear();
+      return outcome;
+    }
+    outcome.chosen.push_back(plan.chosen);
+  }
+  outcome.kind = DeviceOutcome::Kind::kAllocated;
+  return outcome;
+}
+
+}  // namespace muster

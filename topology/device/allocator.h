@@ -1,0 +1,105 @@
+// Which devices a pod's claims get on a node: the first solution in the order of pools, slices and devices, found as
+// kube-scheduler's structured allocator finds it (k8s.io/dynamic-resource-allocation 0.37), its messages included.
+#ifndef MUSTER_TOPOLOGY_DEVICE_ALLOCATOR_H_
+#define MUSTER_TOPOLOGY_DEVICE_ALLOCATOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "scheduler/model/device.h"
+#include "scheduler/model/node.h"
+
+namespace muster {
+
+// Kubernetes' feature gates (DRA...) as the allocator reads them; on and off as 1.37 has them.
+struct DeviceFeatures {
+  bool admin_access = true;
+  bool compatibility_groups = false;
+  bool consumable_capacity = true;
+  bool derived_attributes = false;
+  bool binding_conditions = true;
+  bool device_taints = true;
+  bool fractional_capacity_range = true;
+  bool list_type_attributes = false;
+  bool optional_node_operations = false;
+  bool partitionable_devices = true;
+  bool prioritized_list = true;
+};
+
+// What of a device is taken by claims that have their allocation, admin access aside.
+struct DeviceUse {
+  bool exclusive = false;     // wholly
+  bool shared = false;        // by some with share ids
+  bool has_capacity = false;  // some of them have consumed capacity: then its sums, by name
+  absl::btree_map<std::string, Quantity> capacity;
+};
+using AllocatedDevices = absl::flat_hash_map<DeviceId, DeviceUse>;
+
+struct SelectorAnswer {
+  enum class Kind : uint8_t { kNo, kYes, kCompileError, kRuntimeError };
+  Kind kind = Kind::kNo;
+  std::string message;  // of errors
+};
+
+// What the allocator asks; all but `derived` must be given, and the same question must have the same answer.
+struct DeviceQuestions {
+  // Whether a device matches a selector's CEL expression.
+  std::function<SelectorAnswer(const std::string& expression, const ResourceSlice& slice, const Device& device)> selector;
+  // The attribute that an expression derives from a device. Errors read as they are shown.
+  std::function<absl::StatusOr<DeviceAttribute>(const DerivedAttribute& attribute, const ResourceSlice& slice,
+                                                const Device& device)>
+      derived;
+  // Whether one of the terms matches the node.
+  std::function<bool(const std::vector<NodeSelectorTerm>& terms, const Node& node)> node_matches;
+  std::function<const DeviceClass*(const std::string& name)> find_class;  // null: there is none
+  std::function<std::string()> new_share_id;                              // a fresh UUID, asked once a share taken
+};
+
+struct DeviceOutcome {
+  enum class Kind : uint8_t {
+    kAllocated,  // `allocations` has one for each claim
+    kNoFit,      // not on this node
+    kNodeError,  // not on this node, for the reason in `message`
+    kError,      // on no node: the claims cannot be worked with, for the reason in `message`
+    kGaveUp,     // the step budget ended
+  };
+  Kind kind = Kind::kNoFit;
+  std::string message;
+  std::vector<DeviceAllocation> allocations;
+  // Index of the alternative chosen, by claim and request; 0 where there are none.
+  std::vector<std::vector<uint32_t>> chosen;
+  int64_t rounds = 0;  // how often a place in the claims was taken up (upstream's allocateOne)
+  int64_t steps = 0;   // rounds and devices looked at: what the budget limits
+};
+
+// Holds what is the same for all nodes. Not for several threads at once.
+class DeviceAllocator {
+ public:
+  // `slices` and `allocated` must outlive it and not change.
+  DeviceAllocator(DeviceFeatures features, std::vector<const ResourceSlice*> slices, const AllocatedDevices* allocated,
+                  DeviceQuestions questions);
+
+  // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps.
+  DeviceOutcome Allocate(const Node& node, const std::vector<const ResourceClaim*>& claims, int64_t step_limit) const;
+
+  using PoolId = std::pair<std::string, std::string>;  // driver, pool
+
+ private:
+  DeviceFeatures features_;
+  const AllocatedDevices* allocated_;
+  DeviceQuestions questions_;
+  absl::flat_hash_map<std::string, std::vector<const ResourceSlice*>> of_node_;  // by the node that they name
+  std::vector<const ResourceSlice*> shared_;                                    // those that name none
+  absl::flat_hash_map<PoolId, std::vector<const ResourceSlice*>> of_pool_;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_TOPOLOGY_DEVICE_ALLOCATOR_H_

@@ -1,0 +1,35 @@
+// The pools of devices that a node can reach, made of ResourceSlices.
+#ifndef MUSTER_TOPOLOGY_DEVICE_POOLS_H_
+#define MUSTER_TOPOLOGY_DEVICE_POOLS_H_
+
+#include <string>
+#include <vector>
+
+#include "topology/device/allocator.h"
+
+namespace muster {
+
+struct DevicePool {
+  std::string driver, name;
+  bool incomplete = false;  // its driver is publishing it just now; nothing is taken of it
+  std::string invalid;      // why nothing is taken of it, or ""
+  std::vector<const ResourceSlice*> slices;     // that have devices and reach the node, by name
+  std::vector<const ResourceSlice*> elsewhere;  // that have devices and do not
+  std::vector<const CounterSet*> counter_sets;
+  std::string Text() const { return driver + "/" + name; }
+};
+
+// The pools with slices among `reachable` (those that name the node, and those that name none), in the order in which
+// devices are tried: by driver and name, those with binding conditions last. Only each pool's newest generation counts;
+// a pool whose newest does not reach the node is left out. `of_pool`: all slices of all nodes.
+std::vector<DevicePool> GatherPools(
+    const std::vector<const ResourceSlice*>& reachable,
+    const absl::flat_hash_map<DeviceAllocator::PoolId, std::vector<const ResourceSlice*>>& of_pool, const Node& node,
+    const DeviceFeatures& features, const DeviceQuestions& questions);
+
+// Whether the node is among `nodes`.
+bool Reaches(const DeviceNodes& nodes, const Node& node, const DeviceQuestions& questions);
+
+}  // namespace muster
+
+#endif  // MUSTER_TOPOLOGY_DEVICE_POOLS_H_
