@@ -224,6 +224,7 @@ int64_t GroupPreemption::Estimate(const GroupContext& group, const PlacementCand
 }
 
 RoomForGroup GroupPreemption::MakeRoom(const GroupContext& group, std::span<const std::string> nominated) {
+  rule_ = nullptr;
   RoomForGroup room;
   room.result.code = Code::kUnschedulable;
   if (const std::string_view why = NotEligible(group, nominated); !why.empty()) {
