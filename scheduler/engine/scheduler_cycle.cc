@@ -21,7 +21,6 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   const Time popped_at = loop_.Now();
   cache_.Refresh();
   ReleaseRoom(group);
-  if (group_cycle_.plans().Expire(popped_at)) Wake({kQueueChanged, nullptr, nullptr, nullptr, nullptr});
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
   const Framework& framework = *profiles_[group.profile];
   if (stages_) stages_->SetProfile(framework.scheduler_name());

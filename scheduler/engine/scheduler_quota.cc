@@ -20,6 +20,7 @@ constexpr Duration kPlanAgain = absl::Seconds(10);
 void Scheduler::RefreshQuota() {
   const Time now = loop_.Now();
   cache_.Refresh();
+  if (group_cycle_.plans().Expire(now)) Wake({kQueueChanged, nullptr, nullptr, nullptr, nullptr});
   bool anew = ledger_.Refresh();
   if (anew) SetQueues();
   if (policies_.Advance(now)) anew = true;
