@@ -68,8 +68,10 @@ struct QueuedGroup {
   Time room_again;
   std::string note;                       // when it was looked for: what was said beside the lack of it
   Time room_told = absl::InfinitePast();  // when its pods were last told of the lack
-  Time plan_again;  // when a start for it may be looked for again
-  bool express = false;                   // goes through the burst lane: before all shares
+  // When last tried it had room in its queue and no place, and when it will have one is not known: nobody waits for it.
+  bool placeless = false;
+  Time plan_again;       // when a start for it may be looked for again
+  bool express = false;  // goes through the burst lane: before all shares
   // Of a group, as of its last try: how many pods it had to place, and how many it needed to.
   size_t tried = 0, needed = 0;
 

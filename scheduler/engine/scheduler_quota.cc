@@ -151,12 +151,15 @@ void Scheduler::Drain() {
 // The first of a Backfill queue that has no place is kept one, from when those who run there now have ended.
 void Scheduler::PlanStart(QueuedGroup& group) {
   const std::string& key = request_.key;
+  group.placeless = !group_cycle_.plans().Has(key);
   if (group.queue == kNoQueue || !queue_.order().HoldsBack(group) || group_cycle_.plans().Has(key) ||
       group.plan_again > loop_.Now())
     return;
   const std::string name = group.lone() ? group.first().pod->Key() : GroupId::Of(*group.first().pod).Text();
   if (!group_cycle_.PlanStart(*profiles_[group.profile], request_, key, name))
     group.plan_again = loop_.Now() + kPlanAgain;
+  group.placeless = !group_cycle_.plans().Has(key);
+  queue_.Reconsider();
 }
 
 void Scheduler::DropPlan(const std::string& key) {

@@ -120,6 +120,16 @@ class GroupPreemption {
   std::vector<PlacedPod> going_;                     // on their way out
   absl::flat_hash_set<uint32_t> kept_;               // units, by first, that may not go
   std::vector<uint32_t> illegal_;                    // scratch
+  // A lone pod for which nobody may go, and what everything was then.
+  struct Refusal {
+    const PodInfo* info = nullptr;
+    size_t pods = 0;
+    int32_t priority = 0;
+    Time now, created;
+    uint64_t cells = 0, charges = 0;
+    friend bool operator==(const Refusal&, const Refusal&) = default;
+  };
+  Refusal refused_;
 };
 
 }  // namespace muster

@@ -49,6 +49,20 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   }
   ledger.Demand(infos, group.search.need(), preemptor.all, preemptor.any);
   rule.Begin(std::move(preemptor));
+  // Of equal pods that are tried one after the other the first is told for all.
+  Refusal asked{request.members[0].info.get(),
+                request.members.size(),
+                request.priority,
+                request.now,
+                rule.heeds_age() ? rule.preemptor().created : Time(),
+                snapshot_.cell_version(),
+                ledger.version()};
+  const bool known = request.members.size() == 1 && asked == refused_;
+  if (known || (rule.only_own() && !ledger.MayHaveBelow(kNoQueue, request.priority) &&
+                !ledger.MayHaveBelow(rule.preemptor().queue, rule.below()))) {
+    room.result.message = "preemption: no pods may go that make room";
+    return room;
+  }
   FindUnitsOfQueues(group);
 
   const size_t mark = statement_.Checkpoint();
@@ -81,6 +95,9 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   group.search.RefreshAll();
   room.result.again_at = rule.again_at();
   if (!best) {
+    asked.cells = snapshot_.cell_version();
+    asked.charges = ledger.version();
+    if (room.result.again_at == absl::InfiniteFuture()) refused_ = asked;
     room.result.message = absl::StrCat(
         "preemption: no pods may go that make room",
         rule.again_at() < absl::InfiniteFuture() ? " (some are protected by their queue yet)" : "", places);

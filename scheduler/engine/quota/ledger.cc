@@ -78,11 +78,12 @@ void Ledger::CountAll() {
     for (Quota& quota : queues[q].quotas) quota.borrowing_limit = 0;
   }
   tree_.Build(queues, catalog_.resource_of());
+  priorities_.assign(tree_.size() + 1, {});
   is_changed_.assign(tree_.size(), true);
   changed_.clear();
   for (QueueIndex q = 0; q < tree_.size(); ++q) changed_.push_back(q);
   for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
-    for (const PodOnNode& pod : snapshot_.PodsOn(n)) Count(*pod.info, n, +1);
+    for (const PodOnNode& pod : snapshot_.PodsOn(n)) Count(pod, n, +1);
   }
   for (const auto& [key, reserved] : reserved_) {
     for (const Charge& charge : reserved.second) Add(reserved.first, charge.cell, charge.amount);
@@ -156,10 +157,14 @@ void Ledger::Add(QueueIndex queue, QuotaCell cell, int64_t amount) {
   changed_.push_back(queue);
 }
 
-void Ledger::Count(const PodInfo& pod, NodeIndex row, int sign) {
+void Ledger::Count(const PodOnNode& on, NodeIndex row, int sign) {
   // Until Refresh the rows may not be those that are known here: it will count all.
   if (objects_changed_ || rows_changed_) return;
-  const Account& account = AccountOf(pod);
+  const Account& account = AccountOf(*on.info);
+  auto& counts = priorities_[account.queue == kNoQueue ? priorities_.size() - 1 : account.queue];
+  const bool in_group = on.pod->group.source == GroupRef::Source::kNative;
+  const auto count = counts.try_emplace(in_group ? INT32_MIN : on.info->spec->priority, 0).first;
+  if ((count->second += sign) == 0) counts.erase(count);
   if (account.queue == kNoQueue) return;
   for (const Charge& charge : account.fixed) Add(account.queue, charge.cell, sign * charge.amount);
   for (const AnyCharge& any : account.any) {

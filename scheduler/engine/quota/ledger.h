@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "queue/queue_catalog.h"
 #include "queue/queued_group.h"
@@ -87,17 +88,23 @@ class Ledger final : public PodObserver {
     }
     changed_.clear();
   }
+  // Whether pods are on rows that are charged to the queue (kNoQueue: to none) and may rank below the priority: by
+  // their own, or as part of a group that has one of its own.
+  bool MayHaveBelow(QueueIndex queue, int32_t priority) const {
+    const auto& counts = priorities_[queue == kNoQueue ? priorities_.size() - 1 : queue];
+    return !counts.empty() && counts.begin()->first < priority;
+  }
   // Rises with every charge.
   uint64_t version() const { return version_; }
 
-  void OnPlaced(const PodOnNode& pod, NodeIndex row) override { Count(*pod.info, row, +1); }
-  void OnRemoved(const PodOnNode& pod, NodeIndex row) override { Count(*pod.info, row, -1); }
+  void OnPlaced(const PodOnNode& pod, NodeIndex row) override { Count(pod, row, +1); }
+  void OnRemoved(const PodOnNode& pod, NodeIndex row) override { Count(pod, row, -1); }
   void OnRowsChanged() override { rows_changed_ = true; }
 
  private:
   using Key = std::tuple<QueueIndex, std::string, std::vector<std::pair<std::string, int64_t>>, Labels>;
 
-  void Count(const PodInfo& pod, NodeIndex row, int sign);
+  void Count(const PodOnNode& pod, NodeIndex row, int sign);
   void Add(QueueIndex queue, QuotaCell cell, int64_t amount);
   bool MayHave(const PodSpec& pod, QuotaCell cell) const;
   QuotaCell CellOn(const AnyCharge& any, NodeIndex row) const;
@@ -119,6 +126,9 @@ class Ledger final : public PodObserver {
   uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
   uint64_t static_version_ = 0;   // that rows_of_ is true for
   bool objects_changed_ = true, rows_changed_ = true;
+  // By queue, and last of pods charged to none: how many pods there are of a priority, INT32_MIN where a group's
+  // counts.
+  std::vector<absl::btree_map<int32_t, int64_t>> priorities_;
   std::vector<QueueIndex> changed_;
   std::vector<bool> is_changed_;  // by queue
   uint64_t version_ = 0;

@@ -111,7 +111,7 @@ QueuedGroup* QueuePolicies::FirstOf(Lane& lane) {
 
 bool QueuePolicies::GoesAhead(const QueuedGroup& group, const QueuedGroup& blocked) {
   // Of one that has quota and finds no place, the nodes are kept (StartPlans), if it is known when they will be free.
-  if (Fits(ledger_.tree(), blocked)) return true;
+  if (blocked.placeless || Fits(ledger_.tree(), blocked)) return true;
   return releases_.MayGoAhead(ledger_.tree_for_trials(), group, blocked, now_);
 }
 
