@@ -60,6 +60,8 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   const bool known = request.members.size() == 1 && asked == refused_;
   if (known || (rule.only_own() && !ledger.MayHaveBelow(kNoQueue, request.priority) &&
                 !ledger.MayHaveBelow(rule.preemptor().queue, rule.below()))) {
+    rule_ = nullptr;
+    ledger_ = nullptr;
     room.result.message = "preemption: no pods may go that make room";
     return room;
   }
