@@ -132,8 +132,9 @@ NodeIndex GroupCycle::Choose(const Pod& pod, const Evaluation& answer, const Nod
 
 std::string GroupCycle::WhyNoRoom(const PodInfo& pod) const {
   std::string why = ledger_ == nullptr ? "" : ledger_->WhyNoRoom(pod);
-  if (why.empty()) why = absl::StrCat("nodes that could take it are kept for ", plans_.Text());
-  return why;
+  if (!why.empty()) return why;
+  return plans_.empty() ? "its queue has no room in the flavors of the nodes that could take it"
+                        : absl::StrCat("nodes that could take it are kept for ", plans_.Text());
 }
 
 // Nodes could take the pod, but its queue has no room for it there, or they are kept for others.

@@ -113,8 +113,9 @@ const Ledger::Account& Ledger::AccountOf(const PodInfo& pod) {
     if (cells.size() == 1 && rows_of_[cells[0]].words() == 0) {
       account.fixed.push_back({cells[0], amount});
     } else {
-      AnyCharge& any = account.any.emplace_back(AnyCharge{amount, 1, {}});
-      std::copy_if(cells.begin(), cells.end(), std::back_inserter(any.cells),
+      account.any.push_back({amount, 1, {cells.begin(), cells.end()}});
+      AnyCharge& asked = account.asked.emplace_back(AnyCharge{amount, 1, {}});
+      std::copy_if(cells.begin(), cells.end(), std::back_inserter(asked.cells),
                    [&](QuotaCell cell) { return MayHave(spec, cell); });
     }
   };
@@ -211,13 +212,13 @@ void Ledger::Demand(std::span<const PodInfo* const> pods, size_t count, std::vec
       });
       if (amount > 0) all.push_back({charge.cell, amount});
     }
-    for (const AnyCharge& charge : AccountOf(*pod).any) {
+    for (const AnyCharge& charge : AccountOf(*pod).asked) {
       if (std::any_of(any.begin(), any.end(), [&](const AnyCharge& c) { return c.cells == charge.cells; })) continue;
       // So many ask for as much or more; of the least of these amounts.
       size_t without = 0;
       int64_t each = kUnlimited;
       for (const PodInfo* other : pods) {
-        const auto& anys = AccountOf(*other).any;
+        const auto& anys = AccountOf(*other).asked;
         const auto it =
             std::find_if(anys.begin(), anys.end(), [&](const AnyCharge& c) { return c.cells == charge.cells; });
         without += it == anys.end();
@@ -266,7 +267,7 @@ const NodeSet* Ledger::RoomFor(const PodInfo& pod) {
 
 std::string Ledger::WhyNoRoom(const PodInfo& pod) {
   const Account& account = AccountOf(pod);
-  return WhyNoRoom(account.queue, account.fixed, account.any);
+  return WhyNoRoom(account.queue, account.fixed, account.asked);
 }
 
 std::string Ledger::WhyNoRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const {

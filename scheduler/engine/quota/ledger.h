@@ -38,9 +38,10 @@ class Ledger final : public PodObserver {
     QueueIndex queue = kNoQueue;
     std::string why;            // kNoQueue: why no queue takes the pod
     std::vector<Charge> fixed;  // one a cell, whatever the node; by cell
-    // Of one pod: of each the first cell that the node has. Flavors that the pod's node selector rules out are left
-    // out.
+    // Of one pod: of each the first cell that the node has.
     std::vector<AnyCharge> any;
+    // The same of a pod that has no node yet: without flavors that its node selector rules out.
+    std::vector<AnyCharge> asked;
   };
 
   // `snapshot` outlives this, and tells it of its pods. `ours`: whether a scheduler's name is one of this program's.
