@@ -84,7 +84,7 @@ struct CounterSet {
 
 struct DeviceTaint {
   std::string key, value;
-  std::string effect;                       // as written: "NoSchedule", "NoExecute" and others, which do nothing
+  std::string effect;                      // as written: "NoSchedule", "NoExecute" and others, which do nothing
   Time time_added = absl::InfinitePast();  // InfinitePast: not written
   friend bool operator==(const DeviceTaint&, const DeviceTaint&) = default;
 };
@@ -118,9 +118,9 @@ struct Device {
 
 struct ResourceSlice : Object {
   std::string driver;
-  std::string pool;              // spec.pool.name
-  int64_t generation = 0;        // spec.pool.generation
-  int64_t slice_count = 0;       // spec.pool.resourceSliceCount
+  std::string pool;         // spec.pool.name
+  int64_t generation = 0;   // spec.pool.generation
+  int64_t slice_count = 0;  // spec.pool.resourceSliceCount
   DeviceNodes nodes;
   bool per_device_node_selection = false;
   std::vector<Device> devices;
@@ -212,8 +212,8 @@ struct ResourceClaim : Object {
     friend bool operator==(const Condition&, const Condition&) = default;
   };
   // metadata
-  std::string controller_uid;  // uid of the owner with controller: true; "" without
-  std::string pod_claim_name;  // annotation resource.kubernetes.io/pod-claim-name
+  std::string controller_uid;      // uid of the owner with controller: true; "" without
+  std::string pod_claim_name;      // annotation resource.kubernetes.io/pod-claim-name
   bool extended_resource = false;  // annotation resource.kubernetes.io/extended-resource-claim is "true"
   bool deleting = false;
   bool finalizer = false;  // has resource.kubernetes.io/delete-protection
@@ -231,7 +231,7 @@ struct ResourceClaim : Object {
 
 // resource.k8s.io/v1 DeviceTaintRule: taints devices from outside of their slices. Without a selector it matches none.
 struct DeviceTaintRule : Object {
-  bool has_selector = false;                       // spec.deviceSelector
+  bool has_selector = false;                        // spec.deviceSelector
   std::optional<std::string> driver, pool, device;  // all that are given must be equal
   DeviceTaint taint;
 };

@@ -134,8 +134,8 @@ absl::StatusOr<Quantity> Quantity::ParseUpTo(std::string_view text, absl::int128
 }
 
 QuantityFormat FormatOf(std::string_view text) {
-  while (!text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) != 0 || text[0] == '.' ||
-                           text[0] == '+' || text[0] == '-')) {
+  while (!text.empty() && (std::isdigit(static_cast<unsigned char>(text[0])) != 0 || text[0] == '.' || text[0] == '+' ||
+                           text[0] == '-')) {
     text.remove_prefix(1);
   }
   if (text.size() == 2 && text[1] == 'i') return QuantityFormat::kBinarySI;

@@ -62,7 +62,8 @@ class Quantity {
   static absl::StatusOr<Quantity> ParseUpTo(std::string_view text, absl::int128 limit);
   int64_t CeilDiv(int64_t by) const;
 
-  absl::int128 nano_ = 0;  // |value| < 2^63 units = 2^93 nano (1,000 times that if wide): sums of a million cannot overflow
+  absl::int128 nano_ =
+      0;  // |value| < 2^63 units = 2^93 nano (1,000 times that if wide): sums of a million cannot overflow
 };
 
 // The format of a text that Parse reads.

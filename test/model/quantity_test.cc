@@ -100,5 +100,25 @@ TEST(Quantity, SuffixesAgreeWithDigits) {
   }
 }
 
+TEST(Quantity, IsWrittenInItsFormat) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"0", "0"},           {"0Ki", "0"},         {"1000", "1k"},
+      {"1024", "1024"},     {"1024Ki", "1Mi"},    {"1.5Gi", "1536Mi"},
+      {"0.5Ki", "512"},     {"1Ki", "1Ki"},       {"1023Ki", "1023Ki"},
+      {"0.1Ki", "102400m"}, {"1500m", "1500m"},   {"1.5", "1500m"},
+      {"1000m", "1"},       {"1e3", "1e3"},       {"12e2", "1200"},
+      {"15e-1", "1500e-3"}, {"-2500m", "-2500m"}, {"-2048Ki", "-2Mi"},
+      {"1000000u", "1"},    {"5n", "5n"},         {"18446744073709551616", "18446744073709551616"},
+  };
+  for (const auto& [read, written] : kCases) {
+    const absl::StatusOr<Quantity> value = Quantity::ParseWide(read);
+    ASSERT_TRUE(value.ok()) << read;
+    EXPECT_EQ(value->Text(FormatOf(read)), written) << read;
+  }
+  EXPECT_FALSE(Quantity::Parse("18446744073709551616").ok());
+  EXPECT_FALSE(Quantity::ParseWide("10000E").ok());
+  EXPECT_EQ(*Quantity::Parse("3") - *Quantity::Parse("1"), *Quantity::Parse("2"));
+}
+
 }  // namespace
 }  // namespace muster

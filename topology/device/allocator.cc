@@ -134,7 +134,7 @@ DeviceOutcome DeviceAllocator::Allocate(const Node& node, const std::vector<cons
       }
       if (taken.shared) device.share_id = questions_.new_share_id();
       device.consumed_capacity = taken.consumed;
-      device.skip_node_operations = candidate.slice->skip_node_operations;
+      if (features_.optional_node_operations) device.skip_node_operations = candidate.slice->skip_node_operations;
     }
     allocation.config = Configs(plan);
     size_t terms = 0;

@@ -31,6 +31,12 @@ struct DeviceFeatures {
   bool optional_node_operations = false;
   bool partitionable_devices = true;
   bool prioritized_list = true;
+
+  // kube-scheduler has another allocator then. The one for all others takes devices that need optional node operations
+  // as if they needed none.
+  bool any_alpha() const {
+    return compatibility_groups || derived_attributes || list_type_attributes || optional_node_operations;
+  }
 };
 
 // What of a device is taken by claims that have their allocation, admin access aside.
@@ -51,7 +57,8 @@ struct SelectorAnswer {
 // What the allocator asks; all but `derived` must be given, and the same question must have the same answer.
 struct DeviceQuestions {
   // Whether a device matches a selector's CEL expression.
-  std::function<SelectorAnswer(const std::string& expression, const ResourceSlice& slice, const Device& device)> selector;
+  std::function<SelectorAnswer(const std::string& expression, const ResourceSlice& slice, const Device& device)>
+      selector;
   // The attribute that an expression derives from a device. Errors read as they are shown.
   std::function<absl::StatusOr<DeviceAttribute>(const DerivedAttribute& attribute, const ResourceSlice& slice,
                                                 const Device& device)>
@@ -96,7 +103,7 @@ class DeviceAllocator {
   const AllocatedDevices* allocated_;
   DeviceQuestions questions_;
   absl::flat_hash_map<std::string, std::vector<const ResourceSlice*>> of_node_;  // by the node that they name
-  std::vector<const ResourceSlice*> shared_;                                    // those that name none
+  std::vector<const ResourceSlice*> shared_;                                     // those that name none
   absl::flat_hash_map<PoolId, std::vector<const ResourceSlice*>> of_pool_;
 };
 

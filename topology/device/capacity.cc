@@ -52,9 +52,9 @@ absl::StatusOr<DeviceQuantity> RoundUp(const DeviceQuantity& request, const Capa
   const absl::int128 beyond = absl::int128(Count(request, milli)) - min;
   const absl::int128 rounded = min + (beyond / step + (beyond % step != 0 ? 1 : 0)) * step;
   if (rounded > kMax) {
-    return NotRepresentable("rounding request ", request,
-                            milli ? " up to the next step passes the milli-value range"
-                                  : " up to the next step passes MaxInt64");
+    return NotRepresentable(
+        "rounding request ", request,
+        milli ? " up to the next step passes the milli-value range" : " up to the next step passes MaxInt64");
   }
   const auto value = static_cast<int64_t>(rounded);
   return DeviceQuantity{milli ? Quantity::FromMilli(value) : Quantity::FromUnits(value), range.step->format};

@@ -19,8 +19,8 @@ using CapacitySums = absl::btree_map<std::string, Quantity>;
 absl::StatusOr<DeviceQuantities> TakenCapacity(const std::optional<DeviceQuantities>& request, const Device& device,
                                                bool fractional);
 
-// Whether that is allowed by the policies, and free: beside `allocated` and `allocating` (null: nothing). A request of a
-// capacity that the device lacks does not fit.
+// Whether that is allowed by the policies, and free: beside `allocated` and `allocating` (null: nothing). A request of
+// a capacity that the device lacks does not fit.
 absl::StatusOr<bool> CapacityFits(const std::optional<DeviceQuantities>& request, const Device& device, bool fractional,
                                   const CapacitySums* allocated, const CapacitySums* allocating);
 

@@ -73,9 +73,8 @@ bool ConstraintState::Add(const DeviceAttribute* attribute) {
     // The first device may have any value, even one that nothing equals.
     if (!IsScalar(*attribute)) return false;
     if (matches_ && !EqualScalars(*attribute, *devices_.front())) return false;
-    if (!matches_ && std::any_of(devices_.begin(), devices_.end(), [&](const DeviceAttribute* other) {
-          return EqualScalars(*attribute, *other);
-        })) {
+    if (!matches_ && std::any_of(devices_.begin(), devices_.end(),
+                                 [&](const DeviceAttribute* other) { return EqualScalars(*attribute, *other); })) {
       return false;
     }
   }

@@ -18,7 +18,9 @@ class ConstraintState {
   // `lists`: feature list_type_attributes. The constraint must outlive this.
   ConstraintState(const DeviceConstraint& constraint, bool lists);
 
-  const std::string& attribute() const { return matches_ ? constraint_->match_attribute : constraint_->distinct_attribute; }
+  const std::string& attribute() const {
+    return matches_ ? constraint_->match_attribute : constraint_->distinct_attribute;
+  }
   // Whether it is about the request; `alternative`: "request/alternative", or "".
   bool Concerns(const std::string& request, const std::string& alternative) const;
   // A device comes, with its attribute (null: it has none; it must live until removed). False: it must not.

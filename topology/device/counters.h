@@ -43,7 +43,7 @@ class PoolCounters {
   const AllocatedDevices* allocated_;
   bool loaded_ = false;
   absl::btree_map<std::pair<std::string_view, std::string_view>, Quantity> left_;  // by set and counter
-  absl::btree_map<std::string_view, Groups> groups_;                              // by set; none: no device consumes it
+  absl::btree_map<std::string_view, Groups> groups_;  // by set; none: no device consumes it
 };
 
 }  // namespace muster

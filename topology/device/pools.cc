@@ -54,8 +54,8 @@ std::string CounterError(const std::vector<const CounterSet*>& sets, const Slice
   for (const ResourceSlice* slice : slices) {
     for (const Device& device : slice->devices) {
       for (const CounterConsumption& wanted : device.consumes_counters) {
-        const auto set = std::find_if(sets.begin(), sets.end(),
-                                      [&](const CounterSet* s) { return s->name == wanted.counter_set; });
+        const auto set =
+            std::find_if(sets.begin(), sets.end(), [&](const CounterSet* s) { return s->name == wanted.counter_set; });
         if (set == sets.end()) return absl::StrCat("counter set ", wanted.counter_set, " not found");
         for (const auto& [counter, amount] : wanted.counters) {
           if (!(*set)->counters.contains(counter)) {

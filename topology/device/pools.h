@@ -11,8 +11,8 @@ namespace muster {
 
 struct DevicePool {
   std::string driver, name;
-  bool incomplete = false;  // its driver is publishing it just now; nothing is taken of it
-  std::string invalid;      // why nothing is taken of it, or ""
+  bool incomplete = false;                      // its driver is publishing it just now; nothing is taken of it
+  std::string invalid;                          // why nothing is taken of it, or ""
   std::vector<const ResourceSlice*> slices;     // that have devices and reach the node, by name
   std::vector<const ResourceSlice*> elsewhere;  // that have devices and do not
   std::vector<const CounterSet*> counter_sets;

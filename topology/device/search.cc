@@ -33,8 +33,8 @@ std::string Where(const ResourceClaim& claim, const DeviceRequest& request) {
 }  // namespace
 
 DeviceSearch::DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-                           const AllocatedDevices& allocated, const std::vector<DevicePool>& pools,
-                           int64_t step_limit, DeviceOutcome& outcome)
+                           const AllocatedDevices& allocated, const std::vector<DevicePool>& pools, int64_t step_limit,
+                           DeviceOutcome& outcome)
     : node_(node),
       features_(features),
       questions_(questions),
@@ -87,8 +87,8 @@ bool DeviceSearch::PlanClaim(size_t index) {
   for (const DeviceRequest& request : claim.requests) {
     const bool alternatives = !request.first_available.empty();
     if (!features_.prioritized_list && alternatives) {
-      return Fail(absl::StrCat(Where(claim, request),
-                               ": has subrequests, but the DRAPrioritizedList feature is disabled"));
+      return Fail(
+          absl::StrCat(Where(claim, request), ": has subrequests, but the DRAPrioritizedList feature is disabled"));
     }
     if (!features_.consumable_capacity) {
       constexpr std::string_view kOff = ": has capacity requests, but the DRAConsumableCapacity feature is disabled";
@@ -160,8 +160,7 @@ bool DeviceSearch::PlanAll(const ResourceClaim& claim, RequestPlan& plan) {
   for (uint32_t p = 0; p < pools_.size(); ++p) {
     if (pools_[p].incomplete || !pools_[p].invalid.empty()) {
       return Fail(absl::StrCat(Where(claim, *plan.request), ": asks for all devices, but resource pool ",
-                               pools_[p].Text(), " is currently ",
-                               pools_[p].incomplete ? "being updated" : "invalid"));
+                               pools_[p].Text(), " is currently ", pools_[p].incomplete ? "being updated" : "invalid"));
     }
     for (uint32_t c = pool_begin_[p]; c < pool_begin_[p + 1]; ++c) {
       if (!CountStep()) return false;
@@ -273,7 +272,7 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
   const bool shareable = features_.consumable_capacity && device->allow_multiple_allocations.value_or(false);
   if (!shareable && plan.admin() && AllocatingFor(candidate, at.claim)) return Step::kNo;
   if (!plan.admin() && InUse(candidate)) return Step::kNo;
-  if (!slice->skip_node_operations.empty()) {
+  if (!slice->skip_node_operations.empty() && features_.any_alpha()) {
     const auto& features = node_.declared_features;
     if (!features_.optional_node_operations) return Step::kNo;
     if (std::find(features.begin(), features.end(), kOptionalNodeOperations) == features.end()) return Step::kNo;

@@ -28,9 +28,9 @@ struct RequestPlan {
   const DeviceRequest* parent = nullptr;  // of an alternative
   const DeviceClass* device_class = nullptr;
   int64_t count = 0;
-  bool all = false;                    // "All": these `all_devices`
-  std::vector<uint32_t> all_devices;   // candidates
-  std::vector<uint8_t> selectable;     // by candidate: 0 not asked yet, 1 no, 2 yes
+  bool all = false;                   // "All": these `all_devices`
+  std::vector<uint32_t> all_devices;  // candidates
+  std::vector<uint8_t> selectable;    // by candidate: 0 not asked yet, 1 no, 2 yes
   bool admin() const { return request->admin_access.value_or(false); }
   std::string FullName() const { return parent ? parent->name + "/" + request->name : request->name; }
 };
@@ -126,14 +126,14 @@ class DeviceSearch {
   DeviceOutcome& outcome_;
 
   std::vector<Candidate> candidates_;
-  std::vector<uint32_t> pool_begin_;  // first candidate of each pool, and the end
-  std::vector<const DeviceUse*> use_;  // of each candidate, by claims allocated before; or null
+  std::vector<uint32_t> pool_begin_;             // first candidate of each pool, and the end
+  std::vector<const DeviceUse*> use_;            // of each candidate, by claims allocated before; or null
   std::vector<std::vector<size_t>> allocating_;  // of each candidate: the claims that take it now
   struct Shares {
     int count = 0;
     CapacitySums sums;
   };
-  std::vector<Shares> shares_;  // of each candidate, taken now
+  std::vector<Shares> shares_;          // of each candidate, taken now
   std::vector<PoolCounters> counters_;  // by pool
   std::vector<ClaimPlan> claims_;
   absl::btree_map<std::pair<uint32_t, std::string>, std::unique_ptr<DeviceAttribute>> derived_;
