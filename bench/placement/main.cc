@@ -16,6 +16,7 @@
 #include "bench/bench_cluster.h"
 #include "bench/placement/groups.h"
 #include "bench/placement/meter.h"
+#include "bench/placement/queues.h"
 #include "bench/placement/workload.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
@@ -32,8 +33,9 @@ struct Flags {
   uint64_t nodes = 1000, pods = 10'000, shapes = 8, rate = 0, threads = 1, seed = 1, binds = 128, timeout = 300;
   uint64_t scale = 1000;  // thousandths
   std::string kind = "repeated", output = "table", config, workload;
-  bool groups = false;
+  bool groups = false, queues = false;
   GroupFlags group;
+  QueueFlags queue;
 };
 
 // Notes when pods are created and bound.
@@ -287,7 +289,10 @@ int Run(int argc, char** argv) {
   arguments.Number("--timeout", "SECONDS", "ends the run", 1, 36'000, &flags.timeout);
   arguments.Text("--config", "FILE", "the scheduler's configuration", &flags.config);
   arguments.Switch("--groups", "instead: what deciding about gangs costs, of all sizes", &flags.groups);
-  arguments.Text("--only", "TEXT", "with --groups: the cases with this in their name", &flags.group.only);
+  arguments.Switch("--queues", "instead: what queues cost, of many and with much pending", &flags.queues);
+  arguments.Number("--tree", "N", "with --queues: how many", 100, 10'000, &flags.queue.queues);
+  arguments.Number("--pending", "N", "with --queues: groups", 1, kMany, &flags.queue.groups);
+  arguments.Text("--only", "TEXT", "with --groups and --queues: the cases with this in their name", &flags.group.only);
   arguments.Number("--effort", "PERCENT", "with --groups: of the gangs to decide about", 1, 10'000,
                    &flags.group.effort);
   arguments.Choice("-o, --output", {"table", "json"}, "how to print", &flags.output);
@@ -298,6 +303,13 @@ int Run(int argc, char** argv) {
     flags.group.config = flags.config;
     flags.group.output = flags.output;
     return MeasureGroups(flags.group);
+  }
+  if (flags.queues) {
+    flags.queue.seed = flags.seed;
+    flags.queue.only = flags.group.only;
+    flags.queue.config = flags.config;
+    flags.queue.output = flags.output;
+    return MeasureQueues(flags.queue);
   }
   const absl::StatusOr<Report> report = Measure(flags);
   if (!report.ok()) {

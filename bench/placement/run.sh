@@ -11,6 +11,9 @@
 #   run.sh --groups             what deciding about gangs costs, then gangs beside kube-scheduler's group cycle (minutes)
 #   run.sh --group-day [SEEDS [HOURS]]     days of mixed gangs in simulated time, beside kube-scheduler's group cycle:
 #                                          how near, how soon, how full (default 3 days of 24 hours)
+#   run.sh --queues [flags]     1,000 queues with 50,000 groups pending: what the next choice costs, and placing all
+#   run.sh --live-queues [flags]           the same pods live with and without 1,000 queues, in turns
+#   run.sh --monday [flags]                a Monday morning of 50 teams in simulated time (bench/scenario/results.md)
 # Environment: MUSTER_BIN, MUSTER_CONTROL_PLANE (a folder with kube-apiserver and so on), GO (default: go).
 set -euo pipefail
 
@@ -65,6 +68,9 @@ live_workloads() {
 case ${1:-} in
   --algorithm) shift; algorithm "$@" ;;
   --groups) shift; groups "$@" ;;
+  --queues) shift; in_memory --queues "$@" ;;
+  --live-queues) shift; live -queues 1000 -cases limit,muster,muster-queues -repeats 3 "$@" ;;
+  --monday) shift; "$build/bench/scenario/muster_monday" "$@" ;;
   --group-day) shift; group_day "$@" ;;
   --workloads) shift; live_workloads "$@" ;;
   --in-memory) shift; in_memory "$@" ;;
