@@ -34,11 +34,12 @@ type poster struct {
 	base     string
 	distinct bool // no two pods ask for the same
 	gangs    gangs
+	queues   int
 }
 
 func newPoster(c *controlplane.Cluster, o options) (*poster, error) {
 	client, err := plainClient(c, writers)
-	return &poster{client, c.URL, o.kind == "distinct", o.gangsOf()}, err
+	return &poster{client, c.URL, o.kind == "distinct", o.gangsOf(), o.queues}, err
 }
 
 func encode(object runtime.Object, version schema.GroupVersion, kind string) ([]byte, error) {
@@ -161,6 +162,7 @@ func (p *poster) createPod(number int, name, node string) error {
 	}
 	pod := makePod(name, node, extra)
 	p.gangs.join(pod, number)
+	charge(pod, number, p.queues)
 	body, err := encode(pod, corev1.SchemeGroupVersion, "Pod")
 	if err != nil {
 		return err

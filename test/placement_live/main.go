@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,10 +30,12 @@ type options struct {
 	scale                           int
 	gangs, gangSize                 int  // none: lone pods
 	oneRack                         bool // each gang in one
+	queues                          int  // that pods are charged to, in case musterQueues
 	settle, limit                   time.Duration
 }
 
-var caseNames = map[string]string{"limit": caseLimit, "muster": caseMuster, "kube-scheduler": caseKubeScheduler}
+var caseNames = map[string]string{"limit": caseLimit, "muster": caseMuster, "kube-scheduler": caseKubeScheduler,
+	"muster-queues": caseMusterQueues}
 
 func parse(args []string) (o options, output string, err error) {
 	flags := flag.NewFlagSet("placement_live", flag.ContinueOnError)
@@ -54,7 +57,9 @@ func parse(args []string) (o options, output string, err error) {
 	flags.IntVar(&o.gangs, "gangs", 0, "PodGroups to place, of pods that ask for a GPU (of a node's eight), not -pods")
 	flags.IntVar(&o.gangSize, "gang-size", 8, "pods of each, all of which start together")
 	flags.BoolVar(&o.oneRack, "one-rack", true, "each gang must be in one of the racks, of 40 nodes each")
-	cases := flags.String("cases", "limit,muster,kube-scheduler", "what to measure, in this order")
+	flags.IntVar(&o.queues, "queues", 0, "queues that the pods name, in a tree of depth 4, for the case muster-queues")
+	cases := flags.String("cases", "limit,muster,kube-scheduler",
+		"what to measure, in this order; muster-queues is muster with Queue objects, -queues")
 	config := flags.String("muster-options", "", "MusterConfiguration fields, as 'bindsInFlight: 64; threads: 1'")
 	flags.StringVar(&o.manifests, "manifests", defaultManifests(), "kustomize base that installs Muster")
 	flags.DurationVar(&o.settle, "settle", time.Second, "pause before each measurement")
@@ -84,7 +89,7 @@ func parse(args []string) (o options, output string, err error) {
 	for _, name := range strings.Split(*cases, ",") {
 		kind, known := caseNames[name]
 		if !known {
-			return o, "", fmt.Errorf("-cases: unknown %q; want limit, muster or kube-scheduler", name)
+			return o, "", fmt.Errorf("-cases: unknown %q; want limit, muster, muster-queues or kube-scheduler", name)
 		}
 		o.cases = append(o.cases, kind)
 	}
@@ -102,6 +107,10 @@ func parse(args []string) (o options, output string, err error) {
 		err = fmt.Errorf("-gangs, -gang-size: want no negative number, and at least one pod a gang")
 	case o.gangs > 0 && (o.coldStart || o.workloadFile != "" || given["kind"]):
 		err = fmt.Errorf("-gangs: its pods are its own: no -cold-start, -workload or -kind")
+	case o.queues < 0 || o.queues > 0 && o.load != nil:
+		err = fmt.Errorf("-queues: want no negative number, and no -workload")
+	case slices.Contains(o.cases, caseMusterQueues) && o.queues == 0:
+		err = fmt.Errorf("-cases: muster-queues wants -queues")
 	case o.nodes < 1 || o.pods < 2 || o.boundPods < 0 || o.repeats < 1 || o.rate < 0:
 		err = fmt.Errorf("want at least one node, two pods, one repeat and no negative number")
 	case flags.NArg() > 0:

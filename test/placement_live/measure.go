@@ -17,6 +17,7 @@ import (
 const (
 	caseLimit         = "bind limit"     // 64 writers, no scheduler
 	caseMuster        = "muster"         // with its ServiceAccount's token, under RBAC
+	caseMusterQueues  = "muster, queues" // the same, with Queue objects
 	caseKubeScheduler = "kube-scheduler" // its client's limits lifted
 )
 
@@ -87,7 +88,7 @@ type scheduler struct {
 
 func startScheduler(c *controlplane.Cluster, kind string, o options) (*scheduler, error) {
 	switch kind {
-	case caseMuster:
+	case caseMuster, caseMusterQueues:
 		d, err := c.StartMuster(controlplane.Muster{Name: "muster", Config: o.musterConfig()})
 		if err != nil {
 			return nil, err
@@ -215,8 +216,13 @@ func measure(kind string, o options) (result run, err error) {
 }
 
 func prepare(c *controlplane.Cluster, p *poster, kind string, o options) error {
-	if kind == caseMuster {
+	if kind == caseMuster || kind == caseMusterQueues {
 		if err := c.InstallMuster(o.manifests); err != nil {
+			return err
+		}
+	}
+	if kind == caseMusterQueues {
+		if err := p.createQueues(o); err != nil {
 			return err
 		}
 	}

@@ -73,6 +73,17 @@ func TestGangs(t *testing.T) {
 	t.Log("\n" + result.table())
 }
 
+func TestQueues(t *testing.T) {
+	result, err := burst(smokeOptions(t, "-queues=10", "-cases=limit,muster,muster-queues"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Runs) != 3 || result.Runs[2].Case != caseMusterQueues || result.Runs[2].Pods != 50 {
+		t.Fatalf("implausible: %+v", result.Runs)
+	}
+	t.Log("\n" + result.table())
+}
+
 func TestArrivals(t *testing.T) {
 	result, err := burst(smokeOptions(t, "-rate=100", "-kind=distinct", "-cases=limit,muster"))
 	if err != nil {
