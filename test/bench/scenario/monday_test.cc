@@ -15,7 +15,6 @@
 namespace muster {
 namespace {
 
-
 int64_t Nominal(const MondayPlan& plan, Pool pool) {
   int64_t all = 0;
   for (const MondayTeam& team : plan.teams) {
