@@ -46,6 +46,7 @@ struct QueuedGroup {
   Part part = Part::kNone;
   uint32_t attempts = 0;             // decisions so far
   uint32_t unschedulable_count = 0;  // rejections since the last success of its spec
+  uint32_t no_room_count = 0;        // since the last rejection: tries for which nobody made room in its queue
   uint32_t error_count = 0;          // consecutive failures that are nobody's rejection
   uint64_t sequence = 0;             // order of arrival, unique
   Time queued_at;                    // when it last entered the queue by an event (QueueSort's time)

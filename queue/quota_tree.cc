@@ -142,7 +142,7 @@ Share QuotaTree::ShareOf(QueueIndex q, std::span<const Charge> charges, std::spa
         return cell.counts ? Positive(cell.usage + more - cell.subtree) : Wide(0);
       },
       [&](QuotaCell c) { return past.empty() || !At(q, c).counts ? Wide(0) : Positive(past[c] - At(q, c).subtree); },
-      [&](QuotaCell c) { return At(q, c).counts ? At(above, c).potential : Wide(0); });
+      [&](QuotaCell c) { return At(above, c).counts ? At(above, c).potential : Wide(0); });
 }
 
 Share QuotaTree::ShareOfOwn(QueueIndex q, std::span<const Charge> charges, std::span<const int64_t> past) const {

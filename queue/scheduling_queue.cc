@@ -266,15 +266,16 @@ void SchedulingQueue::Take(QueuedGroup& group) {
 
 void SchedulingQueue::NoRoom(QueuedGroup& group, uint64_t version, Time now) {
   Detach(group);
-  ++group.unschedulable_count;
+  ++group.no_room_count;
   group.room_version = version;
-  group.room_again = now + backoff_rule_.After(group.unschedulable_count, group.members.size());
+  group.room_again = now + backoff_rule_.After(group.no_room_count, group.members.size());
   Attach(group, QueuedGroup::Part::kActive);
 }
 
 void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {
   Detach(group);
   ++group.unschedulable_count;
+  group.no_room_count = 0;
   group.error_count = 0;
   group.backoff_is_error = false;
   group.backoff_until = now + backoff_rule_.After(group.unschedulable_count, group.members.size());
