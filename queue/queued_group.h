@@ -49,7 +49,9 @@ struct QueuedGroup {
   uint32_t no_room_count = 0;        // since the last rejection: tries for which nobody made room in its queue
   uint32_t error_count = 0;          // consecutive failures that are nobody's rejection
   uint64_t sequence = 0;             // order of arrival, unique
-  Time queued_at;                    // when it last entered the queue by an event (QueueSort's time)
+  // QueueSort's time: when it last entered by an event, or, where it is charged to a queue, when its first pod was
+  // created: neither a try nor a restart costs it its place.
+  Time queued_at;
   Time first_seen;
   Time rejected_at;  // when it entered kUnschedulable
   Time backoff_until;
@@ -63,7 +65,8 @@ struct QueuedGroup {
   std::vector<Charge> demand;
   std::vector<AnyCharge> either;  // beside `demand`: without as much it cannot start, with as much it may
   Duration max_runtime = absl::InfiniteDuration();  // the longest of its pods'
-  bool reserved = false;                            // room is kept for it in its queue: it asks for nothing more
+  // Room is kept for it in its queue: it asks for nothing more, and so goes before all that wait for room.
+  bool reserved = false;
   // When room in its queue was last looked for in vain: what the charges were, and until when not again.
   uint64_t room_version = UINT64_MAX;
   Time room_again;

@@ -15,6 +15,7 @@ Time Window(Time t) { return absl::FromUnixSeconds(absl::ToUnixSeconds(t)); }
 SchedulingQueue::Before WithSequence(SchedulingQueue::Before before) {
   return [before = std::move(before)](const QueuedGroup& a, const QueuedGroup& b) {
     if (a.partial != b.partial) return a.partial;
+    if (a.reserved != b.reserved) return a.reserved;
     if (a.express != b.express) return a.express;
     if (before(a, b)) return true;
     if (before(b, a)) return false;
@@ -137,8 +138,10 @@ void SchedulingQueue::SetOrder(QueuedGroup& group, int32_t priority, bool partia
 }
 
 void SchedulingQueue::SetDemand(QueuedGroup& group, QueueIndex queue, std::vector<Charge> demand,
-                                std::vector<AnyCharge> either, Duration max_runtime) {
-  if (group.queue == queue && group.demand == demand && group.either == either && group.max_runtime == max_runtime)
+                                std::vector<AnyCharge> either, Duration max_runtime, Time since) {
+  if (queue == kNoQueue) since = group.queued_at;
+  if (group.queue == queue && group.demand == demand && group.either == either && group.max_runtime == max_runtime &&
+      group.queued_at == since)
     return;
   const QueuedGroup::Part part = group.part;
   Detach(group);
@@ -146,6 +149,15 @@ void SchedulingQueue::SetDemand(QueuedGroup& group, QueueIndex queue, std::vecto
   group.demand = std::move(demand);
   group.either = std::move(either);
   group.max_runtime = max_runtime;
+  group.queued_at = since;
+  Attach(group, part);
+}
+
+void SchedulingQueue::SetReserved(QueuedGroup& group, bool reserved) {
+  if (group.reserved == reserved) return;
+  const QueuedGroup::Part part = group.part;
+  Detach(group);
+  group.reserved = reserved;
   Attach(group, part);
 }
 
@@ -182,7 +194,7 @@ void SchedulingQueue::SetQueues(const QuotaTree& tree, const std::vector<Queue::
 
 void SchedulingQueue::Enter(QueuedGroup& group, Time now) {
   if (group.part != QueuedGroup::Part::kNone) return;
-  group.queued_at = now;
+  if (group.queue == kNoQueue) group.queued_at = now;
   Enqueue(group, now);
 }
 
@@ -195,7 +207,7 @@ const void* SchedulingQueue::BucketOf(const QueuedGroup& group) {
 void SchedulingQueue::SetGated(QueuedGroup& group, bool gated, Time now) {
   if (gated == (group.part == QueuedGroup::Part::kGated) || group.part == QueuedGroup::Part::kHeld) return;
   Detach(group);
-  group.queued_at = now;
+  if (group.queue == kNoQueue) group.queued_at = now;
   Attach(group, gated ? QueuedGroup::Part::kGated : QueuedGroup::Part::kActive);
 }
 
@@ -309,7 +321,7 @@ void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
   if (group.part == QueuedGroup::Part::kHeld) group.woken = true;
   if (group.part != QueuedGroup::Part::kUnschedulable) return;
   Detach(group);
-  group.queued_at = now;
+  if (group.queue == kNoQueue) group.queued_at = now;
   Enqueue(group, now);
 }
 

@@ -53,9 +53,12 @@ class SchedulingQueue {
   // `partial`: some of the pods that must run together do so already; such a group is tried before all
   // others, so that they do not take the room that completes it.
   void SetOrder(QueuedGroup& group, int32_t priority, bool partial);
-  // The queue that it is charged to, and what it asks of that; `max_runtime` as QueuedGroup's.
+  // The queue that it is charged to, and what it asks of that; `max_runtime` as QueuedGroup's. In a queue it waits
+  // since `since`, whatever happens to it.
   void SetDemand(QueuedGroup& group, QueueIndex queue, std::vector<Charge> demand, std::vector<AnyCharge> either,
-                 Duration max_runtime);
+                 Duration max_runtime, Time since);
+  // Room is kept for it in its queue, or no more.
+  void SetReserved(QueuedGroup& group, bool reserved);
   // It goes through the burst lane, or no more.
   void SetExpress(QueuedGroup& group, bool express);
   // Moves a gated group in, or gates one that waits.

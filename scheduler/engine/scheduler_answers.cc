@@ -142,7 +142,7 @@ void Scheduler::TellWaiting(QueueReport& report) {
     for (size_t place = 0; place < waiting.size(); ++place) {
       const QueuedGroup& group = *waiting[place];
       if (group.room_told >= queues_changed_ || !report.Blocked(q, place)) continue;
-      const Time due = std::max(group.room_told + kTellAgain, group.queued_at + kTellWaiting);
+      const Time due = std::max(group.room_told + kTellAgain, group.first_seen + kTellWaiting);
       if (due <= now) {
         candidates.push_back({&group, q, place});
       } else {

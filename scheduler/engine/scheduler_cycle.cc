@@ -200,12 +200,14 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
     const auto at = nominator.by_node().find(nominator.NodeOf(group.members[i].pod->uid));
     if (at == nominator.by_node().end()) continue;
     for (const Nominator::Entry& entry : at->second.entries) {
-      if (entry.info->spec->priority < group.priority) lower.push_back(entry.pod);
+      if (entry.info->spec->priority < group.priority && nominator.Yields(*entry.info, *group.first().info))
+        lower.push_back(entry.pod);
     }
   }
   for (const PodPtr& pod : lower) {
     if (nominator.NodeOf(pod->uid).empty()) continue;  // it shared the node with several
     nominator.Remove(pod->uid);
+    if (QueuedGroup* other = queue_.Find(pod->uid); other != nullptr && other->reserved) KeepRoom(*other);
     PodStatusPatch patch{pod->ns(), pod->name, pod->uid, {}, 0, true, ""};
     if (QueuedMember* waiting = queue_.FindMember(pod->uid)) waiting->nominated.clear();
     api_.PatchPodStatus(patch, [this, uid = pod->uid](const ApiStatus& status) {

@@ -40,6 +40,7 @@ void Scheduler::SetQueues() {
     return policies_.GoesAhead(group, blocked);
   });
   policies_.Build(loop_.Now());
+  group_cycle_.nominator().TouchAll();
   for (const QueueCatalog::Entry& entry : ledger_.catalog().entries()) {
     if (!entry.reason.empty()) LogWarning(absl::StrCat("queue ", entry.queue->name, " takes no pods: ", entry.message));
   }
@@ -67,7 +68,9 @@ std::string Scheduler::Assign(QueuedGroup& group, size_t count) {
   std::string why = account.why;
   asking_.clear();
   Duration runtime = absl::ZeroDuration();
+  Time since = absl::InfiniteFuture();
   for (const QueuedMember& member : group.members) {
+    since = std::min(since, member.pod->created);
     if (!member.may_be_tried()) continue;
     asking_.push_back(member.info.get());
     runtime = std::max(runtime, member.pod->max_runtime.value_or(absl::InfiniteDuration()));
@@ -78,7 +81,7 @@ std::string Scheduler::Assign(QueuedGroup& group, size_t count) {
   std::vector<Charge> all;
   std::vector<AnyCharge> any;
   if (queue != kNoQueue && !group.reserved) ledger_.Demand(asking_, count, all, any);
-  queue_.SetDemand(group, queue, std::move(all), std::move(any), runtime);
+  queue_.SetDemand(group, queue, std::move(all), std::move(any), runtime, since);
   for (QueueIndex q = queue; why.empty() && q != kNoQueue; q = ledger_.tree().parent(q)) {
     if (ledger_.catalog().queue(q).stop_policy != Queue::StopPolicy::kNone)
       why = absl::StrCat("queue \"", ledger_.catalog().queue(q).name, "\" is on hold");
@@ -95,21 +98,24 @@ void Scheduler::KeepRoom(QueuedGroup& group) {
   const Nominator& nominator = group_cycle_.nominator();
   const Snapshot& snapshot = cache_.Refresh();
   std::vector<Charge> charges, own;
+  bool has_room = false;
   for (const QueuedMember& member : group.members) {
     const std::string node = nominator.NodeOf(member.pod->uid);
     const NodeIndex row = node.empty() ? kNoNode : snapshot.Find(node);
     if (row == kNoNode) continue;
-    group.reserved = true;
+    has_room = true;
     ledger_.ChargesOn(*member.info, row, own);
     charges.insert(charges.end(), own.begin(), own.end());
   }
-  if (group.reserved)
-    ledger_.Reserve(group.lone() ? group.first().pod->uid : group.key, group.queue, std::move(charges));
-  if (group.reserved || had_room) Assign(group, std::max<size_t>(1, group.needed));
+  if (has_room) ledger_.Reserve(group.lone() ? group.first().pod->uid : group.key, group.queue, std::move(charges));
+  queue_.SetReserved(group, has_room);
+  if (has_room || had_room) Assign(group, std::max<size_t>(1, group.needed));
 }
 
 void Scheduler::ReleaseRoom(QueuedGroup& group) {
-  if (std::exchange(group.reserved, false)) ledger_.Release(group.lone() ? group.first().pod->uid : group.key);
+  if (!group.reserved) return;
+  queue_.SetReserved(group, false);
+  ledger_.Release(group.lone() ? group.first().pod->uid : group.key);
 }
 
 // Evicts the pods of queues on HoldAndDrain, those of this scheduler alone. What is refused is tried again.

@@ -1,5 +1,7 @@
 // Pending pods that preemption makes room for, by the node they wait for (status.nominatedNodeName).
-// Others of lower or equal priority must leave them that room. Decision thread only.
+// Others of lower or equal priority must leave them that room, and those of higher priority too from which they have it
+// by the rules of queues: else whoever was evicted, once it is created again, would take the room back and be evicted
+// for ever. Decision thread only.
 #ifndef MUSTER_SCHEDULER_FRAMEWORK_NOMINATOR_H_
 #define MUSTER_SCHEDULER_FRAMEWORK_NOMINATOR_H_
 
@@ -22,6 +24,9 @@ class Nominator {
  public:
   // Evaluations of `snapshot`, which outlives this, look again at the nodes that nominations concern.
   explicit Nominator(Snapshot& snapshot) : snapshot_(snapshot) {}
+  using PodRule = std::function<bool(const PodInfo& waiting, const PodInfo& other)>;
+  // Whether a pod leaves its room to another one of higher priority; without a rule all do.
+  void SetYields(PodRule rule) { yields_ = std::move(rule); }
 
   struct Entry {
     PodPtr pod;
@@ -57,6 +62,17 @@ class Nominator {
     return it == node_of_.end() ? std::string() : it->second;
   }
   const ByNode& by_node() const { return by_node_; }
+  bool Yields(const PodInfo& waiting, const PodInfo& other) const {
+    return yields_ == nullptr || yields_(waiting, other);
+  }
+  // Whether the pod that waits for its room has it before the other.
+  bool Keeps(const PodInfo& waiting, const PodInfo& other) const {
+    return waiting.spec->priority >= other.spec->priority || !Yields(waiting, other);
+  }
+  // What the answer above depends on changed: the nodes are to be looked at again.
+  void TouchAll() {
+    for (const auto& [node, of] : by_node_) Touch(node);
+  }
 
  private:
   // Where rows are about to be numbered anew, evaluations begin anew too.
@@ -65,11 +81,12 @@ class Nominator {
   }
 
   Snapshot& snapshot_;
+  PodRule yields_;
   ByNode by_node_;
   absl::flat_hash_map<std::string, std::string> node_of_;  // by uid
 };
 
-// The nominated pods as one pending pod meets them: those of its own or a higher priority.
+// The nominated pods as one pending pod meets them: those that have their room before it.
 struct Nominated {
   const Nominator& nominator;
   Statement& statement;  // places them for a moment, and rolls back
@@ -112,7 +129,7 @@ struct Nominated {
     });
   }
   bool Counts(const Nominator::Entry& e, const PodInfo& pod) const {
-    return e.pod->uid != uid && e.info->spec->priority >= pod.spec->priority;
+    return e.pod->uid != uid && nominator.Keeps(*e.info, pod);
   }
   void Place(const std::vector<Nominator::Entry>& entries, const PodInfo& pod, NodeIndex n) const {
     for (const Nominator::Entry& e : entries) {

@@ -36,7 +36,14 @@ class GroupCycle {
         nominator_(snapshot),
         search_(snapshot, workers, statement_, ledger, plans_, seed),
         preemption_(snapshot, statement_) {
-    if (ledger != nullptr) rule_.emplace(ledger->catalog(), ledger->tree(), evictions_);
+    if (ledger == nullptr) return;
+    rule_.emplace(ledger->catalog(), ledger->tree(), evictions_);
+    // In one queue priority decides, and pods of no queue wait for what is left.
+    nominator_.SetYields([ledger](const PodInfo& waiting, const PodInfo& other) {
+      if (!ledger->on()) return true;
+      const QueueIndex queue = ledger->AccountOf(waiting).queue;
+      return queue == kNoQueue || queue == ledger->AccountOf(other).queue;
+    });
   }
 
   // On success the pods are on their nodes in the snapshot, which keeps pointers to them; on failure
