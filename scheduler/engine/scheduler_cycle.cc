@@ -248,6 +248,8 @@ void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const A
       }
     }
     GroupChanged(preemptor);
+    // Held it was not gated, whatever its queue became.
+    if (group->lone()) HoldLone(*group, Gated(*group->first().pod, group->profile));
   }
   Kick();
 }

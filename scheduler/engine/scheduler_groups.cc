@@ -18,7 +18,8 @@ bool Before(const QueuedMember& a, const QueuedMember& b) {
   const auto rank_a = static_cast<uint32_t>(a.pod->rank), rank_b = static_cast<uint32_t>(b.pod->rank);
   if (rank_a != rank_b) return rank_a < rank_b;
   if (a.pod->spec->priority != b.pod->spec->priority) return a.pod->spec->priority > b.pod->spec->priority;
-  return a.pod->name < b.pod->name;
+  // The older first: those that others had to go for must be those that get the room.
+  return a.pod->created != b.pod->created ? a.pod->created < b.pod->created : a.pod->name < b.pod->name;
 }
 
 }  // namespace

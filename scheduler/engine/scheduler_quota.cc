@@ -208,6 +208,8 @@ void Scheduler::HoldLone(QueuedGroup& group, bool gated) {
   if (why.empty() || gated) {
     OpenGate(group.first().pod->uid);
   } else {
+    const Pod& pod = *group.first().pod;  // no room is kept for what cannot be tried
+    if (group.part == QueuedGroup::Part::kGated) OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
     NoteGate(group, why, /*broken=*/false);
   }
 }

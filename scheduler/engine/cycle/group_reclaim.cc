@@ -41,11 +41,11 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   std::vector<const PodInfo*> infos;
   preemptor.queue = ledger.AccountOf(*request.members[0].info).queue;
   preemptor.priority = request.priority;
-  preemptor.created = request.members[0].pod->created;
+  preemptor.created = absl::InfinitePast();
   preemptor.now = request.now;
   for (const Member& member : request.members) {
     infos.push_back(member.info.get());
-    preemptor.created = std::min(preemptor.created, member.pod->created);
+    if (infos.size() <= group.search.need()) preemptor.created = std::max(preemptor.created, member.pod->created);
   }
   ledger.Demand(infos, group.search.need(), preemptor.all, preemptor.any);
   rule.Begin(std::move(preemptor));

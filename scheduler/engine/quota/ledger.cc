@@ -110,7 +110,7 @@ const Ledger::Account& Ledger::AccountOf(const PodInfo& pod) {
   const auto take = [&](std::string_view resource, int64_t amount) {
     const std::span<const QuotaCell> cells = catalog_.CellsOf(owner.queue, resource);
     if (cells.empty() || amount <= 0) return;
-    if (cells.size() == 1 && rows_of_[cells[0]].words() == 0) {
+    if (cells.size() == 1 && IsEverywhere(cells[0])) {
       account.fixed.push_back({cells[0], amount});
     } else {
       account.any.push_back({amount, 1, {cells.begin(), cells.end()}});
@@ -137,7 +137,7 @@ bool Ledger::MayHave(const PodSpec& pod, QuotaCell cell) const {
 
 QuotaCell Ledger::CellOn(const AnyCharge& any, NodeIndex row) const {
   for (const QuotaCell cell : any.cells) {
-    if (rows_of_[cell].words() == 0 || rows_of_[cell].Has(row)) return cell;
+    if (IsEverywhere(cell) || rows_of_[cell].Has(row)) return cell;
   }
   return kNoCell;
 }
@@ -254,7 +254,7 @@ const NodeSet* Ledger::RoomFor(const PodInfo& pod) {
     taken_.Reset(snapshot_.size());  // rows that a cell before has
     for (const QuotaCell cell : any.cells) {
       const bool has_room = tree_.Available(account.queue, cell) >= any.each;
-      const NodeSet& rows = rows_of_[cell].words() == 0 ? snapshot_.all() : rows_of_[cell];
+      const NodeSet& rows = IsEverywhere(cell) ? snapshot_.all() : rows_of_[cell];
       for (size_t w = 0; w < some_.words(); ++w) {
         if (has_room) some_.word(w) |= rows.word(w) & ~taken_.word(w);
         taken_.word(w) |= rows.word(w);

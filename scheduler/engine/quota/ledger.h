@@ -108,6 +108,8 @@ class Ledger final : public PodObserver {
   void Count(const PodOnNode& pod, NodeIndex row, int sign);
   void Add(QueueIndex queue, QuotaCell cell, int64_t amount);
   bool MayHave(const PodSpec& pod, QuotaCell cell) const;
+  // Without flavor; one with a flavor is nowhere while there are no nodes.
+  bool IsEverywhere(QuotaCell cell) const { return catalog_.cells()[cell].flavor.empty(); }
   QuotaCell CellOn(const AnyCharge& any, NodeIndex row) const;
   bool FindFlavors();
   void CountAll();
@@ -123,7 +125,7 @@ class Ledger final : public PodObserver {
   std::map<Key, uint32_t> known_;  // in accounts_
   std::vector<Account> accounts_;
   absl::flat_hash_map<std::string, std::pair<QueueIndex, std::vector<Charge>>> reserved_;
-  std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty: all
+  std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty where it is everywhere
   uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
   uint64_t static_version_ = 0;   // that rows_of_ is true for
   bool objects_changed_ = true, rows_changed_ = true;

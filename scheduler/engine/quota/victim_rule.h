@@ -64,7 +64,7 @@ class VictimRule {
   struct Preemptor {
     QueueIndex queue = kNoQueue;
     int32_t priority = 0;
-    Time created;  // the first of them
+    Time created;  // the last of those that must be placed: who is evicted for them is newer than all of them
     Time now;
     std::vector<Charge> all;
     std::vector<AnyCharge> any;
