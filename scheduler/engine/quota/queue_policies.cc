@@ -10,6 +10,11 @@ void QueuePolicies::Build(Time now) {
   now_ = now;
   history_.Build(ledger_.catalog(), ledger_.tree(), now);
   fades_ = has_budgets_ = backfills_ = false;
+  // Who waits may be of another queue now, or of none, or ask for more than the lane has: all are asked again.
+  for (auto& [name, lane] : lanes_) {
+    for (const std::string& uid : lane.waiting) in_lane_.erase(uid);
+    lane.waiting.clear();
+  }
   absl::btree_map<std::string, Lane> lanes;
   for (QueueIndex q = 0; q < ledger_.tree().size(); ++q) {
     const Queue& queue = ledger_.catalog().queue(q);

@@ -64,6 +64,17 @@ TEST_P(QuotaPropertyTest, QuotaHoldsAndNobodyWaitsForEver) {
     EXPECT_GT(tally[what], 0) << what;
 }
 
+// Each of these found a bug once.
+TEST(QuotaRegressionTest, SeedsThatFailedOnce) {
+  const FaultRates rates[] = {FaultRates{}, FaultRates{}, kFewFaults, kManyFaults};
+  QuotaWorld::Tally tally;
+  for (const uint64_t seed :
+       {55, 179, 610, 1021, 1087, 2166, 2562, 2860, 3759, 4706, 5953, 6790, 7520, 7683, 10190, 10758}) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    QuotaWorld(seed, rates[seed / kParts % 4], 1, tally).Run();
+  }
+}
+
 // The same seed gives the same decisions, at any number of threads.
 TEST(QuotaReplayTest, SameSeedSameLogHash) {
   for (uint64_t seed = 0; seed < std::max<uint64_t>(10, Cases() / 30); ++seed) {

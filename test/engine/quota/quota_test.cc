@@ -188,6 +188,78 @@ TEST(QuotaTest, ShortPodsGoThroughTheBurstLaneWhileTokensLast) {
   EXPECT_NE(c.server.FindPod("a", "short-2")->node, "");
 }
 
+// The first that waits for tokens asks for more than the lane has since it was changed.
+TEST(QuotaTest, ABurstLaneThatBecomesSmallerDoesNotGetStuck) {
+  Teams c;
+  const auto set = [&](int64_t cpu) {
+    SetQueue(c.server, MakeQueue("a").Cpu(4000).With([&](Queue& q) {
+      q.burst = QueueBurst{absl::Minutes(5), {{"cpu", cpu}}, absl::Minutes(1)};
+    }));
+  };
+  const auto add = [&](const char* name, int64_t cpu) {
+    Pod pod = MakePod(name, "a").Cpu(cpu).Build();
+    pod.max_runtime = absl::Minutes(1);
+    ASSERT_TRUE(c.server.CreatePod(pod).ok());
+    c.loop.RunFor(absl::Seconds(1));
+  };
+  set(2000);
+  c.CreatePods("a", 8);
+  ASSERT_TRUE(c.Settle());
+  add("takes-all", 2000);
+  add("waits", 2000);
+  set(1000);
+  add("small", 1000);
+  c.loop.RunFor(absl::Minutes(3));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(c.server.EndPod("a", absl::StrCat("a-", i)).ok());
+  c.loop.RunFor(absl::Seconds(5));
+  EXPECT_NE(c.server.FindPod("a", "small")->node, "") << c.Told("a");
+}
+
+TEST(QuotaTest, ARestartCostsNobodyItsPlace) {
+  Teams c({"a"}, 1);
+  SetQueue(c.server, MakeQueue("a").Cpu(8000));
+  for (const char* name : {"runs", "z", "y", "x"}) {
+    c.Create(MakePod(name, "a").Cpu(1000));
+    c.loop.RunFor(absl::Seconds(5));
+  }
+  c.RestartScheduler();
+  ASSERT_TRUE(c.Settle());
+  ASSERT_TRUE(c.server.EndPod("a", "runs").ok());
+  ASSERT_TRUE(c.Settle());
+  EXPECT_NE(c.server.FindPod("a", "z")->node, "") << c.Told("a");
+}
+
+// What a flavor is was looked up while there were no nodes.
+TEST(QuotaTest, AFlavorOfNoNodeIsNotEverywhere) {
+  SimCluster c;
+  SetTeam(c.server, "a", "a");
+  SetFlavor(c.server, "h100", {{"model", "h100"}});
+  SetQueue(c.server, MakeQueue("a").Resource("nvidia.com/gpu", "h100", 4));
+  c.Create(MakePod("p", "a").Request("nvidia.com/gpu", 1));
+  ASSERT_TRUE(c.Settle());
+  c.Create(MakeNode("n1").Cpu(8000).Room("nvidia.com/gpu", 4));
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.server.FindPod("a", "p")->node, "");
+  c.Create(MakeNode("n2").Cpu(8000).Room("nvidia.com/gpu", 4).Label("model", "h100"));
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.server.FindPod("a", "p")->node, "n2");
+}
+
+// While its victim goes, the pod's queue stops selecting its namespace.
+TEST(QuotaTest, WhoWaitsForItsVictimsIsHeldWithItsQueue) {
+  Teams c({"a"}, 1);
+  SetQueue(c.server, MakeQueue("a").Cpu(1000));
+  c.CreatePods("a", 1);
+  ASSERT_TRUE(c.Settle());
+  c.CreatePods("a", 1, 1000, /*priority=*/5);
+  c.loop.RunFor(absl::Milliseconds(3));
+  SetTeam(c.server, "a", "other");
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.server.FindPod("a", "a-1")->node, "");
+  EXPECT_EQ(c.server.FindPod("a", "a-1")->nominated_node, "");
+  EXPECT_THAT(c.Told("a"), HasSubstr("no queue selects namespace \"a\""));
+}
+
 TEST(QuotaTest, ABudgetThatIsUsedUpEndsBorrowingOrHolds) {
   for (const bool hold : {false, true}) {
     Teams c;

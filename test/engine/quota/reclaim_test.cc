@@ -132,5 +132,54 @@ TEST(ReclaimTest, WhereNodesLackRoomWhoGoesIsWhereThePodsAreToGo) {
   EXPECT_EQ(c.BoundOf({"a", "b"}), "10 3") << c.Told("b");
 }
 
+// --- What once did not end ---------------------------------------------------------------------------
+
+struct Evictions final : SimApiServer::Observer {
+  void OnNode(const NodePtr&, const NodePtr&) override {}
+  void OnPod(const PodPtr& before, const PodPtr& after) override {
+    count += before != nullptr && after != nullptr && !before->preempted && after->preempted;
+  }
+  int count = 0;
+};
+
+// There is quota for all, and the node is full. Who is evicted is created again, with a higher priority than the pod
+// that the room was made for.
+TEST(ReclaimTest, WhoIsEvictedDoesNotTakeTheRoomBack) {
+  Teams c({MakeQueue("r").Cpu(100'000), Q("a", 4000), Q("b", 0)}, 1, 4000);
+  Evictions evictions;
+  c.server.AddObserver(&evictions);
+  for (int i = 0; i < 4; ++i) c.kubelet.Replaces("b", absl::StrCat("b-", i));
+  c.Add({"b", 4, 1000, /*priority=*/5});
+  c.Add({"a", 1});
+  EXPECT_EQ(c.BoundOf({"a", "b"}), "1 3");
+  EXPECT_EQ(evictions.count, 1);
+  c.server.RemoveObserver(&evictions);
+}
+
+// A gang of which one runs, whose oldest pods wait: room that they make they get, not one that was created since.
+TEST(ReclaimTest, OfAGangTheOldestGoFirst) {
+  Teams c({MakeQueue("a").Cpu(1000).With(
+      [](Queue& q) { q.preemption.within_queue = Within::kLowerOrNewerEqualPriority; })});
+  Evictions evictions;
+  c.server.AddObserver(&evictions);
+  const auto add = [&](const char* name, bool in_gang) {
+    MakePod pod(name, "a");
+    pod.Cpu(1000);
+    if (in_gang) pod.Group("g", GroupRef::Source::kLabels, 1);
+    c.kubelet.Replaces("a", name);
+    c.Create(pod);
+    c.loop.RunFor(absl::Seconds(5));
+  };
+  add("first", false);
+  add("z", true);
+  add("lone", false);
+  add("m", true);
+  ASSERT_TRUE(c.server.DeletePodNow("a", "first", "").ok());
+  ASSERT_TRUE(c.Settle());
+  EXPECT_EQ(c.server.FindPod("a", "z")->node, "n0");
+  EXPECT_LE(evictions.count, 1);
+  c.server.RemoveObserver(&evictions);
+}
+
 }  // namespace
 }  // namespace muster
