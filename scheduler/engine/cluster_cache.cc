@@ -122,6 +122,34 @@ ClusterCache::Placed& ClusterCache::Attach(const PodPtr& pod, PodInfoPtr info, c
 }
 
 void ClusterCache::SetBound(const PodPtr& pod) {
+  const auto leaving = leaving_.find(pod->uid);
+  if (leaving == leaving_.end()) return Renew(pod);
+  if (pod->deleting) {
+    leaving_.erase(leaving);
+    return Renew(pod);
+  }
+  leaving->second = pod;
+  Pod gone = *pod;
+  gone.deleting = gone.preempted = true;
+  Renew(std::make_shared<const Pod>(std::move(gone)));
+}
+
+void ClusterCache::SetLeaving(const std::string& uid) {
+  const PodPtr pod = FindPlaced(uid);
+  if (pod == nullptr || pod->deleting || assumed_.contains(uid)) return;
+  leaving_[uid] = pod;
+  SetBound(pod);
+}
+
+void ClusterCache::SetStaying(const std::string& uid) {
+  if (const auto it = leaving_.find(uid); it != leaving_.end()) {
+    const PodPtr pod = std::move(it->second);
+    leaving_.erase(it);
+    Renew(pod);
+  }
+}
+
+void ClusterCache::Renew(const PodPtr& pod) {
   PodInfoPtr info = InfoFor(*pod);
   if (auto it = placed_.find(pod->uid); it != placed_.end()) {
     Placed& placed = *it->second;
@@ -133,7 +161,7 @@ void ClusterCache::SetBound(const PodPtr& pod) {
       assumed_.erase(pod->uid);
       return;
     }
-    Remove(pod->uid);
+    Drop(pod->uid);
   }
   const Placed& placed = Attach(pod, std::move(info), pod->node);
   if (placed.record->row != kNoNode) snapshot_.AddPod({pod.get(), placed.info.get()}, placed.record->row);
@@ -152,6 +180,11 @@ std::string ClusterCache::NodeOf(const std::string& uid) const {
 bool ClusterCache::IsAssumed(const std::string& uid) const { return assumed_.contains(uid); }
 
 void ClusterCache::Remove(const std::string& uid) {
+  leaving_.erase(uid);
+  Drop(uid);
+}
+
+void ClusterCache::Drop(const std::string& uid) {
   assumed_.erase(uid);
   auto it = placed_.find(uid);
   if (it == placed_.end()) return;

@@ -57,6 +57,10 @@ class ClusterCache {
   bool IsAssumed(const std::string& uid) const;
   // Gives the room back; no effect if the pod has none.
   void Remove(const std::string& uid);
+  // The pod's eviction is asked for: it is as one that is being deleted, so that nobody counts on it, or on its room,
+  // once more, until the watch says so too, or SetStaying that it was refused. No effect on assumed ones.
+  void SetLeaving(const std::string& uid);
+  void SetStaying(const std::string& uid);
 
   // The pod is already on `node`'s row (a committed Statement put it there).
   void Assume(const PodPtr& pod, PodInfoPtr info, NodeIndex node);
@@ -84,6 +88,8 @@ class ClusterCache {
 
   PodInfoPtr InfoFor(const std::shared_ptr<const PodSpec>& spec);
   NodeRecord& RecordOf(const std::string& name);
+  void Renew(const PodPtr& pod);
+  void Drop(const std::string& uid);
   Placed& Attach(const PodPtr& pod, PodInfoPtr info, const std::string& node);
   void SweepInfos();
 
@@ -94,6 +100,7 @@ class ClusterCache {
   absl::flat_hash_map<std::string, std::unique_ptr<NodeRecord>> nodes_;
   absl::flat_hash_map<std::string, std::unique_ptr<Placed>> placed_;  // by uid
   absl::flat_hash_map<std::string, Time> assumed_;                    // uid -> deadline
+  absl::flat_hash_map<std::string, PodPtr> leaving_;                  // by uid: as the watch has it
   absl::flat_hash_map<uint64_t, std::vector<PodInfoPtr>> infos_;      // by shape
   absl::flat_hash_map<const PodSpec*, PodInfoPtr> info_of_spec_;      // of the specs that infos_ keep alive
   size_t sweep_at_ = 1024;

@@ -52,7 +52,11 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
       recorder_(loop, api, options.instance),
       preemption_(
           loop, api, recorder_,
-          [this](const Pod& pod, const std::string& node, const ApiStatus& status) { OnEvicted(pod, node, status); }),
+          [this](const Pod& pod, const std::string& node, const ApiStatus& status) { OnEvicted(pod, node, status); },
+          [this](const Pod& victim) {
+            cache_.SetStaying(victim.uid);
+            GroupChanged(victim);
+          }),
       groups_(cache_),
       commits_(loop, volumes_, binding_,
                {[this](const auto& task) { Bind(task); }, [this](const auto& key) { OnPrepared(key); },

@@ -44,7 +44,10 @@ void Preemption::Delete(uint64_t id, const PodPtr& victim) {
 void Preemption::OnAnswer(uint64_t id, const PodPtr& victim, const ApiStatus& status, bool evicted) {
   Running& run = running_.find(id)->second;
   if (evicted) recorder_.Preempted(*victim, *run.preemptor, run.node.empty() ? victim->node : run.node);
-  if (!status.ok() && status.code != ApiCode::kNotFound && run.refusal.ok()) run.refusal = status;
+  if (!status.ok() && status.code != ApiCode::kNotFound) {
+    if (run.refusal.ok()) run.refusal = status;
+    refused_(*victim);
+  }
   if (--run.open > 0) return;
   const Running done = std::move(run);
   running_.erase(id);

@@ -22,8 +22,11 @@ class Preemption {
   // are no refusal.
   using Ended = std::function<void(const Pod& preemptor, const std::string& node, const ApiStatus& status)>;
 
-  Preemption(EventLoop& loop, ApiServer& api, EventRecorder& recorder, Ended ended)
-      : loop_(loop), api_(api), recorder_(recorder), ended_(std::move(ended)) {}
+  // The server refused to evict the pod; before Ended.
+  using Refused = std::function<void(const Pod& victim)>;
+
+  Preemption(EventLoop& loop, ApiServer& api, EventRecorder& recorder, Ended ended, Refused refused)
+      : loop_(loop), api_(api), recorder_(recorder), ended_(std::move(ended)), refused_(std::move(refused)) {}
 
   // Evicts those that are not being deleted already. False: there are none of these, and no end follows.
   // For a group `preemptor` is any of its pods, and `node` is "".
@@ -48,6 +51,7 @@ class Preemption {
   ApiServer& api_;
   EventRecorder& recorder_;
   Ended ended_;
+  Refused refused_;
   uint64_t next_id_ = 0;
   Runs running_;
 };

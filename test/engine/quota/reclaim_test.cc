@@ -143,14 +143,20 @@ struct Evictions final : SimApiServer::Observer {
 };
 
 // There is quota for all, and the node is full. Who is evicted is created again, with a higher priority than the pod
-// that the room was made for.
+// that the room was made for, and that pod backs off after vain tries.
 TEST(ReclaimTest, WhoIsEvictedDoesNotTakeTheRoomBack) {
-  Teams c({MakeQueue("r").Cpu(100'000), Q("a", 4000), Q("b", 0)}, 1, 4000);
+  Teams c({MakeQueue("r").Cpu(100'000), Q("a", 4000, Within::kNever, Reclaim::kNever), Q("b", 0)}, 1, 4000);
   Evictions evictions;
   c.server.AddObserver(&evictions);
   for (int i = 0; i < 4; ++i) c.kubelet.Replaces("b", absl::StrCat("b-", i));
   c.Add({"b", 4, 1000, /*priority=*/5});
   c.Add({"a", 1});
+  for (int i = 0; i < 6; ++i) {
+    c.Create(MakeNode(absl::StrCat("small-", i)).Cpu(500));
+    c.loop.RunFor(absl::Seconds(11));
+  }
+  SetQueue(c.server, Q("a", 4000));
+  c.loop.RunFor(absl::Minutes(5));
   EXPECT_EQ(c.BoundOf({"a", "b"}), "1 3");
   EXPECT_EQ(evictions.count, 1);
   c.server.RemoveObserver(&evictions);
