@@ -1,0 +1,166 @@
+#include "topology/cel/cel.h"
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/model/ids.h"
+#include "topology/cel/checker.h"
+#include "topology/cel/kubernetes/quantity.h"
+#include "topology/cel/kubernetes/semver.h"
+#include "topology/cel/program.h"
+#include "topology/cel/syntax/parser.h"
+
+namespace muster::cel {
+namespace {
+
+template <typename T>
+const T* Store(Arena& arena, const T& value) {
+  T* copy = arena.New<T>();
+  *copy = value;
+  return copy;
+}
+
+template <typename Texts, typename Of>
+Value ListOf(Arena& arena, const Texts& texts, Of of) {
+  List* list = NewList(arena, static_cast<uint32_t>(texts.size()));
+  for (const auto& text : texts) Append(arena, *list, of(text));
+  return MakeList(list);
+}
+
+}  // namespace
+
+// ---- Devices ---------------------------------------------------------------------------------------------------
+
+DeviceView::DeviceView(std::string_view driver, bool allow_multiple_allocations)
+    : arena_(std::make_unique<Arena>()), driver_(arena_->Copy(driver)) {
+  const Map* nothing = NewMap(*arena_, 0);
+  attributes_ = NewMap(*arena_, 2);
+  capacity_ = NewMap(*arena_, 2);
+  attributes_->missing = capacity_->missing = nothing;
+  Map* device = NewMap(*arena_, 4);
+  cel::Put(*arena_, *device, MakeString("attributes"), MakeMap(attributes_));
+  cel::Put(*arena_, *device, MakeString("capacity"), MakeMap(capacity_));
+  cel::Put(*arena_, *device, MakeString("driver"), MakeString(driver_));
+  cel::Put(*arena_, *device, MakeString("allowMultipleAllocations"), MakeBool(allow_multiple_allocations));
+  device_ = MakeMap(device);
+}
+
+DeviceView::DeviceView(DeviceView&&) noexcept = default;
+DeviceView& DeviceView::operator=(DeviceView&&) noexcept = default;
+DeviceView::~DeviceView() = default;
+
+void DeviceView::Put(Map* domains, std::string_view name, Value value) {
+  const size_t slash = name.find('/');
+  const std::string_view domain = slash == std::string_view::npos ? driver_ : name.substr(0, slash);
+  const std::string_view id = slash == std::string_view::npos ? name : name.substr(slash + 1);
+  const Value* known = FindExact(*domains, MakeString(domain));
+  Value ids = known != nullptr ? *known : MakeMap(NewMap(*arena_, 8));
+  if (known == nullptr) cel::Put(*arena_, *domains, MakeString(arena_->Copy(domain)), ids);
+  cel::Put(*arena_, *ids.map, MakeString(arena_->Copy(id)), value);
+}
+
+void DeviceView::AddAttribute(std::string_view name, Value value) { Put(attributes_, name, value); }
+
+bool DeviceView::ParseVersion(std::string_view name, std::string_view text, Value& value) {
+  std::string error;
+  value = ParseSemver(*arena_, arena_->Copy(text), error);
+  if (error.empty()) return true;
+  if (error_.empty()) error_ = absl::StrCat("attribute ", AsAbsl(name), ": parse semantic version: ", error);
+  return false;
+}
+
+void DeviceView::AddInt(std::string_view name, int64_t value) { AddAttribute(name, MakeInt(value)); }
+void DeviceView::AddBool(std::string_view name, bool value) { AddAttribute(name, MakeBool(value)); }
+void DeviceView::AddString(std::string_view name, std::string_view value) {
+  AddAttribute(name, MakeString(arena_->Copy(value)));
+}
+void DeviceView::AddVersion(std::string_view name, std::string_view value) {
+  Value version;
+  if (ParseVersion(name, value, version)) AddAttribute(name, version);
+}
+void DeviceView::AddInts(std::string_view name, const std::vector<int64_t>& values) {
+  AddAttribute(name, ListOf(*arena_, values, [](int64_t value) { return MakeInt(value); }));
+}
+void DeviceView::AddBools(std::string_view name, const std::vector<bool>& values) {
+  AddAttribute(name, ListOf(*arena_, values, [](bool value) { return MakeBool(value); }));
+}
+void DeviceView::AddStrings(std::string_view name, const std::vector<std::string>& values) {
+  AddAttribute(name, ListOf(*arena_, values, [this](const auto& value) { return MakeString(arena_->Copy(value)); }));
+}
+void DeviceView::AddVersions(std::string_view name, const std::vector<std::string>& values) {
+  AddAttribute(name, ListOf(*arena_, values, [&](const auto& value) {
+                 Value version;
+                 return ParseVersion(name, value, version) ? version : MakeNull();
+               }));
+}
+
+void DeviceView::AddCapacity(std::string_view name, std::string_view quantity) {
+  CelQuantity parsed;
+  if (const std::string_view error = ParseQuantity(quantity, parsed); !error.empty()) {
+    if (error_.empty()) error_ = absl::StrCat("capacity ", AsAbsl(name), ": ", AsAbsl(error));
+    return;
+  }
+  Value value = Make(Kind::kQuantity);
+  value.quantity = Store(*arena_, parsed);
+  Put(capacity_, name, value);
+}
+
+// ---- Programs --------------------------------------------------------------------------------------------------
+
+struct Scratch::State {
+  Frame frame;
+};
+
+Scratch::Scratch() : state_(std::make_unique<State>()) {}
+Scratch::Scratch(Scratch&&) noexcept = default;
+Scratch& Scratch::operator=(Scratch&&) noexcept = default;
+Scratch::~Scratch() = default;
+
+Program::Program(std::unique_ptr<const Code> code) : code_(std::move(code)) {}
+Program::Program(Program&&) noexcept = default;
+Program& Program::operator=(Program&&) noexcept = default;
+Program::~Program() = default;
+
+Result Program::Evaluate(const DeviceView& device, Scratch& scratch, uint64_t cost_limit) const {
+  Result result;
+  if (!device.error_.empty()) {
+    result.outcome = Result::Outcome::kError;
+    result.message = device.error_;
+    return result;
+  }
+  const Evaluation evaluation = Run(*code_, device.device_, scratch.state_->frame, cost_limit);
+  result.cost = evaluation.cost;
+  Value value = evaluation.value;
+  // A dyn result may be an optional, which converts to bool as what it has.
+  while (value.kind == Kind::kOptional && value.inner != nullptr) value = *value.inner;
+  if (value.kind == Kind::kBool) {
+    result.value = value.boolean;
+    return result;
+  }
+  result.outcome = evaluation.exceeded ? Result::Outcome::kCostExceeded : Result::Outcome::kError;
+  const std::string_view type = TypeName(evaluation.value);
+  result.message = value.is_error()
+                       ? std::string(value.view())
+                       : absl::StrCat("CEL result of type ", AsAbsl(type), " could not be converted to bool");
+  return result;
+}
+
+absl::StatusOr<Program> Compile(std::string_view expression) {
+  if (expression.size() > kMostExpressionBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("too long: may not be more than ", kMostExpressionBytes, " bytes"));
+  }
+  Ast ast;
+  TypeTable types;
+  const absl::StatusOr<Expr*> root = Parse(expression, ast);
+  if (!root.ok()) return absl::InvalidArgumentError(absl::StrCat("compilation failed: ", root.status().message()));
+  absl::Status checked = Check(expression, *root, types);
+  if (checked.ok()) checked = Validate(expression, *root);
+  if (!checked.ok()) return absl::InvalidArgumentError(absl::StrCat("compilation failed: ", checked.message()));
+  if (!IsDyn((*root)->type) && (*root)->type != &Basic().boolean) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must evaluate to bool or the unknown type, not ", FormatType((*root)->type)));
+  }
+  absl::StatusOr<std::unique_ptr<Code>> code = Plan(*root);
+  if (!code.ok()) return code.status();
+  return Program(*std::move(code));
+}
+
+}  // namespace muster::cel
