@@ -25,6 +25,30 @@ Value ListOf(Arena& arena, const Texts& texts, Of of) {
   return MakeList(list);
 }
 
+// How cel-go's values refuse to become a bool.
+std::string_view WhyNotBool(const Value& value) {
+  switch (value.kind) {
+    case Kind::kInt: return "unsupported type conversion from 'int' to bool";
+    case Kind::kUint: return "unsupported type conversion from 'uint' to bool";
+    case Kind::kString: return "unsupported native conversion from string to 'bool'";
+    case Kind::kType: return "type conversion not supported for 'type'";
+    case Kind::kOptional: return "optional.none() dereference";
+    case Kind::kDouble: return "type conversion error from Double to 'bool'";
+    case Kind::kBytes: return "type conversion error from Bytes to 'bool'";
+    case Kind::kList: return "type conversion error from list to 'bool'";
+    case Kind::kMap: return "type conversion error from map to 'bool'";
+    case Kind::kDuration: return "type conversion error from 'Duration' to 'bool'";
+    case Kind::kTimestamp: return "type conversion error from 'Timestamp' to 'bool'";
+    case Kind::kQuantity: return "type conversion error from 'Quantity' to 'bool'";
+    case Kind::kSemver: return "type conversion error from 'Semver' to 'bool'";
+    case Kind::kUrl: return "type conversion error from 'URL' to 'bool'";
+    case Kind::kIp: return "type conversion error from 'IP' to 'bool'";
+    case Kind::kCidr: return "type conversion error from 'CIDR' to 'bool'";
+    case Kind::kFormat: return "type conversion error from 'Format' to 'bool'";
+    default: return "type conversion error from 'null_type' to 'bool'";
+  }
+}
+
 }  // namespace
 
 // ---- Devices ---------------------------------------------------------------------------------------------------
@@ -136,10 +160,10 @@ Result Program::Evaluate(const DeviceView& device, Scratch& scratch, uint64_t co
     return result;
   }
   result.outcome = evaluation.exceeded ? Result::Outcome::kCostExceeded : Result::Outcome::kError;
-  const std::string_view type = TypeName(evaluation.value);
   result.message = value.is_error()
                        ? std::string(value.view())
-                       : absl::StrCat("CEL result of type ", AsAbsl(type), " could not be converted to bool");
+                       : absl::StrCat("CEL result of type ", AsAbsl(TypeName(evaluation.value)),
+                                      " could not be converted to bool: ", AsAbsl(WhyNotBool(value)));
   return result;
 }
 
@@ -156,7 +180,7 @@ absl::StatusOr<Program> Compile(std::string_view expression) {
   if (!checked.ok()) return absl::InvalidArgumentError(absl::StrCat("compilation failed: ", checked.message()));
   if (!IsDyn((*root)->type) && (*root)->type != &Basic().boolean) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must evaluate to bool or the unknown type, not ", FormatType((*root)->type)));
+        absl::StrCat("must evaluate to bool or the unknown type, not ", FormatType((*root)->type, true)));
   }
   absl::StatusOr<std::unique_ptr<Code>> code = Plan(*root);
   if (!code.ok()) return code.status();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -30,14 +31,22 @@ class Checker {
 
   absl::Status Run(Expr* root) {
     Visit(root);
-    if (!errors_.empty()) return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
+    if (!errors_.empty()) return Errors();
     Finish(root);
     return absl::OkStatus();
   }
 
  private:
-  void Fail(const Expr* expr, const std::string& message) {
-    if (errors_.size() < 20) errors_.push_back(absl::StrCat(Location(text_, expr->position), message));
+  void Fail(const Expr* expr, const std::string& message) { errors_.emplace_back(expr->position, message); }
+  absl::Status Errors() {
+    constexpr size_t kMost = 100;
+    std::stable_sort(errors_.begin(), errors_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<std::string> shown;
+    for (size_t i = 0; i < std::min(kMost, errors_.size()); ++i) {
+      shown.push_back(ErrorAt(text_, errors_[i].first, errors_[i].second));
+    }
+    if (errors_.size() > kMost) shown.push_back(absl::StrCat(errors_.size() - kMost, " more errors were truncated"));
+    return absl::InvalidArgumentError(absl::StrJoin(shown, "\n"));
   }
   void Mismatch(const Expr* expr, const Type* expected, const Type* actual) {
     Fail(expr, absl::StrCat("expected type '", FormatType(expected), "' but found '", FormatType(actual), "'"));
@@ -322,7 +331,7 @@ class Checker {
   const Type* attributes_;
   const Type* capacity_;
   std::vector<Variable> scope_;
-  std::vector<std::string> errors_;
+  std::vector<std::pair<uint32_t, std::string>> errors_;  // by position once shown
 };
 
 }  // namespace

@@ -79,15 +79,17 @@ bool SameType(const Type* left, const Type* right) {
   return true;
 }
 
-std::string FormatType(const Type* type) {
-  if (type->kind == TypeKind::kNull) return "null";
+std::string FormatType(const Type* type, bool declared) {
+  if (!declared) {
+    if (type->kind == TypeKind::kNull) return "null";
+    if (type->name == "google.protobuf.Timestamp") return "timestamp";
+    if (type->name == "google.protobuf.Duration") return "duration";
+  }
   if (type->kind == TypeKind::kParam) return absl::StrCat("_var", type->variable);
-  if (type->name == "google.protobuf.Timestamp") return "timestamp";
-  if (type->name == "google.protobuf.Duration") return "duration";
   if (type->params.empty()) return type->name;
   std::string text = type->name;
   for (size_t i = 0; i < type->params.size(); ++i) {
-    absl::StrAppend(&text, i == 0 ? "(" : ", ", FormatType(type->params[i]));
+    absl::StrAppend(&text, i == 0 ? "(" : ", ", FormatType(type->params[i], declared));
   }
   return text + ")";
 }

@@ -74,8 +74,8 @@ class TypeTable {
 bool SameType(const Type* left, const Type* right);
 bool IsDyn(const Type* type);
 bool IsOptional(const Type* type);
-// As error messages write it.
-std::string FormatType(const Type* type);
+// As type errors write it; `declared`: by the names that declarations have.
+std::string FormatType(const Type* type, bool declared = false);
 
 }  // namespace muster::cel
 

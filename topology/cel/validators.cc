@@ -25,7 +25,7 @@ class Validator {
 
  private:
   void Fail(const Expr* expr, const std::string& message) {
-    if (error_.ok()) error_ = absl::InvalidArgumentError(absl::StrCat(Location(text_, expr->position), message));
+    if (error_.ok()) error_ = absl::InvalidArgumentError(ErrorAt(text_, expr->position, message));
   }
 
   // `in_format`: inside a call of format(), whose arguments may be of any types.

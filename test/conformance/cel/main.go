@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand"
 	"os"
 
@@ -86,10 +87,26 @@ func ask(expr string) (result answer) {
 	return result
 }
 
+// askAgain asks about the expressions of rows; names and wants stay.
+func askAgain(in io.Reader, write func(answer)) error {
+	for rows := json.NewDecoder(in); ; {
+		var row answer
+		if err := rows.Decode(&row); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		result := ask(row.Expr)
+		result.Name, result.Want = row.Name, row.Want
+		write(result)
+	}
+}
+
 func main() {
 	count := flag.Int("count", 5000, "how many expressions")
 	seed := flag.Int64("seed", 1, "of the generator")
 	conformance := flag.String("conformance", "", "instead: the folder of cel.dev/expr's tests/simple/testdata")
+	again := flag.Bool("again", false, "instead: the expressions of the rows on standard input")
 	flag.Parse()
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
@@ -102,6 +119,13 @@ func main() {
 	}
 	if *conformance != "" {
 		if err := simpleTests(*conformance, write); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *again {
+		if err := askAgain(os.Stdin, write); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -33,10 +33,11 @@ inline DeviceView TestDevice() {
 }
 
 struct Comparison {
-  int ran = 0, agree = 0, same_cost = 0, values = 0, same_message = 0, errors = 0;
+  int ran = 0, agree = 0, same_cost = 0, values = 0, same_message = 0, errors = 0, refused = 0, same_refusal = 0;
   int specified = 0, as_specified = 0;  // conformance tests, and those that end as the specification says
   std::vector<std::string> differences;
-  std::vector<std::string> costs;  // of equal values
+  std::vector<std::string> costs;     // of equal values
+  std::vector<std::string> messages;  // of errors, compile errors too
 };
 
 inline Comparison CompareAnswers(std::istream& lines) {
@@ -73,6 +74,12 @@ inline Comparison CompareAnswers(std::istream& lines) {
       continue;
     }
     ++found.agree;
+    const std::string there = row.value("message", "");
+    if (mine != "true" && mine != "false" && message != there) {
+      found.messages.push_back(expr + "\n  here:  " + message + "\n  there: " + there);
+    }
+    found.refused += !program.ok();
+    found.same_refusal += !program.ok() && message == there;
     if (wants_value) {
       ++found.values;
       const uint64_t cost = row.at("cost");
@@ -83,7 +90,7 @@ inline Comparison CompareAnswers(std::istream& lines) {
     }
     if (wants_error) {
       ++found.errors;
-      found.same_message += message == row.value("message", "");
+      found.same_message += message == there;
     }
   }
   return found;

@@ -43,7 +43,7 @@ TEST(CelTest, Values) {
       {"'mps' in device.attributes['gpu.example.com'].modes", true, 5},
       {"device.attributes['gpu.example.com'].?nothing.orValue(7) == 7", true, 4},
       {"1 / 0 == 1 || true", true, 2},
-      {"[1, 2, 3].all(x, x < 4)", true, 22},
+      {"[1, 2, 3].all(x, x < 4)", true, 16},
   };
   for (const ValueRow& row : rows) {
     const Result result = Ask(row.expression);
@@ -64,11 +64,15 @@ TEST(CelTest, Errors) {
       {"device.attributes['gpu.example.com'].links[9] == 1", "index out of bounds: 9"},
       {"1 / 0 == 1", "division by zero"},
       {"dyn(1) + 'a' == 'b'", "no such overload"},
+      {"dyn(1) < dyn('a')", "no such overload"},
+      {"dyn([1]) < dyn('a')", "no such overload: _<_"},
       {"device.attributes['gpu.example.com'].version == '1.2.3'", "no such overload"},
       {"optional.none().value() == 1", "optional.none() dereference"},
-      {"device.attributes['gpu.example.com'].index", "CEL result of type int could not be converted to bool"},
-      {"1 +", "COMPILE compilation failed: 1:4: Syntax error"},
+      {"device.attributes['gpu.example.com'].index", "CEL result of type int could not be converted to bool: unsupported type conversion from 'int' to bool"},
+      {"1 +", "COMPILE compilation failed: ERROR: <input>:1:4: Syntax error"},
       {"1 + 'a' == 2", "found no matching overload for '_+_' applied to '(int, string)'"},
+      {"\n1 +\t'a' == 2", "COMPILE compilation failed: ERROR: <input>:2:3: found no matching overload for '_+_' applied to '(int, "
+                           "string)'\n | 1 + 'a' == 2\n | ..^"},
       {"nothing", "undeclared reference to 'nothing'"},
       {"1", "must evaluate to bool or the unknown type, not int"},
       {"[1, 'a'] == []", "expected type 'int' but found 'string'"},
@@ -86,19 +90,16 @@ TEST(CelTest, Errors) {
 TEST(CelTest, TheCostLimitEndsEvaluation) {
   const std::string_view expensive = "lists.range(1000).all(x, lists.range(1000).all(y, x + y >= 0))";
   EXPECT_EQ(Ask(expensive).outcome, Result::Outcome::kCostExceeded);
-  EXPECT_EQ(Ask("[1, 2, 3].all(x, x < 4)", 21).outcome, Result::Outcome::kCostExceeded);
-  EXPECT_EQ(Ask("[1, 2, 3].all(x, x < 4)", 22).outcome, Result::Outcome::kValue);
+  EXPECT_EQ(Ask("[1, 2, 3].all(x, x < 4)", 15).outcome, Result::Outcome::kCostExceeded);
+  EXPECT_EQ(Ask("[1, 2, 3].all(x, x < 4)", 16).outcome, Result::Outcome::kValue);
   // Neither || nor a fold absorbs it.
   EXPECT_EQ(Ask("[1, 2, 3].all(x, x < 4) || true", 10).outcome, Result::Outcome::kCostExceeded);
 }
 
 TEST(CelTest, ResultsFarLargerThanTheirCostEndEvaluation) {
-  const std::string many(5000, 'a');
-  const std::string bomb =
-      "'" + many + "'.replace('a', '" + many + "').replace('a', '" + many.substr(0, 100) + "') == ''";
-  EXPECT_EQ(Ask(bomb.substr(0)).outcome, Result::Outcome::kError) << "longer than 10 KiB";
-  const std::string shorter(2000, 'a');
-  EXPECT_EQ(Ask("'" + shorter + "'.replace('a', '" + shorter + "').replace('a', '" + shorter + "') == ''").outcome,
+  // 2,000 * 2,000 * 2,000 bytes for a cost of 800,400.
+  const std::string many(2000, 'a');
+  EXPECT_EQ(Ask("'" + many + "'.replace('a', '" + many + "').replace('a', '" + many + "') == ''").outcome,
             Result::Outcome::kCostExceeded);
 }
 
@@ -152,7 +153,7 @@ TEST(CelTest, SurvivesMutations) {
     const absl::StatusOr<Program> program = Compile(text);
     if (!program.ok()) continue;
     const Result result = program->Evaluate(device, scratch, 10'000);
-    if (result.outcome == Result::Outcome::kValue) EXPECT_LE(result.cost, 10'000u) << text;
+    EXPECT_TRUE(result.outcome != Result::Outcome::kValue || result.cost <= 10'000) << text;
   }
 }
 

@@ -139,7 +139,7 @@ Value Extreme(const Call& call, const Value& value, int sign, std::string_view n
   if (list.size == 0) return call.Error(std::string(name) + " called on empty list");
   Value best = list.items[0];
   for (uint32_t i = 0; i < list.size; ++i) {
-    if (!IsComparable(list.items[i])) return NoSuchOverload();
+    if (!IsComparable(list.items[i])) return Value();
     const Order order = Compare(best, list.items[i]);
     if (!order.error.is_error() && order.sign == sign) best = list.items[i];
   }

@@ -11,6 +11,19 @@ namespace {
 Value IntOverflow() { return MakeError("integer overflow"); }
 Value UintOverflow() { return MakeError("unsigned integer overflow"); }
 
+// cel-go first asks the left operand whether it has the operator at all, and names the operator where it has not. Strings,
+// durations and timestamps are asked like objects and never named.
+using Kinds = uint32_t;
+constexpr Kinds Bit(Kind kind) { return Kinds{1} << static_cast<int>(kind); }
+constexpr Kinds kNumbers = Bit(Kind::kInt) | Bit(Kind::kUint) | Bit(Kind::kDouble);
+constexpr Kinds kAsked = Bit(Kind::kString) | Bit(Kind::kDuration) | Bit(Kind::kTimestamp);
+constexpr Kinds kAdd = kNumbers | Bit(Kind::kBytes) | Bit(Kind::kList);
+constexpr Kinds kOrder = kNumbers | Bit(Kind::kBool) | Bit(Kind::kBytes);
+
+Value Refused(const Value& left, Kinds having, std::string_view named) {
+  return ((having | kAsked) & Bit(left.kind)) != 0 ? NoSuchOverload() : MakeError(named);
+}
+
 bool Both(const Value* args, Kind kind) { return args[0].kind == kind && args[1].kind == kind; }
 
 Value Not(const Call&, const Value* args, int) {
@@ -22,7 +35,7 @@ Value Negate(const Call&, const Value* args, int) {
     case Kind::kInt: return args[0].integer == INT64_MIN ? IntOverflow() : MakeInt(-args[0].integer);
     case Kind::kDuration: return args[0].integer == INT64_MIN ? IntOverflow() : MakeDuration(-args[0].integer);
     case Kind::kDouble: return MakeDouble(-args[0].real);
-    default: return NoSuchOverload();
+    default: return Refused(args[0], Bit(Kind::kInt) | Bit(Kind::kDouble) | Bit(Kind::kBool), "no such overload: -_");
   }
 }
 
@@ -47,12 +60,12 @@ Value Add(const Call& call, const Value* args, int) {
   const Value& right = args[1];
   if (left.kind == Kind::kTimestamp && right.kind == Kind::kDuration) return AddToTimestamp(left, right.integer);
   if (left.kind == Kind::kDuration && right.kind == Kind::kTimestamp) return AddToTimestamp(right, left.integer);
-  if (left.kind != right.kind) return NoSuchOverload();
+  if (left.kind != right.kind) return Refused(args[0], kAdd, "no such overload: _+_");
   int64_t sum;
   switch (left.kind) {
     case Kind::kInt: return __builtin_add_overflow(left.integer, right.integer, &sum) ? IntOverflow() : MakeInt(sum);
     case Kind::kDuration:
-      return __builtin_add_overflow(left.integer, right.integer, &sum) ? MakeError("duration overflow")
+      return __builtin_add_overflow(left.integer, right.integer, &sum) ? IntOverflow()
                                                                        : MakeDuration(sum);
     case Kind::kUint: {
       const uint64_t total = left.natural + right.natural;
@@ -62,7 +75,7 @@ Value Add(const Call& call, const Value* args, int) {
     case Kind::kString:
     case Kind::kBytes: return Joined(call, left.kind, left.view(), right.view());
     case Kind::kList: return Concatenated(call, *left.list, *right.list);
-    default: return NoSuchOverload();
+    default: return Refused(args[0], kAdd, "no such overload: _+_");
   }
 }
 
@@ -72,18 +85,18 @@ Value Subtract(const Call&, const Value* args, int) {
   if (left.kind == Kind::kTimestamp && right.kind == Kind::kDuration) {
     return AddToTimestamp(left, -static_cast<__int128>(right.integer));
   }
-  if (left.kind != right.kind) return NoSuchOverload();
+  if (left.kind != right.kind) return Refused(args[0], kNumbers, "no such overload: _-_");
   int64_t difference;
   switch (left.kind) {
     case Kind::kInt:
       return __builtin_sub_overflow(left.integer, right.integer, &difference) ? IntOverflow() : MakeInt(difference);
     case Kind::kDuration:
-      return __builtin_sub_overflow(left.integer, right.integer, &difference) ? MakeError("duration overflow")
+      return __builtin_sub_overflow(left.integer, right.integer, &difference) ? IntOverflow()
                                                                               : MakeDuration(difference);
     case Kind::kUint: return left.natural < right.natural ? UintOverflow() : MakeUint(left.natural - right.natural);
     case Kind::kDouble: return MakeDouble(left.real - right.real);
     case Kind::kTimestamp: return TimestampDifference(left, right);
-    default: return NoSuchOverload();
+    default: return Refused(args[0], kNumbers, "no such overload: _-_");
   }
 }
 
@@ -96,7 +109,7 @@ Value Multiply(const Call&, const Value* args, int) {
     uint64_t product;
     return __builtin_mul_overflow(args[0].natural, args[1].natural, &product) ? UintOverflow() : MakeUint(product);
   }
-  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real * args[1].real) : NoSuchOverload();
+  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real * args[1].real) : Refused(args[0], kNumbers, "no such overload: _*_");
 }
 
 Value Divide(const Call&, const Value* args, int) {
@@ -108,7 +121,7 @@ Value Divide(const Call&, const Value* args, int) {
   if (Both(args, Kind::kUint)) {
     return args[1].natural == 0 ? MakeError("division by zero") : MakeUint(args[0].natural / args[1].natural);
   }
-  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real / args[1].real) : NoSuchOverload();
+  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real / args[1].real) : Refused(args[0], kNumbers, "no such overload: _/_");
 }
 
 Value Modulo(const Call&, const Value* args, int) {
@@ -117,26 +130,27 @@ Value Modulo(const Call&, const Value* args, int) {
     if (args[0].integer == INT64_MIN && args[1].integer == -1) return IntOverflow();
     return MakeInt(args[0].integer % args[1].integer);
   }
-  if (!Both(args, Kind::kUint)) return NoSuchOverload();
+  if (!Both(args, Kind::kUint)) return Refused(args[0], Bit(Kind::kInt) | Bit(Kind::kUint), "no such overload: _%_");
   return args[1].natural == 0 ? MakeError("modulus by zero") : MakeUint(args[0].natural % args[1].natural);
 }
 
 template <typename Holds>
-Value Ordered(const Value* args, Holds holds) {
+Value Ordered(const Value* args, std::string_view named, Holds holds) {
   const Order order = Compare(args[0], args[1]);
-  return order.error.is_error() ? order.error : MakeBool(holds(order.sign));
+  if (!order.error.is_error()) return MakeBool(holds(order.sign));
+  return ((kOrder | kAsked) & Bit(args[0].kind)) != 0 ? order.error : MakeError(named);
 }
 Value Less(const Call&, const Value* args, int) {
-  return Ordered(args, [](int sign) { return sign < 0; });
+  return Ordered(args, "no such overload: _<_", [](int sign) { return sign < 0; });
 }
 Value LessOrEqual(const Call&, const Value* args, int) {
-  return Ordered(args, [](int sign) { return sign <= 0; });
+  return Ordered(args, "no such overload: _<=_", [](int sign) { return sign <= 0; });
 }
 Value Greater(const Call&, const Value* args, int) {
-  return Ordered(args, [](int sign) { return sign > 0; });
+  return Ordered(args, "no such overload: _>_", [](int sign) { return sign > 0; });
 }
 Value GreaterOrEqual(const Call&, const Value* args, int) {
-  return Ordered(args, [](int sign) { return sign >= 0; });
+  return Ordered(args, "no such overload: _>=_", [](int sign) { return sign >= 0; });
 }
 
 Value In(const Call&, const Value* args, int) {
@@ -159,9 +173,7 @@ Value Size(const Call&, const Value* args, int) {
     case Kind::kBytes: return MakeInt(args[0].size);
     case Kind::kList: return MakeInt(args[0].list->size);
     case Kind::kMap: return MakeInt(args[0].map->size);
-    case Kind::kIp: return MakeInt(args[0].ip->v4 ? 4 : 16);
-    case Kind::kCidr: return MakeInt((args[0].cidr->bits + 7) / 8);
-    default: return Value();
+    default: return Refused(args[0], 0, "no such overload: size");
   }
 }
 

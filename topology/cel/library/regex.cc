@@ -2,6 +2,8 @@
 
 #include <re2/re2.h>
 
+#include "absl/strings/str_cat.h"
+#include "scheduler/model/ids.h"
 #include "topology/cel/library/function.h"
 
 namespace muster::cel {
@@ -26,10 +28,44 @@ bool Translate(std::string_view pattern, std::string& result) {
   return true;
 }
 
+bool Constant(const Call& call, const Value& pattern) {
+  return pattern.kind == Kind::kString && call.regexes.IsConstant(pattern.view());
+}
+bool Receives(const Value& value) {
+  return value.kind == Kind::kString || value.kind == Kind::kDuration || value.kind == Kind::kTimestamp;
+}
+// Upstream's constant patterns take types, too, for the names that they have.
+bool Subject(const Call& call, const Value* args) {
+  if (args[0].kind == Kind::kType) return Constant(call, args[1]);
+  return args[0].kind == Kind::kString && args[1].kind == Kind::kString;
+}
+
+// How Go words what RE2 found.
+std::string_view Reason(re2::RE2::ErrorCode code) {
+  switch (code) {
+    case re2::RE2::ErrorBadCharClass: return "invalid character class";
+    case re2::RE2::ErrorBadCharRange: return "invalid character class range";
+    case re2::RE2::ErrorMissingBracket: return "missing closing ]";
+    case re2::RE2::ErrorMissingParen: return "missing closing )";
+    case re2::RE2::ErrorUnexpectedParen: return "unexpected )";
+    case re2::RE2::ErrorTrailingBackslash: return "trailing backslash at end of expression";
+    case re2::RE2::ErrorRepeatArgument: return "missing argument to repetition operator";
+    case re2::RE2::ErrorRepeatSize: return "invalid repeat count";
+    case re2::RE2::ErrorRepeatOp: return "invalid nested repetition operator";
+    case re2::RE2::ErrorBadPerlOp: return "invalid or unsupported Perl syntax";
+    case re2::RE2::ErrorBadUTF8: return "invalid UTF-8";
+    case re2::RE2::ErrorBadNamedCapture: return "invalid named capture";
+    case re2::RE2::ErrorPatternTooLarge: return "expression too large";
+    default: return "invalid escape sequence";
+  }
+}
+
 Value Illegal(const Call& call, const std::string& error) { return call.Error("Illegal regex: " + error); }
 
 Value Matches(const Call& call, const Value* args, int) {
-  if (args[0].kind != Kind::kString || args[1].kind != Kind::kString) return NoSuchOverload();
+  if (!Subject(call, args)) {
+    return Constant(call, args[1]) || Receives(args[0]) ? NoSuchOverload() : MakeError("no such overload: matches");
+  }
   std::string error;
   const re2::RE2* regex = call.regexes.Get(args[1].view(), error);
   if (regex == nullptr) return call.Error("error parsing regexp: " + error);
@@ -37,7 +73,7 @@ Value Matches(const Call& call, const Value* args, int) {
 }
 
 Value FindFirst(const Call& call, const Value* args, int) {
-  if (args[0].kind != Kind::kString || args[1].kind != Kind::kString) return NoSuchOverload();
+  if (!Subject(call, args)) return Constant(call, args[1]) ? NoSuchOverload() : Value();
   std::string error;
   const re2::RE2* regex = call.regexes.Get(args[1].view(), error);
   if (regex == nullptr) return Illegal(call, error);
@@ -48,10 +84,10 @@ Value FindFirst(const Call& call, const Value* args, int) {
 }
 
 Value FindAll(const Call& call, const Value* args, int count) {
-  if (args[0].kind != Kind::kString || args[1].kind != Kind::kString) return NoSuchOverload();
+  if (!Subject(call, args)) return Constant(call, args[1]) ? NoSuchOverload() : Value();
   int64_t most = -1;
   if (count == 3) {
-    if (args[2].kind != Kind::kInt) return NoSuchOverload();
+    if (args[2].kind != Kind::kInt) return Constant(call, args[1]) ? NoSuchOverload() : Value();
     most = args[2].integer;
   }
   std::string error;
@@ -90,7 +126,9 @@ absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view pattern)
   options.set_log_errors(false);
   options.set_max_mem(64 << 20);
   auto regex = std::make_unique<re2::RE2>(translated, options);
-  if (!regex->ok()) return absl::InvalidArgumentError(regex->error());
+  if (!regex->ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(AsAbsl(Reason(regex->error_code())), ": `", regex->error_arg(), "`"));
+  }
   return regex;
 }
 

@@ -26,15 +26,15 @@ size_t ByteOffset(std::string_view text, int64_t number) {
 }
 
 Value Contains(const Call&, const Value* args, int) {
-  if (!IsString(args[0]) || !IsString(args[1])) return Value();
+  if (!IsString(args[0]) || !IsString(args[1])) return NoSuchOverload();
   return MakeBool(args[0].view().find(args[1].view()) != std::string_view::npos);
 }
 Value StartsWith(const Call&, const Value* args, int) {
-  if (!IsString(args[0]) || !IsString(args[1])) return Value();
+  if (!IsString(args[0]) || !IsString(args[1])) return NoSuchOverload();
   return MakeBool(args[0].view().substr(0, args[1].size) == args[1].view());
 }
 Value EndsWith(const Call&, const Value* args, int) {
-  if (!IsString(args[0]) || !IsString(args[1])) return Value();
+  if (!IsString(args[0]) || !IsString(args[1])) return NoSuchOverload();
   const std::string_view text = args[0].view(), end = args[1].view();
   return MakeBool(text.size() >= end.size() && text.substr(text.size() - end.size()) == end);
 }

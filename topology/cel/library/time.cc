@@ -271,7 +271,7 @@ Value AddToTimestamp(const Value& timestamp, __int128 nanoseconds) {
 Value TimestampDifference(const Value& left, const Value& right) {
   const __int128 total = static_cast<__int128>(left.integer - right.integer) * kSecond +
                          static_cast<int64_t>(left.size) - static_cast<int64_t>(right.size);
-  if (total > INT64_MAX || total < INT64_MIN) return MakeError("duration overflow");
+  if (total > INT64_MAX || total < INT64_MIN) return MakeError("integer overflow");
   return MakeDuration(static_cast<int64_t>(total));
 }
 

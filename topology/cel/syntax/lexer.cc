@@ -26,8 +26,8 @@ class Lexer {
       const TokenKind kind = Next();
       if (kind == TokenKind::kEnd) {
         const std::string_view character = text_.substr(start, 1);
-        return absl::InvalidArgumentError(absl::StrCat(Location(text_, static_cast<uint32_t>(start)),
-                                                       "token recognition error at: '", AsAbsl(character), "'"));
+        const std::string message = absl::StrCat("token recognition error at: '", AsAbsl(character), "'");
+        return absl::InvalidArgumentError(ErrorAt(text_, static_cast<uint32_t>(start), message));
       }
       tokens.push_back({kind, text_.substr(start, at_ - start), static_cast<uint32_t>(start)});
     }
@@ -233,12 +233,24 @@ absl::StatusOr<std::string> Unescape(const Token& token) {
   return result;
 }
 
-std::string Location(std::string_view text, uint32_t position) {
+std::string ErrorAt(std::string_view text, uint32_t position, std::string_view message) {
   const std::string_view before = text.substr(0, position);
   const size_t line = std::count(before.begin(), before.end(), '\n') + 1;
-  const size_t start = before.rfind('\n');
-  const std::string_view row = start == std::string_view::npos ? before : before.substr(start + 1);
-  return absl::StrCat(line, ":", CountRunes(row) + 1, ": ");
+  const size_t start = before.rfind('\n') + 1;  // npos + 1 is 0
+  const size_t column = CountRunes(before.substr(start)) + 1;
+  const std::string_view row = text.substr(start, text.find('\n', start) - start);
+  std::string shown(row);
+  std::replace(shown.begin(), shown.end(), '\t', ' ');
+  std::string result =
+      absl::StrCat("ERROR: <input>:", line, ":", column, ": ", AsAbsl(message), "\n | ", shown, "\n | ");
+  for (size_t at = 0; at < row.size() && start + at < position;) {
+    const size_t rune = at;
+    NextRune(row, at);
+    result += at - rune > 1 ? "\uff0e" : ".";
+  }
+  size_t end = position - start;
+  if (end < row.size()) NextRune(row, end);
+  return result + (end - (position - start) > 1 ? "\uff3e" : "^");
 }
 
 }  // namespace muster::cel

@@ -25,8 +25,9 @@ absl::StatusOr<std::vector<Token>> Tokenize(std::string_view text);
 // What a string or bytes token stands for.
 absl::StatusOr<std::string> Unescape(const Token& token);
 
-// "1:17: " for a position in `text`, lines from 1 and columns from 1 in code points.
-std::string Location(std::string_view text, uint32_t position);
+// An error as cel-go shows it: `ERROR: <input>:1:17: ` and the message (lines from 1, columns from 1 in code points),
+// then the line of `text` and a mark under its column.
+std::string ErrorAt(std::string_view text, uint32_t position, std::string_view message);
 
 }  // namespace muster::cel
 

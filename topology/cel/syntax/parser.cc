@@ -66,7 +66,7 @@ class Parser {
   bool failed() const { return !error_.ok(); }
 
   std::nullptr_t Fail(uint32_t position, std::string_view message) {
-    if (error_.ok()) error_ = absl::InvalidArgumentError(absl::StrCat(Location(text_, position), AsAbsl(message)));
+    if (error_.ok()) error_ = absl::InvalidArgumentError(ErrorAt(text_, position, message));
     return nullptr;
   }
   std::nullptr_t Unexpected() {
