@@ -30,7 +30,15 @@ type answer struct {
 	Cost      uint64 `json:"cost"`
 }
 
-// device is the same one as in test/topology/cel/answers.cc.
+func (a answer) write(out io.Writer) {
+	line, err := json.Marshal(a)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(out, string(line))
+}
+
+// device is the same one as in test/topology/cel/answers.h.
 func device() dracel.Device {
 	text := func(s string) resourceapi.DeviceAttribute { return resourceapi.DeviceAttribute{StringValue: &s} }
 	number := func(i int64) resourceapi.DeviceAttribute { return resourceapi.DeviceAttribute{IntValue: &i} }
@@ -110,13 +118,7 @@ func main() {
 	flag.Parse()
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
-	write := func(a answer) {
-		line, err := json.Marshal(a)
-		if err != nil {
-			panic(err)
-		}
-		fmt.Fprintln(out, string(line))
-	}
+	write := func(a answer) { a.write(out) }
 	if *conformance != "" {
 		if err := simpleTests(*conformance, write); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -131,8 +133,12 @@ func main() {
 		}
 		return
 	}
-	generator := &generator{Rand: rand.New(rand.NewSource(*seed))}
-	for range *count {
+	generate(*seed, *count, write)
+}
+
+func generate(seed int64, count int, write func(answer)) {
+	generator := &generator{Rand: rand.New(rand.NewSource(seed))}
+	for range count {
 		write(ask(generator.boolean(2 + generator.Intn(3))))
 	}
 }
