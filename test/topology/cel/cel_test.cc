@@ -68,11 +68,13 @@ TEST(CelTest, Errors) {
       {"dyn([1]) < dyn('a')", "no such overload: _<_"},
       {"device.attributes['gpu.example.com'].version == '1.2.3'", "no such overload"},
       {"optional.none().value() == 1", "optional.none() dereference"},
-      {"device.attributes['gpu.example.com'].index", "CEL result of type int could not be converted to bool: unsupported type conversion from 'int' to bool"},
+      {"device.attributes['gpu.example.com'].index",
+       "CEL result of type int could not be converted to bool: unsupported type conversion from 'int' to bool"},
       {"1 +", "COMPILE compilation failed: ERROR: <input>:1:4: Syntax error"},
       {"1 + 'a' == 2", "found no matching overload for '_+_' applied to '(int, string)'"},
-      {"\n1 +\t'a' == 2", "COMPILE compilation failed: ERROR: <input>:2:3: found no matching overload for '_+_' applied to '(int, "
-                           "string)'\n | 1 + 'a' == 2\n | ..^"},
+      {"\n1 +\t'a' == 2",
+       "COMPILE compilation failed: ERROR: <input>:2:3: found no matching overload for '_+_' applied to '(int, "
+       "string)'\n | 1 + 'a' == 2\n | ..^"},
       {"nothing", "undeclared reference to 'nothing'"},
       {"1", "must evaluate to bool or the unknown type, not int"},
       {"[1, 'a'] == []", "expected type 'int' but found 'string'"},

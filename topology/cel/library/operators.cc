@@ -11,8 +11,8 @@ namespace {
 Value IntOverflow() { return MakeError("integer overflow"); }
 Value UintOverflow() { return MakeError("unsigned integer overflow"); }
 
-// cel-go first asks the left operand whether it has the operator at all, and names the operator where it has not. Strings,
-// durations and timestamps are asked like objects and never named.
+// cel-go first asks the left operand whether it has the operator at all, and names the operator where it has not.
+// Strings, durations and timestamps are asked like objects and never named.
 using Kinds = uint32_t;
 constexpr Kinds Bit(Kind kind) { return Kinds{1} << static_cast<int>(kind); }
 constexpr Kinds kNumbers = Bit(Kind::kInt) | Bit(Kind::kUint) | Bit(Kind::kDouble);
@@ -65,8 +65,7 @@ Value Add(const Call& call, const Value* args, int) {
   switch (left.kind) {
     case Kind::kInt: return __builtin_add_overflow(left.integer, right.integer, &sum) ? IntOverflow() : MakeInt(sum);
     case Kind::kDuration:
-      return __builtin_add_overflow(left.integer, right.integer, &sum) ? IntOverflow()
-                                                                       : MakeDuration(sum);
+      return __builtin_add_overflow(left.integer, right.integer, &sum) ? IntOverflow() : MakeDuration(sum);
     case Kind::kUint: {
       const uint64_t total = left.natural + right.natural;
       return total < left.natural ? UintOverflow() : MakeUint(total);
@@ -109,7 +108,8 @@ Value Multiply(const Call&, const Value* args, int) {
     uint64_t product;
     return __builtin_mul_overflow(args[0].natural, args[1].natural, &product) ? UintOverflow() : MakeUint(product);
   }
-  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real * args[1].real) : Refused(args[0], kNumbers, "no such overload: _*_");
+  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real * args[1].real)
+                                   : Refused(args[0], kNumbers, "no such overload: _*_");
 }
 
 Value Divide(const Call&, const Value* args, int) {
@@ -121,7 +121,8 @@ Value Divide(const Call&, const Value* args, int) {
   if (Both(args, Kind::kUint)) {
     return args[1].natural == 0 ? MakeError("division by zero") : MakeUint(args[0].natural / args[1].natural);
   }
-  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real / args[1].real) : Refused(args[0], kNumbers, "no such overload: _/_");
+  return Both(args, Kind::kDouble) ? MakeDouble(args[0].real / args[1].real)
+                                   : Refused(args[0], kNumbers, "no such overload: _/_");
 }
 
 Value Modulo(const Call&, const Value* args, int) {

@@ -127,7 +127,8 @@ absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view pattern)
   options.set_max_mem(64 << 20);
   auto regex = std::make_unique<re2::RE2>(translated, options);
   if (!regex->ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(AsAbsl(Reason(regex->error_code())), ": `", regex->error_arg(), "`"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(AsAbsl(Reason(regex->error_code())), ": `", regex->error_arg(), "`"));
   }
   return regex;
 }

@@ -98,12 +98,16 @@ Value LastIndexOf(const Call& call, const Value* args, int count) {
 // Malformed bytes become U+FFFD, as every trip through Go's runes makes of them.
 Value ChangeCase(const Call& call, const Value* args, char from, char to) {
   if (!IsString(args[0])) return Value();
-  std::string text;
-  for (char32_t rune : Runes(args[0].view())) {
-    if (rune >= static_cast<char32_t>(from) && rune <= static_cast<char32_t>(from + 25)) rune += to - from;
-    AppendRune(text, rune);
+  std::string mended;
+  std::string_view text = args[0].view();
+  if (!IsUtf8(text)) {
+    for (const char32_t rune : Runes(text)) AppendRune(mended, rune);
+    text = mended;
   }
-  return call.String(text);
+  char* changed = call.arena.New<char>(text.size());
+  std::transform(text.begin(), text.end(), changed,
+                 [&](char c) { return c >= from && c <= from + 25 ? static_cast<char>(c + to - from) : c; });
+  return MakeString({changed, text.size()});
 }
 Value LowerAscii(const Call& call, const Value* args, int) { return ChangeCase(call, args, 'A', 'a'); }
 Value UpperAscii(const Call& call, const Value* args, int) { return ChangeCase(call, args, 'a', 'A'); }
