@@ -151,9 +151,10 @@ void WriteScientific(double real, int width, std::string& result) {
 }
 
 void WriteBase(uint64_t number, unsigned base, bool upper, std::string& result) {
+  const std::string_view all = upper ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string digits;
   do {
-    digits += (upper ? "0123456789ABCDEF" : "0123456789abcdef")[number % base];
+    digits += all[number % base];
     number /= base;
   } while (number > 0);
   result.append(digits.rbegin(), digits.rend());
