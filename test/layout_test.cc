@@ -33,7 +33,7 @@ const std::vector<Room>& Rooms() {
       {"scheduler/framework/config", {"scheduler/framework", "scheduler/model"}},
       {"scheduler/runtime", {"scheduler/model"}},
       {"queue", {"scheduler/model"}},
-      {"topology", {"scheduler/model"}},
+      {"topology", {"scheduler/model", "topology/cel"}},
       {"topology/cel", {"scheduler/model"}},
       {"plugins", {"scheduler/framework", "queue", "topology", "scheduler/model"}},
       {"scheduler/engine", {"scheduler/framework", "scheduler/runtime", "queue", "scheduler/model"}},

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "benchmark/benchmark.h"
+#include "scheduler/model/device.h"
+#include "topology/device/device_selectors.h"
 
 namespace muster::cel {
 namespace {
@@ -63,6 +65,30 @@ void CelEvaluate(benchmark::State& state) {
   state.SetLabel(std::string(selector));
 }
 BENCHMARK(CelEvaluate)->DenseRange(0, kSelectors.size() - 1);
+
+// A selector asked of 8 devices by the allocator: known from before (0), or of slices that are new (1).
+void DeviceSelectorsMatch(benchmark::State& state) {
+  ResourceSlice slice;
+  slice.driver = "gpu.example.com";
+  for (int64_t i = 0; i < 8; ++i) {
+    Device& device = slice.devices.emplace_back();
+    device.attributes["model"] = {DeviceAttribute::Type::kString, false, {}, {"h100"}};
+    device.attributes["index"] = {DeviceAttribute::Type::kInt, false, {i}, {}};
+    device.attributes["driverVersion"] = {DeviceAttribute::Type::kVersion, false, {}, {"570.86.15"}};
+    device.capacity["memory"].value = {*Quantity::Parse("80Gi"), QuantityFormat::kBinarySI};
+  }
+  const std::string selector(kSelectors[1]);
+  DeviceSelectors selectors;
+  for (auto _ : state) {
+    if (state.range(0) == 1) selectors.Forget(slice);
+    for (const Device& device : slice.devices) {
+      if (selectors.Matches(selector, slice, device).kind != SelectorAnswer::Kind::kYes) {
+        return state.SkipWithError("should match");
+      }
+    }
+  }
+}
+BENCHMARK(DeviceSelectorsMatch)->DenseRange(0, 1);
 
 }  // namespace
 }  // namespace muster::cel

@@ -53,8 +53,14 @@ std::string_view WhyNotBool(const Value& value) {
 
 // ---- Devices ---------------------------------------------------------------------------------------------------
 
-DeviceView::DeviceView(std::string_view driver, bool allow_multiple_allocations)
-    : arena_(std::make_unique<Arena>()), driver_(arena_->Copy(driver)) {
+DeviceView::DeviceView(std::string_view driver, bool allow_multiple_allocations) : arena_(std::make_unique<Arena>()) {
+  Reset(driver, allow_multiple_allocations);
+}
+
+void DeviceView::Reset(std::string_view driver, bool allow_multiple_allocations) {
+  arena_->Reset();
+  error_.clear();
+  driver_ = arena_->Copy(driver);
   const Map* nothing = NewMap(*arena_, 0);
   attributes_ = NewMap(*arena_, 2);
   capacity_ = NewMap(*arena_, 2);
@@ -116,6 +122,10 @@ void DeviceView::AddVersions(std::string_view name, const std::vector<std::strin
                }));
 }
 
+void DeviceView::AddUnsupported(std::string_view name) {
+  if (error_.empty()) error_ = absl::StrCat("attribute ", AsAbsl(name), ": unsupported attribute value");
+}
+
 void DeviceView::AddCapacity(std::string_view name, std::string_view quantity) {
   CelQuantity parsed;
   if (const std::string_view error = ParseQuantity(quantity, parsed); !error.empty()) {
@@ -160,14 +170,83 @@ Result Program::Evaluate(const DeviceView& device, Scratch& scratch, uint64_t co
     return result;
   }
   result.outcome = evaluation.exceeded ? Result::Outcome::kCostExceeded : Result::Outcome::kError;
-  result.message = value.is_error()
-                       ? std::string(value.view())
-                       : absl::StrCat("CEL result of type ", AsAbsl(TypeName(evaluation.value)),
-                                      " could not be converted to bool: ", AsAbsl(WhyNotBool(value)));
+  result.message = value.is_error() ? std::string(value.view())
+                                    : absl::StrCat("CEL result of type ", AsAbsl(TypeName(evaluation.value)),
+                                                   " could not be converted to bool: ", AsAbsl(WhyNotBool(value)));
   return result;
 }
 
-absl::StatusOr<Program> Compile(std::string_view expression) {
+namespace {
+
+// An element of a derived value, or the value; optionals count as what they have, types as their names.
+bool AddTo(DeviceAttribute& attribute, Value value) {
+  using Type = DeviceAttribute::Type;
+  while (value.kind == Kind::kOptional && value.inner != nullptr) value = *value.inner;
+  const Type type = value.kind == Kind::kBool                                  ? Type::kBool
+                    : value.kind == Kind::kInt                                 ? Type::kInt
+                    : value.kind == Kind::kString || value.kind == Kind::kType ? Type::kString
+                    : value.kind == Kind::kSemver                              ? Type::kVersion
+                                                                               : Type::kUnknown;
+  if (type == Type::kUnknown || (attribute.type != Type::kUnknown && attribute.type != type)) return false;
+  attribute.type = type;
+  switch (type) {
+    case Type::kBool: attribute.ints.push_back(value.boolean); break;
+    case Type::kInt: attribute.ints.push_back(value.integer); break;
+    case Type::kString: attribute.texts.emplace_back(value.view()); break;
+    default: attribute.texts.emplace_back(value.semver->text);
+  }
+  return true;
+}
+
+std::string_view NameOf(DeviceAttribute::Type type) {
+  switch (type) {
+    case DeviceAttribute::Type::kBool: return "bool";
+    case DeviceAttribute::Type::kInt: return "int";
+    case DeviceAttribute::Type::kString: return "string";
+    default: return "semver";
+  }
+}
+
+absl::StatusOr<DeviceAttribute> AttributeOf(const Value& value) {
+  DeviceAttribute attribute;
+  if (value.kind != Kind::kList) {
+    if (AddTo(attribute, value)) return attribute;
+    return absl::InvalidArgumentError(absl::StrCat("unsupported CEL return type: ", AsAbsl(TypeName(value))));
+  }
+  attribute.list = true;
+  for (uint32_t i = 0; i < value.list->size; ++i) {
+    const Value& item = value.list->items[i];
+    if (AddTo(attribute, item)) continue;
+    if (i == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("unsupported list element type: ", AsAbsl(TypeName(item))));
+    }
+    return absl::InvalidArgumentError(absl::StrCat("expected list element at index ", i, " to be ",
+                                                   AsAbsl(NameOf(attribute.type)), ", got ", AsAbsl(TypeName(item))));
+  }
+  if (value.list->size == 0) attribute.type = DeviceAttribute::Type::kString;
+  return attribute;
+}
+
+bool IsAttribute(const Type* type) {
+  const BasicTypes& basic = Basic();
+  return IsDyn(type) || type == &basic.boolean || type == &basic.integer || type == &basic.string ||
+         type == &basic.semver;
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceAttribute> Program::Derive(const DeviceView& device, Scratch& scratch) const {
+  if (!device.error_.empty()) return absl::InvalidArgumentError(device.error_);
+  const Evaluation evaluation = Run(*code_, device.device_, scratch.state_->frame, kCostLimit);
+  if (evaluation.value.is_error()) return absl::InvalidArgumentError(AsAbsl(evaluation.value.view()));
+  return AttributeOf(evaluation.value);
+}
+
+namespace {
+
+// `wants_instead`: "" where the result's type is as it must be, else what it must be.
+template <typename Wants>
+absl::StatusOr<std::unique_ptr<Code>> CompileCode(std::string_view expression, Wants wants_instead) {
   if (expression.size() > kMostExpressionBytes) {
     return absl::InvalidArgumentError(absl::StrCat("too long: may not be more than ", kMostExpressionBytes, " bytes"));
   }
@@ -178,11 +257,29 @@ absl::StatusOr<Program> Compile(std::string_view expression) {
   absl::Status checked = Check(expression, *root, types);
   if (checked.ok()) checked = Validate(expression, *root);
   if (!checked.ok()) return absl::InvalidArgumentError(absl::StrCat("compilation failed: ", checked.message()));
-  if (!IsDyn((*root)->type) && (*root)->type != &Basic().boolean) {
+  if (const std::string_view wants = wants_instead((*root)->type); !wants.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must evaluate to bool or the unknown type, not ", FormatType((*root)->type, true)));
+        absl::StrCat("must evaluate to ", AsAbsl(wants), ", not ", FormatType((*root)->type, true)));
   }
-  absl::StatusOr<std::unique_ptr<Code>> code = Plan(*root);
+  return Plan(*root);
+}
+
+}  // namespace
+
+absl::StatusOr<Program> Compile(std::string_view expression) {
+  auto code = CompileCode(expression, [](const Type* type) -> std::string_view {
+    return IsDyn(type) || type == &Basic().boolean ? "" : "bool or the unknown type";
+  });
+  if (!code.ok()) return code.status();
+  return Program(*std::move(code));
+}
+
+absl::StatusOr<Program> CompileDerived(std::string_view expression) {
+  auto code = CompileCode(expression, [](const Type* type) -> std::string_view {
+    const Type* element = type->kind == TypeKind::kList ? type->params[0] : type;
+    return IsAttribute(element) ? ""
+                                : "a primitive scalar (string, integer, boolean, semver) or a list of these scalars";
+  });
   if (!code.ok()) return code.status();
   return Program(*std::move(code));
 }

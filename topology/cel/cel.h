@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "scheduler/model/device.h"
 #include "topology/cel/value.h"
 
 namespace muster::cel {
@@ -18,10 +19,12 @@ namespace muster::cel {
 inline constexpr size_t kMostExpressionBytes = 10 * 1024;
 inline constexpr uint64_t kCostLimit = 1'000'000;
 
-// A device as selectors see it. Built once, then only read (any thread). The names and texts are copied.
+// A device as selectors see it. Filled, then only read (any thread). The names and texts are copied; some 16 KiB each.
 class DeviceView {
  public:
   explicit DeviceView(std::string_view driver, bool allow_multiple_allocations = false);
+  // Starts over for another device, in the memory of the one before.
+  void Reset(std::string_view driver, bool allow_multiple_allocations);
   DeviceView(DeviceView&&) noexcept;
   DeviceView& operator=(DeviceView&&) noexcept;
   ~DeviceView();
@@ -36,6 +39,8 @@ class DeviceView {
   void AddBools(std::string_view name, const std::vector<bool>& values);
   void AddStrings(std::string_view name, const std::vector<std::string>& values);
   void AddVersions(std::string_view name, const std::vector<std::string>& values);
+  // An attribute of no type that is known makes every evaluation an error, too.
+  void AddUnsupported(std::string_view name);
   // `quantity` as the API writes it. Malformed ones make every evaluation an error.
   void AddCapacity(std::string_view name, std::string_view quantity);
 
@@ -86,10 +91,12 @@ class Program {
 
   // Allocates nothing but for error messages, results of string functions and the like.
   Result Evaluate(const DeviceView& device, Scratch& scratch, uint64_t cost_limit = kCostLimit) const;
+  // The value of a CompileDerived, or why there is none (InvalidArgument).
+  absl::StatusOr<DeviceAttribute> Derive(const DeviceView& device, Scratch& scratch) const;
 
  private:
   friend absl::StatusOr<Program> Compile(std::string_view expression);
-  friend class Inspector;
+  friend absl::StatusOr<Program> CompileDerived(std::string_view expression);
   explicit Program(std::unique_ptr<const Code> code);
 
   std::unique_ptr<const Code> code_;
@@ -98,6 +105,9 @@ class Program {
 // Errors (InvalidArgument) where kube-scheduler refuses the expression: syntax, types, malformed literals, a result
 // that is neither bool nor dyn; and expressions of more than 10 KiB.
 absl::StatusOr<Program> Compile(std::string_view expression);
+
+// The same for an attribute derived from others: a bool, int, string or version, or a list of one of these.
+absl::StatusOr<Program> CompileDerived(std::string_view expression);
 
 }  // namespace muster::cel
 

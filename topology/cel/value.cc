@@ -352,8 +352,8 @@ int CompareSemver(const CelSemver& left, const CelSemver& right) {
   if (left.major != right.major) return Sign(left.major, right.major);
   if (left.minor != right.minor) return Sign(left.minor, right.minor);
   if (left.patch != right.patch) return Sign(left.patch, right.patch);
-  if (left.pre_size == 0 || right.pre_size == 0) return Sign(right.pre_size != 0, left.pre_size != 0);
-  std::string_view a(left.pre, left.pre_size), b(right.pre, right.pre_size);
+  if (left.pre.empty() || right.pre.empty()) return Sign(!right.pre.empty(), !left.pre.empty());
+  std::string_view a = left.pre, b = right.pre;
   const auto next = [](std::string_view& rest) {
     const size_t dot = rest.find('.');
     const std::string_view part = rest.substr(0, dot);

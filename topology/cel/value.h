@@ -95,8 +95,8 @@ struct CelQuantity {
 
 struct CelSemver {
   uint64_t major, minor, patch;
-  const char* pre;  // identifiers with dots between them
-  uint32_t pre_size;
+  std::string_view pre;   // identifiers with dots between them
+  std::string_view text;  // all of it, build metadata too
 };
 
 struct CelIp {

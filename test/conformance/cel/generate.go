@@ -11,6 +11,16 @@ type generator struct{ *rand.Rand }
 
 func (g *generator) pick(texts ...string) string { return texts[g.Intn(len(texts))] }
 
+// mistyped changes an expression in one place; few of these still compile.
+func (g *generator) mistyped(text string) string {
+	at := g.Intn(len(text))
+	end := min(len(text), at+g.Intn(6))
+	part := g.pick("", "", text[at:end]+text[at:end], "(", ")", "[", "]", "{", "}", "'", "\"", "\\", ".", "?", ":", ",", "!", "-", "&&",
+		"||", "in", "as", "0x1f", "1u", ".5", "1e3", "null", "true", "`a`", "//", "\\x41", "\\u00e9", "b'", "r'", "\"\"\"", ".?", "[?", "has(",
+		"dyn(", ".all(x, ", "9223372036854775808", "\n", "\t", "\u00e9", "\U0001d11e", "\r", "\f")
+	return strings.ToValidUTF8(text[:at]+part+text[end:], "?")
+}
+
 const (
 	own   = `device.attributes["gpu.example.com"]`
 	other = `device.attributes["other.example.com"]`

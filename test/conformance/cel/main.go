@@ -139,6 +139,10 @@ func main() {
 func generate(seed int64, count int, write func(answer)) {
 	generator := &generator{Rand: rand.New(rand.NewSource(seed))}
 	for range count {
-		write(ask(generator.boolean(2 + generator.Intn(3))))
+		expr := generator.boolean(2 + generator.Intn(3))
+		if generator.Intn(4) == 0 {
+			expr = generator.mistyped(expr)
+		}
+		write(ask(expr))
 	}
 }

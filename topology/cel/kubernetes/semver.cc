@@ -10,17 +10,16 @@ namespace {
 constexpr std::string_view kDigits = "0123456789";
 
 bool ReadNumber(std::string_view text, std::string_view what, uint64_t& number, std::string& error) {
-  const std::string quoted = Quote(text);
-  const std::string name(what);
   if (text.find_first_not_of(kDigits) != std::string_view::npos) {
-    error = "Invalid character(s) found in " + name + " number " + quoted;
+    error = "Invalid character(s) found in " + std::string(what) + " number " + Quote(text);
   } else if (text.size() > 1 && text[0] == '0') {
-    error = std::string(1, static_cast<char>(name[0] - 32)) + name.substr(1) +
-            " number must not contain leading zeroes " + quoted;
+    error = std::string(1, static_cast<char>(what[0] - 32)) + std::string(what.substr(1)) +
+            " number must not contain leading zeroes " + Quote(text);
   } else {
     const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
     if (result.ec != std::errc()) {
-      error = "strconv.ParseUint: parsing " + quoted + (text.empty() ? ": invalid syntax" : ": value out of range");
+      error =
+          "strconv.ParseUint: parsing " + Quote(text) + (text.empty() ? ": invalid syntax" : ": value out of range");
     }
   }
   return error.empty();
@@ -152,8 +151,8 @@ Value ParseSemver(Arena& arena, std::string_view text, std::string& error) {
   if (error.empty() && plus != std::string_view::npos)
     CheckParts(build, [&](auto part) { return CheckBuild(part, error); });
   if (!error.empty()) return MakeNull();
-  version.pre = pre.data();
-  version.pre_size = static_cast<uint32_t>(pre.size());
+  version.pre = pre;
+  version.text = text;
   CelSemver* copy = arena.New<CelSemver>();
   *copy = version;
   Value value = Make(Kind::kSemver);

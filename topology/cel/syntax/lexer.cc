@@ -26,7 +26,7 @@ class Lexer {
       const TokenKind kind = Next();
       if (kind == TokenKind::kEnd) {
         const std::string_view character = text_.substr(start, 1);
-        const std::string message = absl::StrCat("token recognition error at: '", AsAbsl(character), "'");
+        const std::string message = absl::StrCat("Syntax error: token recognition error at: '", AsAbsl(character), "'");
         return absl::InvalidArgumentError(ErrorAt(text_, static_cast<uint32_t>(start), message));
       }
       tokens.push_back({kind, text_.substr(start, at_ - start), static_cast<uint32_t>(start)});
