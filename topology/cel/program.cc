@@ -163,21 +163,24 @@ class Planner {
         return AddParent(node, {args[0]});
       }
     }
-    if (name == "matches" || name == "find" || name == "findAll") CompileConstant(args[1]);
+    const bool regex = name == "matches" || name == "find" || name == "findAll";
+    const bool compiled = regex && CompileConstant(args[1]);
     if (IsConversion(name) && args.size() == 1 && IsConstant(args[0])) return Convert(*expr, args[0]);
     Node node{Op::kCall, rule};
     node.run = expr->function->run;
-    if (args.size() > 2) node.flags |= kEager;
+    if (args.size() > 2 || compiled) node.flags |= kEager;
     if (name == names::kNotStrictlyFalse) node.flags |= kLenient;
     const uint32_t id = AddParent(node, args);
     code_.names[id] = name;
     return id;
   }
 
-  void CompileConstant(uint32_t id) {
-    if (!IsConstant(id) || Constant(id).kind != Kind::kString) return;
+  // Whether it is a pattern that is known now.
+  bool CompileConstant(uint32_t id) {
+    if (!IsConstant(id) || Constant(id).kind != Kind::kString) return false;
     std::string error;
     if (code_.regexes.Get(Constant(id).view(), error) == nullptr) Fail("error parsing regexp: " + error);
+    return true;
   }
 
   uint32_t Convert(const Expr& expr, uint32_t arg) {

@@ -18,7 +18,9 @@ class Arena {
  public:
   // Past this many bytes `exhausted` stays true and whoever builds large things must stop: an expression can make
   // results far larger than its cost says (a replacement in a replacement).
-  static constexpr size_t kMostBytes = size_t{64} << 20;
+  // A list of a million elements, the longest that the cost limit lets be made, has 16 MB; and two of half a million,
+  // added up, have 32.
+  static constexpr size_t kMostBytes = size_t{32} << 20;
 
   void* Allocate(size_t bytes);
   template <typename T>

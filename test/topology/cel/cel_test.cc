@@ -41,6 +41,8 @@ TEST(CelTest, Values) {
       {"'mps' in device.attributes['gpu.example.com'].modes", true, 5},
       {"device.attributes['gpu.example.com'].?nothing.orValue(7) == 7", true, 4},
       {"1 / 0 == 1 || true", true, 2},
+      {"'a'.charAt(9).find('a') == '' && false", false, 1},
+      {"'a'.charAt(9).find('a' + '') == '' && false", false, 3},
       {"[1, 2, 3].all(x, x < 4)", true, 16},
   };
   for (const ValueRow& row : rows) {

@@ -26,7 +26,9 @@ class RegexCache {
 
   // A program's constants are looked for in `constants` first.
   void set_constants(const RegexCache* constants) { constants_ = constants; }
-  bool IsConstant(std::string_view pattern) const { return constants_ != nullptr && constants_->Find(pattern) != nullptr; }
+  bool IsConstant(std::string_view pattern) const {
+    return constants_ != nullptr && constants_->Find(pattern) != nullptr;
+  }
   const re2::RE2* Find(std::string_view pattern) const;
   // Null with `error` set where the pattern is malformed, or where this evaluation has compiled too much.
   const re2::RE2* Get(std::string_view pattern, std::string& error);

@@ -170,7 +170,7 @@ Value Split(const Call& call, const Value* args, int count) {
   List* list = NewList(call.arena, 0);
   if (most == 0) return MakeList(list);
   if (by.empty()) {
-    while (!rest.empty() && (most < 0 || list->size + 1 < most)) {
+    while (!rest.empty() && (most < 0 || list->size + 1 < most) && !call.arena.exhausted()) {
       size_t end = 0;
       NextRune(rest, end);
       Append(call.arena, *list, MakeString(rest.substr(0, end)));
@@ -179,7 +179,7 @@ Value Split(const Call& call, const Value* args, int count) {
     if (!rest.empty()) Append(call.arena, *list, MakeString(rest));
     return MakeList(list);
   }
-  while (most < 0 || list->size + 1 < most) {
+  while ((most < 0 || list->size + 1 < most) && !call.arena.exhausted()) {
     const size_t found = rest.find(by);
     if (found == std::string_view::npos) break;
     Append(call.arena, *list, MakeString(rest.substr(0, found)));
