@@ -33,7 +33,8 @@ const std::vector<Room>& Rooms() {
       {"scheduler/framework/config", {"scheduler/framework", "scheduler/model"}},
       {"scheduler/runtime", {"scheduler/model"}},
       {"queue", {"scheduler/model"}},
-      {"topology", {"scheduler/model"}},
+      {"topology", {"scheduler/model", "topology/cel"}},
+      {"topology/cel", {"scheduler/model"}},
       {"plugins", {"scheduler/framework", "queue", "topology", "scheduler/model"}},
       {"scheduler/engine", {"scheduler/framework", "scheduler/runtime", "queue", "scheduler/model"}},
       {"scheduler/wire", {"scheduler/model"}},
@@ -65,6 +66,7 @@ const std::vector<Library>& Libraries() {
       {"nlohmann/.*",
        {"scheduler/runtime", "scheduler/framework/config", "scheduler/wire/json", "scheduler/kube", "scheduler/sim",
         "scheduler/command", "test", "bench"}},
+      {"re2/.*", {"topology/cel"}},
       {"(curl|openssl)/.*|civetweb\\.h|CivetServer\\.h", {"scheduler/kube", "test"}},
   };
   return libraries;

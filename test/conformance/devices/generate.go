@@ -146,9 +146,15 @@ func (g *generator) selector() resourceapi.DeviceSelector {
 		`device.attributes["a.example"].?index.orValue(0) < 4`,
 		`device.attributes["shared.example"].?group.orValue("g1") == "g1"`,
 		`device.capacity["a.example"].?memory.orValue(quantity("0")).compareTo(quantity("4Gi")) >= 0`,
+		`device.attributes["shared.example"].?version.orValue(semver("0.0.1")).compareTo(semver("1.1.0-rc.1")) != 0`,
+		`device.attributes["shared.example"].?flag.orValue(true) || device.attributes["a.example"].?model.orValue("z").matches("^[x-z]$")`,
+		`device.capacity["a.example"].all(name, device.capacity["a.example"][name].isGreaterThan(quantity("1500m")))`,
+		`size(device.attributes) < 3 || has(device.attributes["a.example"].index)`,
 		`device.allowMultipleAllocations`, `!device.allowMultipleAllocations`)
 	if g.chance(2) {
-		expression = g.one(`device.attributes["a.example"].missing == 1`, `nonsense(`, `device.driver`)
+		expression = g.one(`device.attributes["a.example"].missing == 1`, `nonsense(`, `device.driver`, `device.attribute.x`,
+			`device.attributes["a.example"].numa < 2`, `"g1" in device.attributes["shared.example"].group`,
+			`device.attributes["shared.example"].group.includes("g1")`, `device.attributes["shared.example"].?group.orValue(true)`)
 	}
 	return resourceapi.DeviceSelector{CEL: &resourceapi.CELDeviceSelector{Expression: expression}}
 }
@@ -255,7 +261,10 @@ func (g *generator) request() *resourceapi.ExactDeviceRequest {
 		request.DerivedAttributes = append(request.DerivedAttributes, resourceapi.DeviceDerivedAttribute{
 			Name: resourceapi.FullyQualifiedName(g.one("derived.example/value", "shared.example/group")),
 			Expression: g.one(`device.attributes["shared.example"].?group.orValue("none")`, `device.driver`,
-				`device.attributes["a.example"].?index.orValue(0) % 2`, `device.attributes["a.example"].index`)})
+				`device.attributes["a.example"].?index.orValue(0) % 2`, `device.attributes["a.example"].index`,
+				`device.attributes["shared.example"].?version.orValue(semver("1.0.0-a+b"))`, `device.attributes["shared.example"].?flag`,
+				`[device.attributes["a.example"].?index.orValue(0) % 2 == 0]`, `device.attributes["shared.example"].?group.orValue([])`,
+				`[device.driver, "b.example"].map(name, name.split(".")[0])`, `device.capacity`)})
 	}
 	return request
 }
@@ -368,6 +377,9 @@ func (g *generator) device(pool, index int, perDevice bool) resourceapi.Device {
 	add(g.one("numa", "a.example/numa"), resourceapi.DeviceAttribute{IntValue: &numa})
 	add("model", resourceapi.DeviceAttribute{StringValue: &text})
 	group, version, flag := g.one("g1", "g2"), g.one("1.0.0", "1.2.0"), g.chance(50)
+	if g.chance(1) {
+		version = "1.2"
+	}
 	switch n := g.Intn(10); {
 	case n < 6:
 		add("shared.example/group", resourceapi.DeviceAttribute{StringValue: &group})

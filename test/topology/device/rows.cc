@@ -10,6 +10,7 @@
 #include "plugins/node/node_selector.h"
 #include "test/topology/device/row_objects.h"
 #include "topology/device/allocator.h"
+#include "topology/device/device_selectors.h"
 
 namespace muster {
 namespace {
@@ -66,28 +67,58 @@ struct Row {
   std::vector<DeviceClass> classes;
   std::vector<ResourceClaim> claims;
   absl::flat_hash_map<const Device*, size_t> indices;
+  DeviceSelectors selectors;
+  std::string difference;  // the first answer of a selector that is not upstream's
 };
 
-DeviceQuestions Questions(const Row& row) {
+// What a syntax error expects instead is not said as upstream's parser does.
+std::string Comparable(const std::string& message) { return message.substr(0, message.find("Syntax error: ")); }
+
+std::string Text(const SelectorAnswer& answer) {
+  return absl::StrCat(static_cast<int>(answer.kind), " ", Comparable(answer.message));
+}
+std::string Text(const absl::StatusOr<DeviceAttribute>& answer) {
+  if (!answer.ok()) return Comparable(std::string(answer.status().message()));
+  std::string text = absl::StrCat(static_cast<int>(answer->type), answer->list);
+  for (const int64_t number : answer->ints) absl::StrAppend(&text, " ", number);
+  for (const std::string& one : answer->texts) absl::StrAppend(&text, " ", one);
+  return text;
+}
+template <typename Answer>
+Answer Same(Row& row, const std::string& expression, Answer ours, const Answer& theirs) {
+  if (row.difference.empty() && Text(ours) != Text(theirs)) {
+    row.difference = absl::StrCat(expression, ": \"", Text(ours), "\", upstream's \"", Text(theirs), "\"");
+  }
+  return ours;
+}
+
+SelectorAnswer UpstreamsSelector(const Json& answer) {
+  using Kind = SelectorAnswer::Kind;
+  if (answer.contains("compile")) return {Kind::kCompileError, answer["compile"]};
+  if (answer.contains("runtime")) return {Kind::kRuntimeError, answer["runtime"]};
+  return {answer.value("match", false) ? Kind::kYes : Kind::kNo, ""};
+}
+
+absl::StatusOr<DeviceAttribute> UpstreamsDerived(const Json& answer, const std::string& name, const DeviceId& device) {
+  if (answer.contains("attribute")) return ReadAttribute(answer["attribute"]);
+  if (answer.contains("compile")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("compile derived attribute ", name, " failed: ", answer["compile"].get<std::string>()));
+  }
+  return absl::InvalidArgumentError(absl::StrCat("evaluate derived attribute ", name, " on device ", device.Text(),
+                                                 " failed: ", answer["runtime"].get<std::string>()));
+}
+
+DeviceQuestions Questions(Row& row) {
   DeviceQuestions questions;
-  questions.selector = [&row](const std::string& expression, const ResourceSlice&, const Device& device) {
-    using Kind = SelectorAnswer::Kind;
-    const Json& answer = row.Answer("selectors", expression, device);
-    if (answer.contains("compile")) return SelectorAnswer{Kind::kCompileError, answer["compile"]};
-    if (answer.contains("runtime")) return SelectorAnswer{Kind::kRuntimeError, answer["runtime"]};
-    return SelectorAnswer{answer.value("match", false) ? Kind::kYes : Kind::kNo, ""};
+  questions.selector = [&row](const std::string& expression, const ResourceSlice& slice, const Device& device) {
+    return Same(row, expression, row.selectors.Matches(expression, slice, device),
+                UpstreamsSelector(row.Answer("selectors", expression, device)));
   };
-  questions.derived = [&row](const DerivedAttribute& attribute, const ResourceSlice& slice,
-                             const Device& device) -> absl::StatusOr<DeviceAttribute> {
-    const Json& answer = row.Answer("derived", attribute.expression, device);
-    if (answer.contains("attribute")) return ReadAttribute(answer["attribute"]);
-    if (answer.contains("compile")) {
-      return absl::InvalidArgumentError(absl::StrCat("compile derived attribute ", attribute.name,
-                                                     " failed: ", answer["compile"].get<std::string>()));
-    }
-    return absl::InvalidArgumentError(absl::StrCat("evaluate derived attribute ", attribute.name, " on device ",
-                                                   slice.driver, "/", slice.pool, "/", device.name,
-                                                   " failed: ", answer["runtime"].get<std::string>()));
+  questions.derived = [&row](const DerivedAttribute& attribute, const ResourceSlice& slice, const Device& device) {
+    const DeviceId id{slice.driver, slice.pool, device.name};
+    return Same(row, attribute.expression, row.selectors.Derive(attribute, slice, device),
+                UpstreamsDerived(row.Answer("derived", attribute.expression, device), attribute.name, id));
   };
   questions.node_matches = [](const std::vector<NodeSelectorTerm>& terms, const Node& node) {
     return MatchesAny(terms, node);
@@ -106,7 +137,8 @@ DeviceQuestions Questions(const Row& row) {
 std::string Differences(const Json& row, const DeviceOutcome& outcome) {
   using Kind = DeviceOutcome::Kind;
   const std::string theirs = row.value("error", "");
-  if (outcome.message != theirs) return absl::StrCat("error \"", outcome.message, "\", upstream's \"", theirs, "\"");
+  if (Comparable(outcome.message) != Comparable(theirs))
+    return absl::StrCat("error \"", outcome.message, "\", upstream's \"", theirs, "\"");
   if (!theirs.empty()) return "";
   const Json& results = row.at("results");
   const bool allocated = results.is_array();
@@ -133,7 +165,7 @@ RowAnswer AskRow(const std::string& line) {
       answer.lost = true;
       return answer;
     }
-    const Row row(json);
+    Row row(json);
     std::vector<const ResourceSlice*> slices;
     for (const ResourceSlice& slice : row.slices) slices.push_back(&slice);
     std::vector<const ResourceClaim*> claims;
@@ -144,7 +176,7 @@ RowAnswer AskRow(const std::string& line) {
     answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     answer.allocated = outcome.kind == DeviceOutcome::Kind::kAllocated;
     answer.steps = outcome.steps;
-    answer.difference = Differences(json, outcome);
+    answer.difference = row.difference.empty() ? Differences(json, outcome) : row.difference;
     if (!answer.difference.empty()) {
       answer.difference = absl::StrCat(json.at("name").get<std::string>(), ": ", answer.difference);
     }

@@ -30,7 +30,7 @@ type Row struct {
 	Derived   map[string][]Answer            `json:"derived"`   // likewise, of derived attributes
 	Results   []resourceapi.AllocationResult `json:"results"`
 	Error     string                         `json:"error,omitempty"`
-	Lost      bool                           `json:"lost,omitempty"`   // JSON does not say it all: 10^21 is written as 1
+	Lost      bool                           `json:"lost,omitempty"`   // JSON does not say it all: 10^21 is written as 1, an empty list not at all
 	Rounds    int64                          `json:"rounds,omitempty"` // NumAllocateOneInvocations, where known
 }
 
@@ -186,7 +186,9 @@ func (r *Row) Write(out io.Writer) error {
 	if err := json.Unmarshal(line, &read); err != nil {
 		return err
 	}
-	if !equality.Semantic.DeepEqual(r.Claims, read.Claims) || !equality.Semantic.DeepEqual(r.Slices, read.Slices) {
+	read.Answer(nil, nil) // an attribute that is an empty list is none once read
+	if !equality.Semantic.DeepEqual(r.Claims, read.Claims) || !equality.Semantic.DeepEqual(r.Slices, read.Slices) ||
+		!equality.Semantic.DeepEqual(r.Selectors, read.Selectors) {
 		r.Lost = true
 		if line, err = json.Marshal(r); err != nil {
 			return err
