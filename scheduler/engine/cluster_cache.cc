@@ -130,7 +130,7 @@ void ClusterCache::SetBound(const PodPtr& pod) {
   }
   leaving->second = pod;
   Pod gone = *pod;
-  gone.deleting = gone.preempted = true;
+  gone.leaving = true;
   Renew(std::make_shared<const Pod>(std::move(gone)));
 }
 

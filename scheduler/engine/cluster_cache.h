@@ -57,8 +57,8 @@ class ClusterCache {
   bool IsAssumed(const std::string& uid) const;
   // Gives the room back; no effect if the pod has none.
   void Remove(const std::string& uid);
-  // The pod's eviction is asked for: it is as one that is being deleted, so that nobody counts on it, or on its room,
-  // once more, until the watch says so too, or SetStaying that it was refused. No effect on assumed ones.
+  // The pod's eviction is asked for (Pod::leaving), so that nobody evicts it, or others of its queue, once more for the
+  // same, until the watch says that it is being deleted, or SetStaying that it was refused. No effect on assumed ones.
   void SetLeaving(const std::string& uid);
   void SetStaying(const std::string& uid);
 

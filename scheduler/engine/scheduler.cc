@@ -53,10 +53,7 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
       preemption_(
           loop, api, recorder_,
           [this](const Pod& pod, const std::string& node, const ApiStatus& status) { OnEvicted(pod, node, status); },
-          [this](const Pod& victim) {
-            cache_.SetStaying(victim.uid);
-            GroupChanged(victim);
-          }),
+          [this](const Pod& victim) { cache_.SetStaying(victim.uid); }),
       groups_(cache_),
       commits_(loop, volumes_, binding_,
                {[this](const auto& task) { Bind(task); }, [this](const auto& key) { OnPrepared(key); },

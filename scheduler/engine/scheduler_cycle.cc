@@ -228,10 +228,7 @@ void Scheduler::MakeRoom(QueuedGroup& group, const GroupDecision& decision) {
   }
   const std::string node = group.lone() ? *room.nominate : "";
   if (preemption_.Start(group.members[order_[0]].pod, node, victims, taken)) queue_.Hold(group);
-  for (const PodPtr& pod : victims) {
-    cache_.SetLeaving(pod->uid);
-    GroupChanged(*pod);
-  }
+  for (const PodPtr& pod : victims) cache_.SetLeaving(pod->uid);
 }
 
 void Scheduler::OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status) {

@@ -205,6 +205,7 @@ struct Pod {
   Time created;
   Time started = absl::InfinitePast();  // status.startTime; InfinitePast: not set
   bool deleting = false;                // has a deletionTimestamp
+  bool leaving = false;                 // this scheduler asks for its eviction, which the watch does not show yet
   bool preempted = false;               // the condition DisruptionTarget is True for PreemptionByScheduler
   bool ended = false;                   // phase Succeeded or Failed
   PodCondition scheduled;               // the PodScheduled condition

@@ -132,7 +132,7 @@ void GroupPreemption::FindUnitsOfQueues(const GroupContext& group) {
       // Most are not to go: no more is read of them than must be. For room in the queue anybody of a queue may, who is
       // in no queue only where the nodes are of use.
       if (!rule_->MayLose(queue) || (queue == kNoQueue && !useful.Has(n))) continue;
-      if (pod.pod->deleting) {
+      if (pod.pod->deleting || pod.pod->leaving) {
         going_.push_back({pod, n});
         continue;
       }
@@ -150,7 +150,7 @@ void GroupPreemption::FindUnitsOfQueues(const GroupContext& group) {
       } else {
         static_cast<VictimUnit&>(unit) = AppendGroup(*pod.pod, snapshot_, pods_);
         pods_.erase(std::remove_if(pods_.begin() + unit.first, pods_.end(),
-                                   [](const PlacedPod& p) { return p.pod.pod->deleting; }),
+                                   [](const PlacedPod& p) { return p.pod.pod->deleting || p.pod.pod->leaving; }),
                     pods_.end());
         unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
       }

@@ -27,7 +27,8 @@ class QuotaModel {
   using Amounts = std::map<Cell, int64_t>;
   static constexpr int64_t kEndless = int64_t{1} << 60;
 
-  // As of now, with the pods charged that `counts` lets through (null: all).
+  // As of now, with the pods charged that `counts` lets through (null: all that take room), and those that wait for
+  // room on a node, if it does.
   explicit QuotaModel(const SimApiServer& server, const std::function<bool(const Pod&)>& counts = nullptr)
       : server_(server) {
     for (const auto& [key, object] : server.objects().All(Kind::kQueue))
@@ -39,10 +40,12 @@ class QuotaModel {
       if (parents_.contains(all_[name]->parent)) parent = all_[name]->parent;
     }
     for (const PodPtr& pod : server.Pods()) {
-      if (!TakesRoom(*pod) || (counts != nullptr && !counts(*pod))) continue;
+      if (counts == nullptr ? !TakesRoom(*pod) : pod->ended || !counts(*pod)) continue;
+      const NodePtr node = server.FindNode(pod->node.empty() ? pod->nominated_node : pod->node);
+      if (node == nullptr) continue;
       const std::string queue = OwnerOf(*pod);
       if (queue.empty()) continue;
-      for (const auto& [cell, amount] : ChargesOn(*pod, queue, *server.FindNode(pod->node)))
+      for (const auto& [cell, amount] : ChargesOn(*pod, queue, *node))
         own_[queue][cell] += amount;
     }
   }

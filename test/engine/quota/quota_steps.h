@@ -293,6 +293,8 @@ class QuotaSteps {
     }
     return 0;
   }
+  // What was taken beside the scheduler it knows of before anything else happens.
+  void Seen() { c_.loop.RunFor(absl::Milliseconds(20)); }
   // In place, where there is room on the node and nothing else is about to take it.
   void Resize() {
     c_.loop.RunFor(absl::Seconds(2));
@@ -315,6 +317,7 @@ class QuotaSteps {
                     .ok());
     ++tally_["resized"];
     Disturb();
+    Seen();
   }
   // Another scheduler's.
   void AddForeign() {
@@ -325,7 +328,8 @@ class QuotaSteps {
       MakePod pod(Name("f", ++pods_), Name("ns", Pick(kNamespaces)));
       c_.Create(pod.Cpu(500).Scheduler("another").Node(name));
       ++tally_["others' pods"];
-      return Disturb();
+      Disturb();
+      return Seen();
     }
   }
   // Now, or at one of its next writes.

@@ -147,6 +147,7 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
     }
     const NodePtr node = c_.server.FindNode(pod.node);
     if (!e.queue.empty() && node != nullptr) {
+      // Those for whom others went already count where they will be.
       const QuotaModel left(c_.server, [&](const Pod& p) { return p.uid == pod.uid || (!p.preempted && !p.deleting); });
       const Queue& queue = all.queue(e.queue);
       e.path = all.Path(e.queue);
