@@ -38,7 +38,11 @@ class QuotaSteps {
   };
 
   QuotaSteps(uint64_t seed, FaultRates faults, int threads, Tally& tally)
-      : random_(seed), c_({seed, threads, faults, 0}), tally_(tally) {}
+      : random_(seed),
+        c_({seed, threads, faults, 0}),
+        // How old what the scheduler decides by may be, where watches may be cut: they start again after up to 10 s.
+        lag_(faults.cut > 0 ? absl::Seconds(40) : absl::Milliseconds(20)),
+        tally_(tally) {}
   // Before the first step.
   void Begin() {
     SetFlavor(c_.server, "h", {{"model", "h"}});
@@ -294,7 +298,7 @@ class QuotaSteps {
     return 0;
   }
   // What was taken beside the scheduler it knows of before anything else happens.
-  void Seen() { c_.loop.RunFor(absl::Milliseconds(20)); }
+  void Seen() { c_.loop.RunFor(lag_); }
   // In place, where there is room on the node and nothing else is about to take it.
   void Resize() {
     c_.loop.RunFor(absl::Seconds(2));
@@ -315,6 +319,7 @@ class QuotaSteps {
                                  p.spec = std::make_shared<const PodSpec>(std::move(spec));
                                })
                     .ok());
+    Trace("resize ", pod->Key(), " on ", pod->node, " from ", now, " by ", more);
     ++tally_["resized"];
     Disturb();
     Seen();
@@ -350,6 +355,7 @@ class QuotaSteps {
 
   Random random_;
   SimCluster c_;
+  const Duration lag_;
   Tally& tally_;
   const bool tracing_ = std::getenv("MUSTER_TRACE") != nullptr;
   std::vector<Gang> gangs_;

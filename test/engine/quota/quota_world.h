@@ -21,10 +21,7 @@ namespace muster {
 class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
  public:
   QuotaWorld(uint64_t seed, FaultRates faults, int threads, Tally& tally)
-      : QuotaSteps(seed, faults, threads, tally),
-        // How old what the scheduler decides by may be, where watches may be cut: they start again after up to 10 s.
-        lag_(faults.cut > 0 ? absl::Seconds(40) : absl::Milliseconds(20)),
-        faulty_(faults.refused > 0) {
+      : QuotaSteps(seed, faults, threads, tally), faulty_(faults.refused > 0) {
     c_.server.AddObserver(this);
     c_.log.AddObserver([this](const Decision& decision) {
       for (const Decision::Member& pod : decision.pods) {
@@ -384,7 +381,6 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
                 << group->members.size() << " needs " << group->needed << "\n";
   }
 
-  const Duration lag_;
   const bool faulty_;
   std::map<std::string, Time> decided_;  // by key
   std::vector<Eviction> evictions_;
