@@ -25,6 +25,8 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
     c_.server.AddObserver(this);
     c_.log.AddObserver([this](const Decision& decision) {
       for (const Decision::Member& pod : decision.pods) {
+        Trace("decided ", AsAbsl(pod.ns), "/", AsAbsl(pod.name.substr(0, 12)), " ", AsAbsl(pod.node), " ",
+              AsAbsl(decision.message));
         if (!pod.node.empty()) decided_[absl::StrCat(AsAbsl(pod.ns), "/", AsAbsl(pod.name))] = decision.at;
       }
     });
@@ -281,11 +283,14 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
       ADD_FAILURE() << pods[0]->Key() << " of queue " << queue << " is left: " << pods[0]->scheduled.message;
     }
   }
-  // A gang of which a dying scheduler bound some may by now be of no queue: it stays in part.
+  // A gang of which a dying scheduler bound some, or of which a bind failed, may by now be of no queue, or of one with
+  // less quota: it stays in part.
   void ExcuseWhoMayNotStart() {
     const QuotaModel model(c_.server);
     for (const PodPtr& pod : c_.server.Pods()) {
-      if (pod->group.present() && pod->node.empty() && !WhyHeldBack(model, *pod).empty())
+      if (!pod->group.present() || !pod->node.empty()) continue;
+      const bool lacks_room = pod->scheduled.message.find("has no room") != std::string::npos;
+      if (!WhyHeldBack(model, *pod).empty() || (lacks_room && (faulty_ || life_ > 0)))
         c_.auditor.Excuse(GroupKeyOf(*pod));
     }
   }
