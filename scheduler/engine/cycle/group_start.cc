@@ -16,6 +16,9 @@ struct End {
 
 // Pods whose end is known, the first first; of more than kMost the first of them.
 constexpr size_t kMost = 4096;
+// Who should have ended does so soon, but not at once: a start planned for now would be over, and planned again, at
+// once.
+constexpr Duration kOverdue = absl::Seconds(10);
 
 std::vector<End> KnownEnds(const Snapshot& snapshot, Time now) {
   std::vector<End> ends;
@@ -23,7 +26,7 @@ std::vector<End> KnownEnds(const Snapshot& snapshot, Time now) {
     for (const PodOnNode& on : snapshot.PodsOn(n)) {
       if (!on.pod->max_runtime) continue;
       const Time started = on.pod->started == absl::InfinitePast() ? now : on.pod->started;
-      ends.push_back({std::max(now, started + *on.pod->max_runtime), {on, n}});
+      ends.push_back({std::max(now + kOverdue, started + *on.pod->max_runtime), {on, n}});
     }
   }
   std::sort(ends.begin(), ends.end(), [](const End& a, const End& b) {

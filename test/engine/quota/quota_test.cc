@@ -368,6 +368,20 @@ TEST(QuotaTest, BackfillKeepsNodesForTheFirstUntilItCanStart) {
 }
 
 // It has quota, but no node is large enough: who comes after it is not to wait for that.
+// What should have ended long ago still runs: the first of the queue is tried now and then, not without end.
+TEST(QuotaTest, BackfillBehindPodsThatAreOverdueRests) {
+  Teams c({"a"}, 2);
+  SetQueue(c.server, MakeQueue("a").Cpu(8000).With([](Queue& q) { q.order = Queue::Order::kBackfill; }));
+  Pod overdue = MakePod("overdue", "a").Cpu(2000).Build();
+  overdue.max_runtime = absl::Seconds(10);
+  ASSERT_TRUE(c.server.CreatePod(overdue).ok());
+  c.CreatePods("a", 1);
+  c.loop.RunFor(absl::Minutes(2));
+  const uint64_t before = c.log.entries();
+  c.loop.RunFor(absl::Minutes(1));
+  EXPECT_LE(c.log.entries() - before, 10u);
+}
+
 TEST(QuotaTest, BackfillDoesNotWaitForWhatNoNodeCanTake) {
   Teams c({"a"}, 4);
   c.Create(MakeNode("n2").Cpu(4000));
