@@ -47,6 +47,7 @@ void FairShare::SetBlocked(QueuedGroup* group, bool blocked) {
   } else {
     node.blocked.erase(group);
   }
+  node.quiet_until = absl::InfinitePast();
   Update(&node);
 }
 
@@ -69,6 +70,7 @@ void FairShare::Push(QueuedGroup* group) {
   if (!bucket.groups.empty()) node.own.erase(&bucket);
   bucket.groups.Push(group);
   node.own.insert(&bucket);
+  node.quiet_until = absl::InfinitePast();
   ++size_;
   if (group->queue != kNoQueue) {
     std::fill(needed_.begin(), needed_.end(), 0);
@@ -89,6 +91,7 @@ void FairShare::Remove(QueuedGroup* group) {
   } else {
     node.own.insert(&bucket);
   }
+  node.quiet_until = absl::InfinitePast();
   --size_;
   Update(&node);
 }
@@ -162,15 +165,19 @@ void FairShare::FindNeeds(Node& node) {
 }
 
 bool Fits(const QuotaTree& tree, const QueuedGroup& group) {
-  if (group.queue == kNoQueue) return true;
-  if (tree.Lacking(group.queue, group.demand) != nullptr) return false;
-  return std::all_of(group.either.begin(), group.either.end(), [&](const AnyCharge& any) {
+  return Fits(tree, group.queue, group.demand, group.either);
+}
+
+bool Fits(const QuotaTree& tree, QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) {
+  if (queue == kNoQueue) return true;
+  if (tree.Lacking(queue, all) != nullptr) return false;
+  return std::all_of(any.begin(), any.end(), [&](const AnyCharge& charge) {
     int64_t pods = 0;
-    for (const QuotaCell cell : any.cells) {
-      if (pods >= any.pods) break;
-      pods += std::max<int64_t>(0, tree.Available(group.queue, cell)) / any.each;
+    for (const QuotaCell cell : charge.cells) {
+      if (pods >= charge.pods) break;
+      pods += std::max<int64_t>(0, tree.Available(queue, cell)) / charge.each;
     }
-    return pods >= any.pods;
+    return pods >= charge.pods;
   });
 }
 

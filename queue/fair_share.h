@@ -14,6 +14,7 @@
 #ifndef MUSTER_QUEUE_FAIR_SHARE_H_
 #define MUSTER_QUEUE_FAIR_SHARE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -32,6 +33,8 @@ namespace muster {
 
 // Whether what the group asks for is available in its queue.
 bool Fits(const QuotaTree& tree, const QueuedGroup& group);
+// The same of the demand.
+bool Fits(const QuotaTree& tree, QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any);
 
 class FairShare {
  public:
@@ -64,10 +67,11 @@ class FairShare {
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // The order inside a queue.
   bool ComesBefore(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
-  // Calls f(QueuedGroup&) for what is in without room, queue by queue: of groups that ask for the same the first, in
-  // the queue's order; of a StrictFIFO queue the first alone.
+  // Calls f(QueuedGroup&) for what is in without room and not to be left alone until later (QueuedGroup::room_again),
+  // queue by queue: of groups that ask for the same the first, in the queue's order; of a StrictFIFO queue the first
+  // alone. Returns when the first of the others is to be looked at again.
   template <typename F>
-  void ForEachWithoutRoom(F&& f) const;
+  Time ForEachWithoutRoom(Time now, F&& f) const;
   size_t size() const { return size_; }
   // The next group, which stays in; null where none is in whose demand is available.
   QueuedGroup* Top() {
@@ -132,6 +136,8 @@ class FairShare {
     QueuedGroup* head = nullptr;
     Share share;  // with the head placed
     std::vector<int64_t> past, own_past;
+    // Until then all are to be left alone for which room would be looked for.
+    mutable Time quiet_until = absl::InfinitePast();
     // By cell, not more than what must be available here (QuotaTree::Available) for any group to fit.
     std::vector<int64_t> need;
   };
@@ -164,14 +170,23 @@ class FairShare {
 };
 
 template <typename F>
-void FairShare::ForEachWithoutRoom(F&& f) const {
+Time FairShare::ForEachWithoutRoom(Time now, F&& f) const {
+  Time next = absl::InfiniteFuture();
   for (const auto& node : nodes_) {
-    if (node->queue == kNoQueue || BlockedFirst(*node) != nullptr) continue;
-    for (const Bucket* bucket : node->own) {
-      if (!Fits(*bucket->first())) f(*bucket->first());
-      if (node->order == Queue::Order::kStrictFIFO) break;
+    if (node->own.empty() || node->queue == kNoQueue) continue;
+    if (now >= node->quiet_until) {
+      node->quiet_until = absl::InfiniteFuture();
+      if (BlockedFirst(*node) != nullptr) continue;
+      for (const Bucket* bucket : node->own) {
+        QueuedGroup& group = *bucket->first();
+        node->quiet_until = std::min(node->quiet_until, group.room_again);
+        if (group.room_again <= now && !Fits(group)) f(group);
+        if (node->order == Queue::Order::kStrictFIFO) break;
+      }
     }
+    if (node->quiet_until > now) next = std::min(next, node->quiet_until);
   }
+  return next;
 }
 
 }  // namespace muster

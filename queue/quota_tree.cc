@@ -27,6 +27,7 @@ void QuotaTree::Build(std::span<const Queue> queues, std::span<const uint32_t> r
   weights_.clear();
   cells_.assign(queues.size() * resource_of.size(), {});
   fingerprint_ = 0;
+  ++builds_;
   for (QueueIndex q = 0; q < queues.size(); ++q) {
     parents_.push_back(queues[q].parent);
     weights_.push_back(queues[q].weight);

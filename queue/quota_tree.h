@@ -71,6 +71,8 @@ class QuotaTree {
   // `resource_of` numbers each cell's resource: cells with the same number differ in flavor. Nothing is charged.
   void Build(std::span<const Queue> queues, std::span<const uint32_t> resource_of);
 
+  // Another number after each Build.
+  uint64_t builds() const { return builds_; }
   size_t size() const { return parents_.size(); }
   size_t cells() const { return resource_of_.size(); }
   QueueIndex parent(QueueIndex q) const { return parents_[q]; }
@@ -139,7 +141,7 @@ class QuotaTree {
   std::vector<uint32_t> resource_of_;       // by cell
   std::vector<std::vector<QuotaCell>> of_;  // by resource: its cells
   std::vector<Cell> cells_;                 // by queue and cell
-  uint64_t fingerprint_ = 0;
+  uint64_t fingerprint_ = 0, builds_ = 0;
 };
 
 }  // namespace muster

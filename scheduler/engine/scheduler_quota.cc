@@ -183,15 +183,10 @@ uint64_t Scheduler::RoomVersion() {
 void Scheduler::LookForRoom() {
   if (!ledger_.on()) return;
   std::vector<QueuedGroup*> groups;
-  look_again_at_ = absl::InfiniteFuture();
   const uint64_t version = RoomVersion();
-  queue_.order().ForEachWithoutRoom([&](QueuedGroup& group) {
-    if (group.room_version == version || !group_cycle_.MayMakeRoom(group.queue, group.demand, group.either)) return;
-    if (group.room_again <= loop_.Now()) {
+  look_again_at_ = queue_.order().ForEachWithoutRoom(loop_.Now(), [&](QueuedGroup& group) {
+    if (group.room_version != version && group_cycle_.MayMakeRoom(group.queue, group.demand, group.either))
       groups.push_back(&group);
-    } else {
-      look_again_at_ = std::min(look_again_at_, group.room_again);
-    }
   });
   for (QueuedGroup* group : groups) {
     RefreshQuota();

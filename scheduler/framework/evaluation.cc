@@ -1,7 +1,6 @@
 #include "scheduler/framework/evaluation.h"
 
 #include <algorithm>
-#include <bit>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -298,6 +297,24 @@ void Evaluation::FilterRest(const Context& c) {
   feasible_count_ = feasible_.Count();
 }
 
+// The same on rows_ alone, where no filter looks at other nodes: the others are as they were.
+void Evaluation::RefreshRest(const Context& c) {
+  dirty_rows_.Reset(c.snap.size());
+  for (const NodeIndex n : rows_) {
+    feasible_.Remove(n);
+    if (!local_.Has(n)) continue;
+    feasible_.Add(n);
+    dirty_rows_.Add(n);
+  }
+  if (c.nominated != nullptr) {
+    c.nominated->ForEachRowOf(dirty_rows_, c.pod, c.snap,
+                              [&](NodeIndex n, const std::vector<Nominator::Entry>& entries) {
+                                if (!FitsBesideNominated(c, n, entries)) feasible_.Remove(n);
+                              });
+  }
+  feasible_count_ = feasible_.Count();
+}
+
 bool Evaluation::Recount(const Context& c, std::span<const NodeIndex> rows) {
   bool elsewhere = false;
   for (const CrossNodePlugin* plugin : c.framework.cross_nodes()) {
@@ -443,7 +460,12 @@ bool Evaluation::RefreshFilters(const Context& c, std::span<const NodeIndex> row
   }
   Recount(c, rows);
   before_ = feasible_;
-  FilterRest(c);
+  // Of rows that did not change only filters that look at other nodes can say something else.
+  if (looks_across(c.framework)) {
+    FilterRest(c);
+  } else {
+    RefreshRest(c);
+  }
   work.filtered += dirty_.size();
   filter.End(FilterStatus());
   return true;

@@ -139,6 +139,7 @@ class Evaluation {
   enum class Which : uint8_t { kLocal, kAcross, kAll };  // filters of one node alone, CrossNodePlugins, in order
   absl::Status FilterRange(const Context& c, Which which, NodeSet& alive, WordRange range);
   void FilterRest(const Context& c);
+  void RefreshRest(const Context& c);
   bool FitsNow(const Context& c, NodeIndex n);
   bool FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries);
   absl::Status ExplainNodes(const Context& c, NodeSet& alive, WordRange range, Rejections& out) const;
@@ -159,10 +160,11 @@ class Evaluation {
   std::string_view pre_filter_plugin_;
   std::vector<std::string> narrowed_by_;
   NodeSet candidates_;
-  NodeSet local_;     // what filters that look at one node alone left of them
-  NodeSet feasible_;  // what is left after all
-  NodeSet before_;    // scratch
-  NodeSet trial_;     // scratch: empty between calls
+  NodeSet local_;       // what filters that look at one node alone left of them
+  NodeSet feasible_;    // what is left after all
+  NodeSet before_;      // scratch
+  NodeSet dirty_rows_;  // scratch
+  NodeSet trial_;       // scratch: empty between calls
   size_t feasible_count_ = 0;
   std::vector<bool> skip_filter_, skip_score_;  // by step
   std::vector<Raw> raw_;                        // by score step; empty for those that do not normalise

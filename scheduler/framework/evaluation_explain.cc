@@ -22,7 +22,16 @@ bool Evaluation::FitsNow(const Context& c, NodeIndex n) {
 bool Evaluation::FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries) {
   const size_t mark = c.nominated->statement.Checkpoint();
   const uint64_t version = c.snap.cell_version();
-  c.nominated->Place(entries, c.pod, n);
+  for (const Nominator::Entry& e : entries) {
+    if (!c.nominated->Counts(e, c.pod)) continue;
+    if (!e.info->spec->volumes.empty()) {
+      c.nominated->statement.Place({e.pod.get(), e.info.get()}, n);
+      continue;
+    }
+    // Of pods without volumes filters read nothing but cells; a queue alone may have hundreds that wait for a node.
+    for (const PodInfo::CellDelta& d : e.info->cells)
+      c.nominated->statement.Set(d.column, n, c.snap.Cell(d.column, n) + d.delta);
+  }
   const bool fits = FitsNow(c, n);
   c.nominated->statement.EndTrial(mark, version);
   Recount(c, std::span(&n, 1));

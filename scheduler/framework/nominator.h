@@ -129,7 +129,7 @@ struct Nominated {
     });
   }
   bool Counts(const Nominator::Entry& e, const PodInfo& pod) const {
-    return e.pod->uid != uid && nominator.Keeps(*e.info, pod);
+    return nominator.Keeps(*e.info, pod) && e.pod->uid != uid;
   }
   void Place(const std::vector<Nominator::Entry>& entries, const PodInfo& pod, NodeIndex n) const {
     for (const Nominator::Entry& e : entries) {

@@ -9,8 +9,14 @@ void Statement::Rollback(size_t mark) {
     const Undo& undo = log_.back();
     switch (undo.what) {
       case Undo::What::kCell: snapshot_.SetCell(undo.column, undo.row, undo.old_value); break;
-      case Undo::What::kPlaced: snapshot_.RemovePod(*undo.pod.pod, undo.row); break;
-      case Undo::What::kRemoved: snapshot_.AddPod(undo.pod, undo.row); break;
+      case Undo::What::kPlaced:
+        snapshot_.RemovePod(*undo.pod.pod, undo.row);
+        snapshot_.SetPodsVersion(undo.row, undo.pods_version);
+        break;
+      case Undo::What::kRemoved:
+        snapshot_.AddPod(undo.pod, undo.row);
+        snapshot_.SetPodsVersion(undo.row, undo.pods_version);
+        break;
       case Undo::What::kObject:
         if (undo.old_object != nullptr) {
           snapshot_.SetObject(undo.kind, undo.old_object);
@@ -29,12 +35,12 @@ void Statement::Set(ColumnId column, NodeIndex row, int64_t value) {
 }
 
 void Statement::Place(const PodOnNode& pod, NodeIndex row) {
-  log_.push_back({.what = Undo::What::kPlaced, .row = row, .pod = pod});
+  log_.push_back({.what = Undo::What::kPlaced, .row = row, .pods_version = snapshot_.PodsVersion(row), .pod = pod});
   snapshot_.AddPod(pod, row);
 }
 
 void Statement::Remove(const PodOnNode& pod, NodeIndex row) {
-  log_.push_back({.what = Undo::What::kRemoved, .row = row, .pod = pod});
+  log_.push_back({.what = Undo::What::kRemoved, .row = row, .pods_version = snapshot_.PodsVersion(row), .pod = pod});
   snapshot_.RemovePod(*pod.pod, row);
 }
 

@@ -45,6 +45,7 @@ class Statement {
     ColumnId column = kNoColumn;
     NodeIndex row = kNoNode;
     int64_t old_value = 0;
+    uint64_t pods_version = 0;  // of the row, before
     PodOnNode pod = {};
     ObjectPtr object = {};      // that was set
     ObjectPtr old_object = {};  // null: there was none

@@ -28,6 +28,20 @@ inline int32_t VictimPriority(const Pod& pod, const ClusterObjects& objects) {
   return group != nullptr && group->priority ? *group->priority : pod.spec->priority;
 }
 
+// How many of a gang's pods must stay for it to run; 0: it is no gang.
+inline size_t MinimumOf(const Pod& pod, const ClusterObjects& objects) {
+  const PodGroup* group = nullptr;
+  switch (pod.group.source) {
+    case GroupRef::Source::kNone: return 0;
+    case GroupRef::Source::kLabels: return static_cast<size_t>(std::max(0, pod.group.size));
+    case GroupRef::Source::kNative: group = NativeGroupOf(pod, objects); break;
+    case GroupRef::Source::kCoscheduling:
+      group = objects.Get<PodGroup>(Kind::kCoschedulingPodGroup, pod.ns(), pod.group.name);
+      break;
+  }
+  return group != nullptr && group->gang ? static_cast<size_t>(std::max(0, group->min_count)) : 0;
+}
+
 // Pods that have not started count as the last to start.
 inline Time StartOf(const Pod& pod) {
   return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started;

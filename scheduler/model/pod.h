@@ -219,6 +219,7 @@ struct Pod {
   std::string invalid;
 
   const std::string& ns() const { return spec->ns; }
+  bool going() const { return deleting || leaving; }
   std::string Key() const { return spec->ns + "/" + name; }
 };
 using PodPtr = std::shared_ptr<const Pod>;

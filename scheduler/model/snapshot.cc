@@ -174,6 +174,8 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     for (const PodOnNode& pod : gone) CountClaims(*pod.info, -1);
   }
   pods_ = std::move(pods);
+  pods_version_.resize(rows);
+  for (uint64_t& version : pods_version_) version = ++pods_changes_;
   group_members_.Clear();
   for (NodeIndex n = 0; n < rows; ++n) {
     for (const PodOnNode& pod : pods_[n]) {

@@ -144,6 +144,8 @@ class Snapshot {
 
   // The pods on a row, in no promised order.
   std::span<const PodOnNode> PodsOn(NodeIndex n) const { return pods_[n]; }
+  // Another number whenever the row's pods, or their objects, are no more what they were; no two rows share one.
+  uint64_t PodsVersion(NodeIndex n) const { return pods_version_[n]; }
   // The group's pods on rows, in no promised order. Valid until pods change.
   std::span<const PlacedMember> MembersOf(std::string_view ns, const GroupRef& group) const {
     return group_members_.Of(ns, group);
@@ -193,6 +195,8 @@ class Snapshot {
   void SweepTerms();
   // Tells evaluations that a row is to be looked at again, though no cell of it changed.
   void Touch(NodeIndex n) { LogRow(n); }
+  // All changes to the row's pods since it had this version were undone.
+  void SetPodsVersion(NodeIndex n, uint64_t version) { pods_version_[n] = version; }
   // A trial is over: all changes since `version` (a cell_version()) were undone, and nobody asked for
   // the version meanwhile.
   void ForgetChanges(uint64_t version);
@@ -235,6 +239,8 @@ class Snapshot {
   NodeSet unschedulable_;
   absl::flat_hash_map<std::string, Image> images_;
   std::vector<std::vector<PodOnNode>> pods_;  // by row
+  std::vector<uint64_t> pods_version_;        // by row
+  uint64_t pods_changes_ = 0;
   GroupMembers group_members_;
   absl::flat_hash_map<std::string, int> claim_users_;
   std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();

@@ -30,6 +30,7 @@ void Snapshot::CountClaims(const PodInfo& pod, int sign) {
 
 void Snapshot::AddPod(const PodOnNode& pod, NodeIndex n) {
   pods_[n].push_back(pod);
+  pods_version_[n] = ++pods_changes_;
   if (pod.pod->group.present()) group_members_.Add({pod.pod, pod.info, n});
   if (!pod.info->spec->volumes.empty()) CountClaims(*pod.info, +1);
   Apply(*pod.info, n, +1);
@@ -41,6 +42,7 @@ void Snapshot::RemovePod(const Pod& pod, NodeIndex n) {
   // From the back: what came last is what undo takes away.
   const auto it = std::find_if(pods.rbegin(), pods.rend(), [&](const PodOnNode& p) { return p.pod == &pod; });
   if (it == pods.rend()) return;
+  pods_version_[n] = ++pods_changes_;
   const PodOnNode gone = *it;
   const PodInfo& info = *gone.info;
   *it = pods.back();
@@ -55,6 +57,7 @@ void Snapshot::RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n) 
   for (auto it = pods_[n].rbegin(); it != pods_[n].rend(); ++it) {
     if (it->pod != &before) continue;
     *it = after;
+    pods_version_[n] = ++pods_changes_;
     if (before.group.present()) group_members_.Renew(before, *after.pod);
     if (!before.group.present() && after.pod->group.present()) group_members_.Add({after.pod, after.info, n});
     if (before.started != after.pod->started) LogRow(n);  // which preemption reads

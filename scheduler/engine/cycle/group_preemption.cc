@@ -15,20 +15,6 @@ bool SameGroup(const Pod& pod, const std::string& ns, const GroupRef& group) {
   return group.present() && pod.group.source == group.source && pod.group.name == group.name && pod.ns() == ns;
 }
 
-// How many of a gang's pods must stay for it to run; 0: it is no gang.
-size_t MinimumOf(const Pod& pod, const ClusterObjects& objects) {
-  const PodGroup* group = nullptr;
-  switch (pod.group.source) {
-    case GroupRef::Source::kNone: return 0;
-    case GroupRef::Source::kLabels: return static_cast<size_t>(std::max(0, pod.group.size));
-    case GroupRef::Source::kNative: group = NativeGroupOf(pod, objects); break;
-    case GroupRef::Source::kCoscheduling:
-      group = objects.Get<PodGroup>(Kind::kCoschedulingPodGroup, pod.ns(), pod.group.name);
-      break;
-  }
-  return group != nullptr && group->gang ? static_cast<size_t>(std::max(0, group->min_count)) : 0;
-}
-
 }  // namespace
 
 // Why the group may not preempt now, or "".
@@ -140,12 +126,11 @@ void GroupPreemption::RemoveAll() {
 // What has to go from each row for one more pod of the shape, again and again, the least important first:
 // budgets broken, pods, how high their priority is, work lost.
 void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main) {
-  using Price = std::tuple<int32_t, int64_t, int64_t, bool, int64_t>;
   struct Step {
-    Price price;
+    RowPrice price;
     size_t index;  // in prices_.steps
   };
-  std::vector<std::vector<uint32_t>> of_row(snapshot_.size());  // units, the least important first
+  std::vector<std::pair<NodeIndex, uint32_t>> on_row;  // units by row, the least important first
   std::vector<int32_t> violations(units_.size(), 0);
   budgets_.Reset();
   for (uint32_t u = 0; u < units_.size(); ++u) {
@@ -153,9 +138,11 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
   }
   for (uint32_t u = static_cast<uint32_t>(units_.size()); u-- > 0;) {
     for (const PlacedPod& p : Pods(units_[u])) {
-      if (of_row[p.row].empty() || of_row[p.row].back() != u) of_row[p.row].push_back(u);
+      if (on_row.empty() || on_row.back() != std::pair(p.row, u)) on_row.emplace_back(p.row, u);
     }
   }
+  std::stable_sort(on_row.begin(), on_row.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  size_t next = 0;
   std::vector<Step> steps;
   prices_.steps.clear();
   prices_.of_row.assign(1, 0);
@@ -165,8 +152,10 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
     prices_.steps.push_back({slots, 0});
     int64_t pods = snapshot_.Free(kPods)[n];
     for (size_t i = 0; i < free.size(); ++i) free[i] = snapshot_.Free(main.requests[i].resource)[n];
-    Price price{0, 0, INT64_MIN, false, 0};
-    for (const uint32_t u : of_row[n]) {
+    RowPrice price{0, 0, INT64_MIN, false, 0};
+    for (; next < on_row.size() && on_row[next].first == n; ++next) {
+      const uint32_t u = on_row[next].second;
+      const bool last = next + 1 == on_row.size() || on_row[next + 1].first != n;
       const Unit& unit = units_[u];
       auto& [broken, count, dear, core, lost] = price;
       broken += violations[u];
@@ -187,7 +176,7 @@ void GroupPreemption::FindPrices(const GroupContext& group, const PodInfo& main)
         const PodInfo::Want& want = main.requests[i];
         if (want.amount > 0 && group.search.Limits(want.resource)) now = std::min(now, free[i] / want.amount);
       }
-      if (now <= slots && u != of_row[n].back()) continue;
+      if (now <= slots && !last) continue;
       slots = std::max(now, slots + 1);  // at the last: what else was in the way is gone too
       steps.push_back({price, prices_.steps.size()});
       prices_.steps.push_back({slots, 0});
@@ -277,13 +266,18 @@ GroupPreemption::Tried GroupPreemption::Try(const GroupContext& group) {
     entry.answer.feasible().ForEach([&](NodeIndex n) { slots[n] = search.Slots(*entry.pod, n); });
   };
   const size_t mark = statement_.Checkpoint();
+  units_tried_ = units_.size();
   search.RefreshAll();
   count_slots(before_);
-  FindPrices(group, *search.shapes()[main].entry->pod);
-  RemoveAll();
-  search.RefreshAll();
-  count_slots(after_);
-  search.Prefer(&prices_);
+  if (units_.empty()) {
+    after_ = before_;
+  } else {
+    FindPrices(group, *search.shapes()[main].entry->pod);
+    RemoveAll();
+    search.RefreshAll();
+    count_slots(after_);
+    search.Prefer(&prices_);
+  }
   search.RenewBudget();
   goers_.assign(snapshot_.size(), 0);
   for (const Unit& unit : units_) {
@@ -309,6 +303,7 @@ GroupPreemption::Tried GroupPreemption::Try(const GroupContext& group) {
     ++index;
     if (!looked_at) return false;
     const Verdict verdict = search.Place(candidate, /*whole=*/false);
+    tried.placed |= verdict == Verdict::kPlaced;
     if (verdict == Verdict::kPlaced) {
       Found found;
       Prove(group, found);
@@ -341,7 +336,7 @@ void GroupPreemption::Prove(const GroupContext& group, Found& found) {
   looks_ = 0;
   budgets_.Reset();
   std::vector<uint32_t> spared, others;  // the protected first, each the most important first
-  for (uint32_t u = 0; u < units_.size(); ++u) {
+  for (uint32_t u = 0; u < units_tried_; ++u) {
     const auto pods = Pods(units_[u]);
     if (!search.heeds_others() &&
         std::none_of(pods.begin(), pods.end(), [&](const auto& p) { return rows.Has(p.row); }))

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "scheduler/engine/cycle/group_explain.h"
 #include "scheduler/engine/quota/ledger.h"
+#include "scheduler/engine/quota/victim_index.h"
 #include "scheduler/engine/quota/victim_rule.h"
 #include "scheduler/framework/post_filter.h"
 #include "scheduler/framework/statement.h"
@@ -51,15 +52,23 @@ class GroupPreemption {
   RoomForGroup MakeRoomInQueue(const GroupContext& group, VictimRule& rule, Ledger& ledger);
 
  private:
+  using Victim = VictimIndex::Victim;
   // How often victims are chosen anew because of those chosen not all may go together.
   static constexpr int kChoices = 16;
+  // Where room on nodes is made in queues: nodes looked at first, of those that seem to cost least; or twice as many as
+  // pods want a place. All are only where that does not do.
+  static constexpr size_t kRows = 32;
 
   struct Unit : VictimUnit {
     bool elastic = false;  // above its group's minimum: goes before its equals
     bool whole = false;
-    uint32_t first = 0;  // in pods_
-    int64_t dear = 0;    // who is dearer goes after the others; without queues its priority
+    uint32_t first = 0;                       // in pods_
+    int64_t dear = 0;                         // who is dearer goes after the others; without queues its priority
+    const VictimIndex::Victim* of = nullptr;  // where there are queues
   };
+  // What has to go from a row for one more pod: budgets broken, pods, how dear they are, whether somebody is not
+  // elastic, work lost.
+  using RowPrice = std::tuple<int32_t, int64_t, int64_t, bool, int64_t>;
   // What a place costs: budgets violated, pods, running time lost.
   using Cost = std::tuple<int32_t, int64_t, int64_t>;
   struct Found {
@@ -70,6 +79,7 @@ class GroupPreemption {
   // What came of trying all units.
   struct Tried {
     std::optional<Found> best;
+    bool placed = false;
     bool proven = true;  // that without them there is no place either, if none was found
     std::string places;  // for people: which were tried
   };
@@ -92,10 +102,22 @@ class GroupPreemption {
   int64_t WorkLost(const Pod& pod) const;
 
   // Where there are queues.
-  void FindUnitsOfQueues(const GroupContext& group);
-  void AddUnitOfQueues(const PodOnNode& pod, NodeIndex n, bool any_groups, absl::flat_hash_set<const PodGroup*>& whole);
-  void SelectUnits();
+  void FindVictims(const GroupContext& group);
+  void FindGoing();
+  void SelectVictims();
+  std::optional<Found> ChooseVictims(const GroupContext& group, std::string& places);
+  bool MayHaveRoom();
+  bool HasSlots(const GroupContext& group);
+  void FindRows(const GroupContext& group, bool price);
+  bool PriceRow(const GroupContext& group, std::span<std::pair<NodeIndex, const Victim*>> victims, RowPrice& price);
+  Tried TryRows(const GroupContext& group, const NodeSet& rows);
   void DropExcess();
+  void AddUnit(const Victim& victim);
+  std::span<const PlacedPod> PodsOf(const Victim& victim) const;
+  bool GoesAfter(const Victim& a, const Victim& b) const;
+  uint32_t ClassOf(QueueIndex queue) const { return class_of_[queue == kNoQueue ? class_of_.size() - 1 : queue]; }
+  int64_t DearOf(const Victim& victim) const;
+  void Lend(std::span<const VictimRule::Unit* const> units, int sign);
   bool PlaceAtAll(const GroupContext& group, Found& found);
   bool Complete(const GroupContext& group, Found& found);
   std::string Explain(const Found& found, RoomForGroup& room) const;
@@ -105,6 +127,7 @@ class GroupPreemption {
   Statement& statement_;
   std::vector<PlacedPod> pods_;
   std::vector<Unit> units_;  // the most important first
+  size_t units_tried_ = 0;   // of them, so many first: the others go for room in the queue alone
   BudgetLedger budgets_;
   Time newest_;  // start among all
   GroupSearch::Prices prices_;
@@ -115,11 +138,19 @@ class GroupPreemption {
 
   VictimRule* rule_ = nullptr;  // null: there are no queues
   Ledger* ledger_ = nullptr;
-  std::vector<Unit> all_units_;
-  std::vector<VictimRule::Unit> all_asked_, asked_;  // what the rule is asked about: by all_units_, by units_
-  std::vector<PlacedPod> going_;                     // on their way out
-  absl::flat_hash_set<uint32_t> kept_;               // units, by first, that may not go
-  std::vector<uint32_t> illegal_;                    // scratch
+  std::optional<VictimIndex> index_;
+  std::vector<const Victim*> all_;           // whoever may have to go by any plan, row by row; then groups as a whole
+  std::vector<const Victim*> chosen_;        // those of them that the plan lets go
+  absl::flat_hash_set<const Victim*> kept_;  // that may not go, as it turned out
+  std::vector<uint32_t> class_of_;           // by queue, and last of those in none: whose goes later has the lower one
+  std::vector<std::pair<RowPrice, NodeIndex>> priced_;
+  std::vector<const Victim*> tried_;  // beside asked_: first those of units_, then the other chosen
+  std::vector<const VictimRule::Unit*> all_asked_, asked_;
+  std::vector<int64_t> free_;                                // scratch
+  std::vector<PlacedPod> going_;                             // on their way out
+  std::vector<std::pair<NodeIndex, const Victim*>> on_row_;  // the chosen by row: each of a whole group's too
+  std::vector<int64_t> lent_;                                // scratch: by queue and cell
+  std::vector<uint32_t> illegal_;                            // scratch
   // A lone pod for which nobody may go, and what everything was then.
   struct Refusal {
     const PodInfo* info = nullptr;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "queue/fair_share.h"
 #include "scheduler/engine/cycle/group_preemption.h"
 
 namespace muster {
@@ -36,7 +37,8 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   room.result.nominate = "";  // unless room is found
   rule_ = &rule;
   ledger_ = &ledger;
-  kept_.clear();
+  units_.clear();
+  pods_.clear();
   VictimRule::Preemptor preemptor;
   std::vector<const PodInfo*> infos;
   preemptor.queue = ledger.AccountOf(*request.members[0].info).queue;
@@ -58,38 +60,29 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
                 snapshot_.cell_version(),
                 ledger.version()};
   const bool known = request.members.size() == 1 && asked == refused_;
-  if (known || (rule.only_own() && !ledger.MayHaveBelow(kNoQueue, request.priority) &&
-                !ledger.MayHaveBelow(rule.preemptor().queue, rule.below()))) {
+  if (known) {
     rule_ = nullptr;
     ledger_ = nullptr;
     room.result.message = "preemption: no pods may go that make room";
     return room;
   }
-  FindUnitsOfQueues(group);
-
+  if (!index_) index_.emplace(snapshot_, ledger);
+  index_->Update();
+  FindGoing();
   const size_t mark = statement_.Checkpoint();
   for (const PlacedPod& p : going_) statement_.Remove(p.pod, p.row);
-  rule.TakeUsage();
+  if (!going_.empty()) rule.TakeUsage();
   std::optional<Found> best;
   if (Found found; !going_.empty() && PlaceAtAll(group, found)) {
     best = std::move(found);
     room.waits = true;
-    units_.clear();
   }
   std::string places;
-  if (!best) {
+  if (!best && rule.MayFind([&](QueueIndex q, int32_t priority) { return ledger.MayHaveBelow(q, priority); })) {
+    FindVictims(group);
     for (const VictimRule::Plan& plan : rule.Plans(all_asked_)) {
       rule.Follow(plan);
-      kept_.clear();
-      for (int i = 0; i < kChoices && !best; ++i) {
-        SelectUnits();
-        if (units_.empty()) break;
-        const size_t kept = kept_.size();
-        Tried tried = Try(group);
-        places = tried.places;
-        if (tried.best && Proven(group, *tried.best)) best = std::move(tried.best);
-        if (kept_.size() == kept) break;
-      }
+      best = ChooseVictims(group, places);
       if (best) break;
     }
   }
@@ -113,154 +106,307 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   return room;
 }
 
-// Whoever may have to go, by any plan.
-void GroupPreemption::FindUnitsOfQueues(const GroupContext& group) {
-  const GroupRequest& request = group.request;
-  const ClusterObjects& objects = snapshot_.objects();
-  const std::string& ns = request.members[0].pod->ns();
-  const NodeSet useful = UsefulRows(group);
-  const bool any_groups = !objects.All(Kind::kPodGroup).empty();
-  absl::flat_hash_set<const PodGroup*> whole;  // those that were met
-  pods_.clear();
-  units_.clear();
+void GroupPreemption::FindGoing() {
   going_.clear();
-  all_asked_.clear();
-  std::vector<Charge> charges;
-  for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
+  for (const NodeIndex n : index_->going()) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      const QueueIndex queue = ledger_->AccountOf(*pod.info).queue;
-      // Most are not to go: no more is read of them than must be. For room in the queue anybody of a queue may, who is
-      // in no queue only where the nodes are of use.
-      if (!rule_->MayLose(queue) || (queue == kNoQueue && !useful.Has(n))) continue;
-      if (pod.pod->deleting || pod.pod->leaving) {
-        going_.push_back({pod, n});
-        continue;
-      }
-      const bool same = request.group.present() && pod.pod->group.source == request.group.source &&
-                        pod.pod->group.name == request.group.name && pod.pod->ns() == ns;
-      if (same) continue;
-      const int32_t priority = any_groups ? VictimPriority(*pod.pod, objects) : pod.info->spec->priority;
-      Unit unit{{priority, StartOf(*pod.pod), 1}, false, false, static_cast<uint32_t>(pods_.size())};
-      const PodGroup* own = any_groups ? NativeGroupOf(*pod.pod, objects) : nullptr;
-      unit.whole = own != nullptr && own->disrupted_whole;
-      if (!unit.whole) {
-        pods_.push_back({pod, n});
-      } else if (!whole.insert(own).second) {
-        continue;
-      } else {
-        static_cast<VictimUnit&>(unit) = AppendGroup(*pod.pod, snapshot_, pods_);
-        pods_.erase(std::remove_if(pods_.begin() + unit.first, pods_.end(),
-                                   [](const PlacedPod& p) { return p.pod.pod->deleting || p.pod.pod->leaving; }),
-                    pods_.end());
-        unit.count = static_cast<uint32_t>(pods_.size()) - unit.first;
-      }
-      VictimRule::Unit asked{queue, unit.priority, absl::InfiniteFuture(), absl::InfinitePast(), unit.count, {}};
-      bool mixed = false;
-      for (const PlacedPod& p : Pods(unit)) {
-        mixed |= ledger_->AccountOf(*p.pod.info).queue != queue;
-        asked.created = std::min(asked.created, p.pod.pod->created);
-        asked.started = std::max(asked.started, StartOf(*p.pod.pod));
-        if (queue == kNoQueue) continue;
-        ledger_->ChargesOn(*p.pod.info, p.row, charges);
-        for (const Charge& charge : charges) {
-          const auto it = std::find_if(asked.charges.begin(), asked.charges.end(),
-                                       [&](const Charge& c) { return c.cell == charge.cell; });
-          if (it == asked.charges.end()) {
-            asked.charges.push_back(charge);
-          } else {
-            it->amount += charge.amount;
-          }
-        }
-      }
-      if (mixed) {  // nobody's to give
-        pods_.resize(unit.first);
-        continue;
-      }
-      units_.push_back(unit);
-      all_asked_.push_back(std::move(asked));
+      if (pod.pod->going() && rule_->MayLose(ledger_->AccountOf(*pod.info).queue)) going_.push_back({pod, n});
     }
   }
-  AddElastic();
-  all_units_ = units_;
-  newest_ = absl::InfinitePast();
-  for (const PlacedPod& p : pods_) newest_ = std::max(newest_, p.pod.pod->started);
 }
 
-// Into units_ those that the plan lets go, the most important first.
-void GroupPreemption::SelectUnits() {
-  std::vector<uint32_t> chosen;
-  std::map<QueueIndex, VictimRule::Rank> ranks;
-  for (uint32_t u = 0; u < all_units_.size(); ++u) {
-    if (kept_.contains(all_units_[u].first) || rule_->ReasonOf(all_asked_[u]) == Why::kNone) continue;
-    const QueueIndex queue = all_asked_[u].queue;
-    if (const auto it = ranks.lower_bound(queue); it == ranks.end() || it->first != queue)
-      ranks.emplace_hint(it, queue, rule_->RankOf(queue));
-    chosen.push_back(u);
-  }
-  struct Of {
-    const VictimRule::Rank* rank;
-    uint32_t unit;
+// Whoever may have to go, by any plan.
+void GroupPreemption::FindVictims(const GroupContext& group) {
+  const GroupRequest& request = group.request;
+  const uint32_t same =
+      request.group.present() ? index_->GroupOf(request.members[0].pod->ns(), request.group) : VictimIndex::kNoGroup;
+  // For room in the queue anybody of a queue may go, who is in no queue only where the nodes are of use.
+  const bool uncharged = ledger_->MayHaveBelow(kNoQueue, request.priority);
+  const NodeSet useful = uncharged ? UsefulRows(group) : NodeSet();
+  all_.clear();
+  all_asked_.clear();
+  newest_ = absl::InfinitePast();
+  const auto add = [&](const Victim& victim) {
+    all_.push_back(&victim);
+    if (victim.unit.queue == rule_->preemptor().queue) all_asked_.push_back(&victim.unit);
   };
-  std::vector<Of> order;
-  for (const uint32_t u : chosen) order.push_back({&ranks.find(all_asked_[u].queue)->second, u});
-  std::sort(order.begin(), order.end(), [&](const Of& x, const Of& y) {
-    if (*x.rank != *y.rank) return *x.rank < *y.rank;
-    const QueueIndex qx = all_asked_[x.unit].queue, qy = all_asked_[y.unit].queue;
-    if (x.rank->other && qx != qy) return qx < qy;
-    const Unit &a = all_units_[x.unit], &b = all_units_[y.unit];
-    if (a.priority != b.priority) return a.priority > b.priority;
-    if (a.elastic != b.elastic) return b.elastic;
-    if (a.whole != b.whole) return a.whole;
-    if (a.count != b.count) return a.count > b.count;
-    if (a.start != b.start) return a.start < b.start;
-    const Pod &p = *pods_[a.first].pod.pod, &q = *pods_[b.first].pod.pod;
-    return std::tie(p.ns(), p.name) < std::tie(q.ns(), q.name);
-  });
-  units_.clear();
-  asked_.clear();
-  for (const Of& of : order) {
-    Unit unit = all_units_[of.unit];
-    unit.dear = (of.rank->other ? 0 : int64_t{1} << 33) + unit.priority;
-    units_.push_back(unit);
-    asked_.push_back(all_asked_[of.unit]);
+  const auto started = [&](Time start) {
+    if (start != absl::InfiniteFuture()) newest_ = std::max(newest_, start);
+  };
+  for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
+    for (const Victim& victim : index_->On(n)) {
+      if (victim.whole || !rule_->MayLose(victim.unit.queue) ||
+          (victim.group == same && same != VictimIndex::kNoGroup) ||
+          (victim.unit.queue == kNoQueue && !(uncharged && useful.Has(n))))
+        continue;
+      add(victim);
+      started(victim.start);
+    }
   }
+  index_->ForEachWhole([&](const Victim& victim, std::span<const PlacedPod> pods) {
+    if (!rule_->MayLose(victim.unit.queue) || victim.group == same) return;
+    if (victim.unit.queue == kNoQueue &&
+        !(uncharged && std::any_of(pods.begin(), pods.end(), [&](const PlacedPod& p) { return useful.Has(p.row); })))
+      return;
+    add(victim);
+    for (const PlacedPod& p : pods) started(StartOf(*p.pod.pod));
+  });
+}
+
+std::span<const PlacedPod> GroupPreemption::PodsOf(const Victim& victim) const {
+  return victim.whole ? index_->PodsOf(victim.group) : std::span(&victim.first, 1);
+}
+
+// Of two that the plan lets go: whose queue is less over its share, then who ranks higher, goes after the other.
+bool GroupPreemption::GoesAfter(const Victim& a, const Victim& b) const {
+  const uint32_t x = ClassOf(a.unit.queue), y = ClassOf(b.unit.queue);
+  return x != y ? x < y : VictimIndex::RanksHigher(a, b);
+}
+
+// Those whom the plan lets go, and in which order their queues are: own pods, and those in none, go after all others.
+void GroupPreemption::SelectVictims() {
+  const size_t cells = ledger_->tree().cells();
+  chosen_.clear();
+  lent_.assign(ledger_->tree().size() * cells, 0);
+  std::vector<std::pair<VictimRule::Rank, QueueIndex>> queues;
+  class_of_.assign(ledger_->tree().size() + 1, 0);
+  for (const Victim* victim : all_) {
+    if (rule_->ReasonOf(victim->unit) == Why::kNone || kept_.contains(victim)) continue;
+    chosen_.push_back(victim);
+    const QueueIndex queue = victim->unit.queue;
+    for (const Charge& charge : victim->unit.charges) lent_[queue * cells + charge.cell] += charge.amount;
+    if (queue == kNoQueue || queue == rule_->preemptor().queue || std::exchange(class_of_[queue], 1) != 0) continue;
+    queues.emplace_back(rule_->RankOf(queue), queue);
+  }
+  std::sort(queues.begin(), queues.end());
+  for (uint32_t i = 0; i < queues.size(); ++i) class_of_[queues[i].second] = i + 1;
+}
+
+// Who goes by the plan, if there is a place for the group then.
+std::optional<GroupPreemption::Found> GroupPreemption::ChooseVictims(const GroupContext& group, std::string& places) {
+  const bool any_place = !group.search.heeds_others() && group.search.shapes().size() == 1 &&
+                         GroupPlaces::PluginFor(group.framework, group.request) == nullptr;
+  if (!group.search.RefreshAll()) return std::nullopt;
+  kept_.clear();
+  for (int i = 0; i < kChoices; ++i) {
+    SelectVictims();
+    if (chosen_.empty()) return std::nullopt;
+    on_row_.clear();
+    if (!MayHaveRoom()) return std::nullopt;
+    const size_t kept = kept_.size();
+    const auto tried = [&](const NodeSet& rows) {
+      Tried said = TryRows(group, rows);
+      places = said.places;
+      if (said.best && !Proven(group, *said.best)) said.best.reset();
+      return said;
+    };
+    // Where room in the queue is all that lacks, nodes stay as they are.
+    Tried said;
+    if (HasSlots(group)) said = tried(NodeSet(snapshot_.size()));
+    if (!said.best && !(said.placed && any_place)) {
+      FindRows(group, any_place);
+      NodeSet rows(snapshot_.size());
+      const size_t most = std::max(kRows, 2 * group.search.need());
+      if (any_place && priced_.size() > most) {
+        std::nth_element(priced_.begin(), priced_.begin() + static_cast<ptrdiff_t>(most), priced_.end());
+        for (size_t r = 0; r < most; ++r) rows.Add(priced_[r].second);
+        said = tried(rows);
+      }
+      for (const auto& [price, n] : priced_) rows.Add(n);
+      if (!said.best && kept_.size() == kept && !priced_.empty()) said = tried(rows);
+    }
+    if (said.best) return std::move(said.best);
+    if (kept_.size() == kept) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// Takes from the queues' usage (-1), or adds to it, what the chosen are charged with: but for the `but`, who are taken
+// from their nodes, and their charges with them.
+void GroupPreemption::Lend(std::span<const VictimRule::Unit* const> but, int sign) {
+  QuotaTree& tree = ledger_->tree_for_trials();
+  const auto add = [&](const VictimRule::Unit& unit, int64_t by) {
+    for (const Charge& charge : unit.charges) lent_[unit.queue * tree.cells() + charge.cell] += by * charge.amount;
+  };
+  for (const VictimRule::Unit* unit : but) add(*unit, -1);
+  for (size_t i = 0; i < lent_.size(); ++i) {
+    if (lent_[i] != 0)
+      tree.Add(static_cast<QueueIndex>(i / tree.cells()), static_cast<QuotaCell>(i % tree.cells()), sign * lent_[i]);
+  }
+  for (const VictimRule::Unit* unit : but) add(*unit, +1);
+}
+
+// Whether the queue has room once all of them are gone; else nobody needs to look for a place.
+bool GroupPreemption::MayHaveRoom() {
+  Lend({}, -1);
+  const VictimRule::Preemptor& p = rule_->preemptor();
+  const bool room = Fits(ledger_->tree(), p.queue, p.all, p.any);
+  Lend({}, +1);
+  return room;
+}
+
+// Whether nodes may have enough room for the group as they are.
+bool GroupPreemption::HasSlots(const GroupContext& group) {
+  const GroupSearch& search = group.search;
+  size_t missing = 0;
+  for (const GroupSearch::Shape& shape : search.shapes()) missing = std::max<size_t>(missing, shape.members);
+  missing = std::min(missing, search.need());
+  for (const GroupSearch::Shape& shape : search.shapes()) {
+    if (shape.members < missing) continue;
+    const Evaluation& answer = shape.entry->answer;
+    if (!answer.error().ok() || !answer.pre_filter().ok()) continue;
+    int64_t slots = 0;
+    for (size_t w = 0; w < answer.feasible().words() && slots < static_cast<int64_t>(missing); ++w) {
+      NodeSet::ForEachBit(answer.feasible().word(w), w,
+                          [&](NodeIndex n) { slots += search.Slots(*shape.entry->pod, n); });
+    }
+    if (slots >= static_cast<int64_t>(missing)) return true;
+  }
+  return false;
+}
+
+// Nodes where victims are: all, or priced, those alone where one more pod may have room without them.
+void GroupPreemption::FindRows(const GroupContext& group, bool price) {
+  priced_.clear();
+  on_row_.clear();
+  for (const Victim* victim : chosen_) {
+    if (!victim->whole) on_row_.emplace_back(victim->first.row, victim);
+  }
+  const auto singles = static_cast<ptrdiff_t>(on_row_.size());
+  for (const Victim* victim : chosen_) {
+    if (!victim->whole) continue;
+    for (const PlacedPod& p : PodsOf(*victim)) on_row_.emplace_back(p.row, victim);
+  }
+  const auto by_row = [](const auto& a, const auto& b) { return a.first < b.first; };
+  std::stable_sort(on_row_.begin() + singles, on_row_.end(), by_row);
+  std::inplace_merge(on_row_.begin(), on_row_.begin() + singles, on_row_.end(), by_row);
+  const NodeSet useful = price ? UsefulRows(group) : snapshot_.all();
+  budgets_.Load(snapshot_.objects());
+  for (size_t begin = 0, end = 0; begin < on_row_.size(); begin = end) {
+    const NodeIndex n = on_row_[begin].first;
+    for (end = begin; end < on_row_.size() && on_row_[end].first == n; ++end) {
+    }
+    RowPrice what;
+    if (useful.Has(n) && (!price || PriceRow(group, std::span(on_row_).subspan(begin, end - begin), what)))
+      priced_.emplace_back(what, n);
+  }
+}
+
+// What has to go from one row, at about, for one more pod; who is on it comes in any order. False: all are too few.
+bool GroupPreemption::PriceRow(const GroupContext& group, std::span<std::pair<NodeIndex, const Victim*>> victims,
+                               RowPrice& price) {
+  const NodeIndex n = victims[0].first;
+  const ShapeCache::Entry& entry = *group.search.shapes()[0].entry;
+  const PodInfo& pod = *entry.pod;
+  const int64_t slots = entry.answer.feasible().Has(n) ? group.search.Slots(pod, n) : 0;
+  int64_t pods = snapshot_.Free(kPods)[n];
+  free_.clear();
+  for (const PodInfo::Want& want : pod.requests) free_.push_back(snapshot_.Free(want.resource)[n]);
+  price = {0, 0, INT64_MIN, false, 0};
+  auto& [broken, count, dear, core, lost] = price;
+  budgets_.Reset();
+  rule_->BeginNode();
+  // A heap, the one first that is to go first: few of them are needed.
+  const auto after = [this](const auto& a, const auto& b) { return GoesAfter(*a.second, *b.second); };
+  std::make_heap(victims.begin(), victims.end(), after);
+  const Victim* last = nullptr;
+  for (auto end = victims.end(); end != victims.begin();) {
+    std::pop_heap(victims.begin(), end--, after);
+    const Victim& victim = *end->second;
+    if (&victim == last || (!victim.whole && !rule_->MayLeaveNode(victim.unit))) continue;
+    last = &victim;
+    count += victim.unit.pods;
+    dear = std::max(dear, DearOf(victim));
+    core |= !victim.elastic;
+    if (!victim.whole && victim.start != absl::InfiniteFuture())
+      lost += absl::ToInt64Milliseconds(newest_ - victim.start);
+    for (const PlacedPod& p : PodsOf(victim)) {
+      if (!budgets_.empty()) broken += budgets_.Violates(*p.pod.pod);
+      if (victim.whole) lost += WorkLost(*p.pod.pod);
+      if (p.row != n) continue;
+      ++pods;
+      for (const PodInfo::Want& used : p.pod.info->usage) {
+        for (size_t i = 0; i < free_.size(); ++i)
+          free_[i] += used.resource == pod.requests[i].resource ? used.amount : 0;
+      }
+    }
+    int64_t now = pods;
+    for (size_t i = 0; i < free_.size(); ++i) {
+      const PodInfo::Want& want = pod.requests[i];
+      if (want.amount > 0 && group.search.Limits(want.resource)) now = std::min(now, free_[i] / want.amount);
+    }
+    if (now > slots) return true;
+  }
+  return false;
+}
+
+int64_t GroupPreemption::DearOf(const Victim& victim) const {
+  return (ClassOf(victim.unit.queue) > 0 ? 0 : int64_t{1} << 33) + victim.unit.priority;
+}
+
+void GroupPreemption::AddUnit(const Victim& victim) {
+  const auto pods = PodsOf(victim);
+  Unit& unit = units_.emplace_back();
+  unit.priority = victim.unit.priority;
+  unit.start = victim.start;
+  unit.count = static_cast<uint32_t>(pods.size());
+  unit.elastic = victim.elastic;
+  unit.whole = victim.whole;
+  unit.first = static_cast<uint32_t>(pods_.size());
+  unit.dear = DearOf(victim);
+  unit.of = &victim;
+  pods_.insert(pods_.end(), pods.begin(), pods.end());
+}
+
+// Tries without the victims on these rows; what the others are charged with counts as free.
+GroupPreemption::Tried GroupPreemption::TryRows(const GroupContext& group, const NodeSet& rows) {
+  units_.clear();
+  pods_.clear();
+  tried_.clear();
+  for (const auto& [n, victim] : on_row_) {
+    if (rows.Has(n)) tried_.push_back(victim);
+  }
+  std::sort(tried_.begin(), tried_.end(), [this](const Victim* a, const Victim* b) { return GoesAfter(*a, *b); });
+  tried_.erase(std::unique(tried_.begin(), tried_.end()), tried_.end());
   DropExcess();
+  for (const Victim* victim : tried_) AddUnit(*victim);
+  asked_.clear();
+  for (const Victim* victim : tried_) asked_.push_back(&victim->unit);
+  if (tried_.size() < chosen_.size()) {
+    const absl::flat_hash_set<const Victim*> first(tried_.begin(), tried_.end());
+    for (const Victim* victim : chosen_) {
+      if (first.contains(victim)) continue;
+      tried_.push_back(victim);
+      asked_.push_back(&victim->unit);
+    }
+  }
+  const size_t taken = units_.size();
+  Lend(std::span(asked_).first(taken), -1);
+  Tried tried = Try(group);
+  Lend(std::span(asked_).first(taken), +1);
+  return tried;
 }
 
 // On one node no more may go of a queue than that borrows: without the others a place there would look free.
 void GroupPreemption::DropExcess() {
-  std::vector<std::tuple<NodeIndex, QueueIndex, uint32_t>> at;
-  for (uint32_t u = static_cast<uint32_t>(units_.size()); u-- > 0;) {
-    if (!units_[u].whole && asked_[u].queue != kNoQueue)
-      at.emplace_back(pods_[units_[u].first].row, asked_[u].queue, UINT32_MAX - u);
+  std::vector<std::pair<NodeIndex, const Victim*>> at;
+  for (size_t i = tried_.size(); i-- > 0;) {
+    if (!tried_[i]->whole) at.emplace_back(tried_[i]->first.row, tried_[i]);
   }
-  std::sort(at.begin(), at.end());  // of each node and queue the least important first
-  std::vector<bool> stays(units_.size());
-  std::vector<const VictimRule::Unit*> of;
-  for (size_t i = 0, end = 0; i < at.size(); i = end) {
-    const auto [row, queue, _] = at[i];
-    of.clear();
-    for (end = i; end < at.size() && std::get<0>(at[end]) == row && std::get<1>(at[end]) == queue; ++end)
-      of.push_back(&asked_[UINT32_MAX - std::get<2>(at[end])]);
-    for (size_t k = i + rule_->MostOf(of); k < end; ++k) stays[UINT32_MAX - std::get<2>(at[k])] = true;
+  std::stable_sort(at.begin(), at.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  absl::flat_hash_set<const Victim*> stays;
+  for (size_t i = 0; i < at.size(); ++i) {  // of each node the least important first
+    if (i == 0 || at[i].first != at[i - 1].first) rule_->BeginNode();
+    if (!rule_->MayLeaveNode(at[i].second->unit)) stays.insert(at[i].second);
   }
-  size_t kept = 0;
-  for (size_t u = 0; u < units_.size(); ++u) {
-    if (stays[u]) continue;
-    if (kept != u) {
-      units_[kept] = units_[u];
-      asked_[kept] = std::move(asked_[u]);
-    }
-    ++kept;
-  }
-  units_.resize(kept);
-  asked_.resize(kept);
+  std::erase_if(tried_, [&](const Victim* victim) { return stays.contains(victim); });
 }
 
 // Whether the group has a place with what is free now.
 bool GroupPreemption::PlaceAtAll(const GroupContext& group, Found& found) {
   GroupSearch& search = group.search;
-  if (!search.RefreshAll()) return false;
+  const VictimRule::Preemptor& p = rule_->preemptor();
+  if (!Fits(ledger_->tree(), p.queue, p.all, p.any) || !search.RefreshAll()) return false;
   search.RenewBudget();
   group.places.Visit(group.framework, group.request, search.need(), snapshot_, search,
                      [&](const PlacementCandidate& candidate) {
@@ -288,9 +434,16 @@ bool GroupPreemption::Complete(const GroupContext& group, Found& found) {
       }
     }
   }
-  if (!rule_->Choose(asked_, all, found.victims, illegal_)) {
-    for (const uint32_t u : illegal_) kept_.insert(units_[u].first);
+  const auto after = [this](uint32_t a, uint32_t b) { return a != b && GoesAfter(*tried_[a], *tried_[b]); };
+  if (!rule_->Choose(asked_, all, after, found.victims, illegal_)) {
+    for (const uint32_t u : illegal_) kept_.insert(tried_[u]);
     return false;
+  }
+  // Who goes for room in the queue alone is a unit from here on.
+  for (uint32_t& u : found.victims) {
+    if (u < units_tried_) continue;
+    AddUnit(*tried_[u]);
+    u = static_cast<uint32_t>(units_.size() - 1);
   }
   found.cost = CostOf(found.victims);
   return true;
@@ -316,9 +469,9 @@ bool GroupPreemption::Proven(const GroupContext& group, const Found& found) {
 std::string GroupPreemption::Explain(const Found& found, RoomForGroup& room) const {
   std::map<std::pair<Why, std::string>, uint32_t> counts;
   for (const uint32_t u : found.victims) {
-    const Why reason = rule_->ReasonOf(asked_[u]);
+    const Why reason = rule_->ReasonOf(units_[u].of->unit);
     const bool other = reason == Why::kReclamation || reason == Why::kBorrowing;
-    const std::string queue = other ? ledger_->catalog().queue(asked_[u].queue).name : "";
+    const std::string queue = other ? ledger_->catalog().queue(units_[u].of->unit.queue).name : "";
     counts[{reason, queue}] += units_[u].count;
     for (uint32_t i = 0; i < units_[u].count; ++i) room.result.taken.push_back({queue, std::string(NameOf(reason))});
   }

@@ -72,6 +72,7 @@ void Ledger::SetNoBorrowing(std::vector<std::string> queues) {
 
 void Ledger::CountAll() {
   ++version_;
+  ++generation_;
   std::vector<QuotaTree::Queue> queues(catalog_.tree().begin(), catalog_.tree().end());
   for (QueueIndex q = 0; q < queues.size(); ++q) {
     if (std::find(no_borrowing_.begin(), no_borrowing_.end(), catalog_.queue(q).name) == no_borrowing_.end()) continue;
@@ -80,6 +81,8 @@ void Ledger::CountAll() {
   tree_.Build(queues, catalog_.resource_of());
   priorities_.assign(tree_.size() + 1, {});
   is_changed_.assign(tree_.size(), true);
+  charged_as_.assign(tree_.size(), 0);
+  taken_as_.assign(tree_.size(), UINT64_MAX);  // all are told of
   changed_.clear();
   for (QueueIndex q = 0; q < tree_.size(); ++q) changed_.push_back(q);
   for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
@@ -152,6 +155,7 @@ void Ledger::ChargesOn(const PodInfo& pod, NodeIndex row, std::vector<Charge>& c
 
 void Ledger::Add(QueueIndex queue, QuotaCell cell, int64_t amount) {
   tree_.Add(queue, cell, amount);
+  charged_as_[queue] += Mix(cell) * static_cast<uint64_t>(amount);
   ++version_;
   if (is_changed_[queue]) return;
   is_changed_[queue] = true;

@@ -80,12 +80,13 @@ class Ledger final : public PodObserver {
   // The same for demand; "" where there is room.
   std::string WhyNoRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const;
 
-  // The queues whose charges changed since the last call, each once.
+  // The queues whose charges are others than at the last call, each once.
   template <typename F>
   void TakeChanged(F&& f) {
     for (const QueueIndex q : changed_) {
       is_changed_[q] = false;
-      f(q);
+      // Most were changed by trials that were undone.
+      if (std::exchange(taken_as_[q], charged_as_[q]) != charged_as_[q]) f(q);
     }
     changed_.clear();
   }
@@ -95,6 +96,8 @@ class Ledger final : public PodObserver {
     const auto& counts = priorities_[queue == kNoQueue ? priorities_.size() - 1 : queue];
     return !counts.empty() && counts.begin()->first < priority;
   }
+  // Another number whenever pods may be charged to other queues, or with something else, than before.
+  uint64_t generation() const { return generation_; }
   // Rises with every charge.
   uint64_t version() const { return version_; }
 
@@ -134,7 +137,9 @@ class Ledger final : public PodObserver {
   std::vector<absl::btree_map<int32_t, int64_t>> priorities_;
   std::vector<QueueIndex> changed_;
   std::vector<bool> is_changed_;  // by queue
-  uint64_t version_ = 0;
+  // By queue: the same where the same is charged to it; and as TakeChanged told last.
+  std::vector<uint64_t> charged_as_, taken_as_;
+  uint64_t version_ = 0, generation_ = 0;
   NodeSet room_, some_, taken_;   // scratch
   std::vector<int64_t> amounts_;  // scratch
 };

@@ -58,10 +58,7 @@ VictimRule::Wide VictimRule::Over(const QuotaTree& tree, Level level, QuotaCell 
   return over;
 }
 
-int VictimRule::Meet(QueueIndex queue) const {
-  while (queue != kNoQueue && place_[queue] == kNowhere) queue = live_.parent(queue);
-  return queue == kNoQueue ? kNowhere : place_[queue];
-}
+int VictimRule::Meet(QueueIndex queue) const { return meet_[queue]; }
 
 std::span<const VictimRule::Level> VictimRule::PathOf(QueueIndex queue, int meet) const {
   path_.assign(1, {queue, true});
@@ -152,14 +149,10 @@ Share VictimRule::ShareWith(QueueIndex queue, int meet, std::span<const Charge> 
 // --- Who may go ------------------------------------------------------------------------------------
 
 void VictimRule::FindChildren() const {
-  bool same = parents_.size() == live_.size();
-  for (QueueIndex q = 0; same && q < live_.size(); ++q) same = parents_[q] == live_.parent(q);
-  if (same) return;
-  parents_.clear();
+  if (std::exchange(builds_, live_.builds()) == live_.builds()) return;
   children_.assign(live_.size(), {});
   for (QueueIndex q = 0; q < live_.size(); ++q) {
-    parents_.push_back(live_.parent(q));
-    if (parents_.back() != kNoQueue) children_[parents_.back()].push_back(q);
+    if (live_.parent(q) != kNoQueue) children_[live_.parent(q)].push_back(q);
   }
 }
 
@@ -199,6 +192,8 @@ void VictimRule::Begin(Preemptor preemptor) {
   charges_.clear();
   leaving_.assign(live_.size(), 0);
   chain_.clear();
+  ++round_;
+  views_.resize(live_.size());
   place_.assign(live_.size(), kNowhere);
   for (QueueIndex q = p_.queue; q != kNoQueue; q = live_.parent(q)) {
     place_[q] = static_cast<int>(chain_.size());
@@ -210,16 +205,23 @@ void VictimRule::Begin(Preemptor preemptor) {
   for (const AnyCharge& charge : p_.any) asked_.insert(asked_.end(), charge.cells.begin(), charge.cells.end());
   std::sort(asked_.begin(), asked_.end());
   asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
+  asked_at_.assign(live_.cells(), kNotAsked);
+  for (uint32_t i = 0; i < asked_.size(); ++i) asked_at_[asked_[i]] = i;
   TakeUsage();
 
   const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
   const bool others =
       policy.reclaim != QueuePreemption::Reclaim::kNever || policy.borrowing != QueuePreemption::Borrowing::kNever;
   look_.assign(live_.size(), Reason::kNone);
-  for (QueueIndex q = 0; q < live_.size() && others; ++q) {
-    const int meet = Meet(q);
-    if (q == p_.queue || meet == kNowhere) continue;
-    const auto path = PathOf(q, meet);
+  meet_.assign(live_.size(), kNowhere);
+  for (QueueIndex q = 0; q < live_.size(); ++q) {  // parents come first
+    const QueueIndex above = live_.parent(q);
+    meet_[q] = place_[q] != kNowhere || above == kNoQueue ? place_[q] : meet_[above];
+    if (!others || q == p_.queue || meet_[q] == kNowhere) continue;
+    // The bottom is what is cheapest to look at.
+    const bool any = std::any_of(asked_.begin(), asked_.end(), [&](QuotaCell cell) { return live_.Own(q, cell) > 0; });
+    if (!any) continue;
+    const auto path = PathOf(q, meet_[q]);
     const bool borrows =
         std::any_of(asked_.begin(), asked_.end(), [&](QuotaCell cell) { return Borrows(live_, path, cell); });
     if (borrows) look_[q] = Reason::kReclamation;
@@ -227,9 +229,20 @@ void VictimRule::Begin(Preemptor preemptor) {
   if (policy.within_queue != QueuePreemption::Within::kNever) look_[p_.queue] = Reason::kInQueue;
 }
 
-bool VictimRule::only_own() const {
-  return std::none_of(look_.begin(), look_.end(),
-                      [](Reason why) { return why != Reason::kNone && why != Reason::kInQueue; });
+bool VictimRule::MayFind(absl::FunctionRef<bool(QueueIndex, int32_t)> has_below) const {
+  if (has_below(kNoQueue, p_.priority) || has_below(p_.queue, below())) return true;
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  const std::vector<bool> may = MayReclaim(tree_, chain_, p_.all, p_.any);
+  for (QueueIndex q = 0; q < look_.size(); ++q) {
+    if (look_[q] != Reason::kReclamation) continue;
+    if (!may[static_cast<size_t>(Meet(q))]) {
+      if (policy.borrowing != QueuePreemption::Borrowing::kNever && has_below(q, p_.priority)) return true;
+    } else if (policy.reclaim == QueuePreemption::Reclaim::kAny ||
+               (policy.reclaim == QueuePreemption::Reclaim::kLowerPriority && has_below(q, p_.priority))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool VictimRule::heeds_age() const {
@@ -245,9 +258,12 @@ int32_t VictimRule::below() const {
   return p_.priority + (equal ? 1 : 0);
 }
 
-void VictimRule::TakeUsage() { tree_ = live_; }
+void VictimRule::TakeUsage() {
+  tree_ = live_;
+  ++round_;
+}
 
-std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
+std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit* const> units) {
   const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
   const std::vector<bool> now = MayReclaim(tree_, chain_, p_.all, p_.any);
   const bool borrows = std::find(now.begin(), now.end(), false) != now.end();
@@ -255,10 +271,10 @@ std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit> units) {
   Follow({now, false, false});
   std::vector<const Unit*> own;
   lower_.assign(tree_.cells(), 0);
-  for (const Unit& unit : units) {
-    if (unit.queue != p_.queue || ReasonOf(unit) == Reason::kNone) continue;
-    own.push_back(&unit);
-    for (const Charge& charge : unit.charges) lower_[charge.cell] += charge.amount;
+  for (const Unit* unit : units) {
+    if (unit->queue != p_.queue || ReasonOf(*unit) == Reason::kNone) continue;
+    own.push_back(unit);
+    for (const Charge& charge : unit->charges) lower_[charge.cell] += charge.amount;
   }
   if (policy.reclaim != QueuePreemption::Reclaim::kNever && borrows) {
     for (const Unit* unit : own) Move(*unit, -1);
@@ -275,8 +291,7 @@ bool VictimRule::RanksLower(const Unit& unit) const {
   return unit.priority < p_.priority || (unit.priority == p_.priority && unit.created > p_.created);
 }
 
-bool VictimRule::Protected(const Unit& unit) const {
-  const Duration run = PolicyOf(catalog_, unit.queue).min_runtime;
+bool VictimRule::Protected(const Unit& unit, Duration run) const {
   if (run <= absl::ZeroDuration()) return false;
   const Time until = std::min(unit.started, p_.now) + run;
   if (until <= p_.now) return false;
@@ -297,29 +312,45 @@ VictimRule::Reason VictimRule::ReasonOf(const Unit& unit) const {
   if (unit.queue == p_.queue) {
     const bool newer = policy.within_queue == QueuePreemption::Within::kLowerOrNewerEqualPriority;
     const bool lower = newer ? RanksLower(unit) : unit.priority < p_.priority;
-    return lower && !Protected(unit) ? Reason::kInQueue : Reason::kNone;
+    return lower && !Protected(unit, policy.min_runtime) ? Reason::kInQueue : Reason::kNone;
   }
   if (unit.priority >= kSystemPriority) return Reason::kNone;
-  const int meet = Meet(unit.queue);
-  const bool reclaims = Reclaims(meet);
-  const bool lower = unit.priority < p_.priority;
-  if (reclaims) {
-    if (policy.reclaim == QueuePreemption::Reclaim::kNever) return Reason::kNone;
-    if (policy.reclaim == QueuePreemption::Reclaim::kLowerPriority && !lower) return Reason::kNone;
-  } else if (!plan_.borrow || !lower) {
-    return Reason::kNone;
-  }
-  const auto path = PathOf(unit.queue, meet);
+  const View& view = ViewOf(unit.queue);
+  if (view.reason == Reason::kNone || (view.lower && unit.priority >= p_.priority)) return Reason::kNone;
   const bool helps = std::any_of(unit.charges.begin(), unit.charges.end(), [&](const Charge& charge) {
-    return charge.amount > 0 && std::binary_search(asked_.begin(), asked_.end(), charge.cell) &&
-           Borrows(tree_, path, charge.cell);
+    const uint32_t at = asked_at_[charge.cell];
+    return charge.amount > 0 && at != kNotAsked && view.borrowed[at] > 0;
   });
-  if (!helps || Protected(unit)) return Reason::kNone;
-  if (Allowance(unit.queue) < unit.pods) {
+  if (!helps || Protected(unit, view.run)) return Reason::kNone;
+  if (view.allowance < unit.pods) {
     again_at_ = std::min(again_at_, evictions_.FallsAt(catalog_.queue(unit.queue).name, p_.now));
     return Reason::kNone;
   }
-  return reclaims ? Reason::kReclamation : Reason::kBorrowing;
+  return view.reason;
+}
+
+// Requires: it is not the preemptor's own.
+VictimRule::View& VictimRule::ViewOf(QueueIndex queue) const {
+  View& view = views_[queue];
+  if (std::exchange(view.round, round_) == round_) return view;
+  const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
+  const int meet = Meet(queue);
+  const bool reclaims = Reclaims(meet);
+  view.reason = Reason::kNone;
+  view.lower = !reclaims || policy.reclaim == QueuePreemption::Reclaim::kLowerPriority;
+  view.node = 0;
+  if (reclaims ? policy.reclaim == QueuePreemption::Reclaim::kNever : !plan_.borrow) return view;
+  view.reason = reclaims ? Reason::kReclamation : Reason::kBorrowing;
+  view.allowance = Allowance(queue);
+  view.run = PolicyOf(catalog_, queue).min_runtime;
+  const auto path = PathOf(queue, meet);
+  view.borrowed.clear();
+  for (const QuotaCell cell : asked_) {
+    Wide least = Over(tree_, path[0], cell);
+    for (const Level level : path) least = std::min(least, Over(tree_, level, cell));
+    view.borrowed.push_back(least);
+  }
+  return view;
 }
 
 VictimRule::Rank VictimRule::RankOf(QueueIndex queue) const {
@@ -330,23 +361,22 @@ VictimRule::Rank VictimRule::RankOf(QueueIndex queue) const {
           tree_.parent(queue) == kNoQueue ? tree_.ShareOfOwn(queue) : tree_.ShareOf(queue)};
 }
 
-size_t VictimRule::MostOf(std::span<const Unit* const> units) const {
-  if (units.empty() || units[0]->queue == kNoQueue || units[0]->queue == p_.queue) return units.size();
-  const int meet = Meet(units[0]->queue);
-  const auto path = PathOf(units[0]->queue, meet);
-  std::vector<Wide> left;  // by asked cell: what is borrowed yet
-  for (const QuotaCell cell : asked_) {
-    Wide least = Over(tree_, path[0], cell);
-    for (const Level level : path) least = std::min(least, Over(tree_, level, cell));
-    left.push_back(least);
+bool VictimRule::MayLeaveNode(const Unit& unit) {
+  if (unit.queue == kNoQueue || unit.queue == p_.queue) return true;
+  View& view = ViewOf(unit.queue);
+  if (std::exchange(view.node, node_) != node_) {
+    view.left = view.borrowed;
+    view.closed = false;
   }
-  for (size_t i = 0; i < units.size(); ++i) {
-    bool may = false;
-    for (size_t c = 0; c < asked_.size(); ++c) may |= left[c] > 0 && AmountIn(units[i]->charges, asked_[c]) > 0;
-    if (!may) return i;
-    for (size_t c = 0; c < asked_.size(); ++c) left[c] -= AmountIn(units[i]->charges, asked_[c]);
+  bool may = false;
+  for (const Charge& charge : unit.charges) {
+    const uint32_t at = asked_at_[charge.cell];
+    if (at == kNotAsked || charge.amount <= 0) continue;
+    may |= view.left[at] > 0;
+    view.left[at] -= charge.amount;
   }
-  return units.size();
+  view.closed |= !may;
+  return !view.closed;
 }
 
 // Whether the unit may go as one of the set: all others of it are gone, and those who want room are there. `gone`: so
@@ -388,9 +418,20 @@ bool VictimRule::Helps(const Unit& unit) const {
   return !lacks && unit.queue == p_.queue;
 }
 
+// Whether units of the queue, not the preemptor's own, may help yet. Once false it stays so while others go.
+bool VictimRule::MayHelp(QueueIndex queue) const {
+  const auto path = PathOf(queue, Meet(queue));
+  return std::any_of(charges_.begin(), charges_.end(), [&](const Charge& charge) {
+    return charge.amount > 0 && tree_.Available(p_.queue, charge.cell) < 0 && Borrows(tree_, path, charge.cell);
+  });
+}
+
 // --- The set ---------------------------------------------------------------------------------------
 
-void VictimRule::Follow(const Plan& plan) { plan_ = plan; }
+void VictimRule::Follow(const Plan& plan) {
+  plan_ = plan;
+  ++round_;
+}
 
 void VictimRule::Move(const Unit& unit, int sign) {
   if (unit.queue == kNoQueue) return;
@@ -404,17 +445,17 @@ void VictimRule::Place(int sign) {
   for (const Charge& charge : charges_) tree_.Add(p_.queue, charge.cell, sign * charge.amount);
 }
 
-bool VictimRule::Choose(std::span<const Unit> units, std::span<const Charge> charges, std::vector<uint32_t>& victims,
-                        std::vector<uint32_t>& illegal) {
+bool VictimRule::Choose(std::span<const Unit* const> units, std::span<const Charge> charges, Before before,
+                        std::vector<uint32_t>& victims, std::vector<uint32_t>& illegal) {
   charges_.assign(charges.begin(), charges.end());
   illegal.clear();
   straddles_ = Straddles();
   Place(+1);
-  for (const uint32_t u : victims) Move(units[u], -1);
-  const bool fits = Take(units, victims);
-  std::sort(victims.begin(), victims.end());
+  for (const uint32_t u : victims) Move(*units[u], -1);
+  const bool fits = Take(units, before, victims);
+  std::sort(victims.begin(), victims.end(), before);
   if (fits) FindIllegal(units, victims, illegal);
-  for (const uint32_t u : victims) Move(units[u], +1);
+  for (const uint32_t u : victims) Move(*units[u], +1);
   Place(-1);
   const bool legal = fits && illegal.empty() && Falls(units, victims);
   charges_.clear();
@@ -422,25 +463,34 @@ bool VictimRule::Choose(std::span<const Unit> units, std::span<const Charge> cha
 }
 
 // Takes one after the other until there is room, then gives back who need not go.
-bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victims) {
+bool VictimRule::Take(std::span<const Unit* const> units, Before before, std::vector<uint32_t>& victims) {
   if (Fits()) return true;
   struct From {
     Rank rank;
     QueueIndex queue;
-    std::vector<uint32_t> units;  // the least important last
+    std::vector<uint32_t> units;  // a heap, once it is one: the least important first
+    bool heap = false;
   };
   std::vector<bool> goes(units.size());
   for (const uint32_t u : victims) goes[u] = true;
-  std::vector<uint32_t> own;
+  From own;
   std::map<QueueIndex, From> others;
   for (uint32_t u = 0; u < units.size(); ++u) {
-    if (goes[u] || units[u].queue == kNoQueue) continue;
-    if (units[u].queue == p_.queue) {
-      own.push_back(u);
+    if (goes[u] || units[u]->queue == kNoQueue) continue;
+    if (units[u]->queue == p_.queue) {
+      own.units.push_back(u);
     } else {
-      others[units[u].queue].units.push_back(u);
+      others[units[u]->queue].units.push_back(u);
     }
   }
+  // Most are not looked at: they are not put into order.
+  const auto pop = [&](From& from) {
+    if (!std::exchange(from.heap, true)) std::make_heap(from.units.begin(), from.units.end(), before);
+    std::pop_heap(from.units.begin(), from.units.end(), before);
+    const uint32_t u = from.units.back();
+    from.units.pop_back();
+    return u;
+  };
   const auto less = [](const From* a, const From* b) {
     return a->rank != b->rank ? a->rank < b->rank : a->queue > b->queue;
   };
@@ -452,38 +502,35 @@ bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victim
   }
   std::vector<uint32_t> taken;
   const auto take = [&](uint32_t u) {
-    if (!Helps(units[u]) || !MayGo(units[u], /*gone=*/false)) return;
-    Move(units[u], -1);
+    if (!Helps(*units[u]) || !MayGo(*units[u], /*gone=*/false)) return;
+    Move(*units[u], -1);
     taken.push_back(u);
   };
   while (!Fits() && !next.empty()) {
     From& from = *next.top();
     next.pop();
+    if (!MayHelp(from.queue)) continue;
     const Rank rank = RankOf(from.queue);
     if (rank == from.rank) {
-      take(from.units.back());
-      from.units.pop_back();
+      take(pop(from));
       from.rank = RankOf(from.queue);
     } else {
       from.rank = rank;  // who went from beside it lowered it
     }
     if (!from.units.empty()) next.push(&from);
   }
-  while (!Fits() && !own.empty()) {
-    take(own.back());
-    own.pop_back();
-  }
+  while (!straddles_ && !Fits() && !own.units.empty()) take(pop(own));
   const bool fits = Fits();
   // Where others come back, who went so that they may go need not go either.
   for (bool again = fits; again;) {
     again = false;
     for (size_t i = taken.size(); i-- > 0;) {
-      Move(units[taken[i]], +1);
+      Move(*units[taken[i]], +1);
       if (Fits()) {
         taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
         again = true;
       } else {
-        Move(units[taken[i]], -1);
+        Move(*units[taken[i]], -1);
       }
     }
   }
@@ -492,29 +539,29 @@ bool VictimRule::Take(std::span<const Unit> units, std::vector<uint32_t>& victim
 }
 
 // As few as that the others are legal: one after the other, the most important first, each that must not go comes back.
-void VictimRule::FindIllegal(std::span<const Unit> units, std::span<const uint32_t> victims,
+void VictimRule::FindIllegal(std::span<const Unit* const> units, std::span<const uint32_t> victims,
                              std::vector<uint32_t>& illegal) {
   for (const uint32_t u : victims) {
-    if (MayGo(units[u], /*gone=*/true)) continue;
+    if (MayGo(*units[u], /*gone=*/true)) continue;
     illegal.push_back(u);
-    Move(units[u], +1);
+    Move(*units[u], +1);
   }
-  for (const uint32_t u : illegal) Move(units[u], -1);
+  for (const uint32_t u : illegal) Move(*units[u], -1);
 }
 
 // Whether something falls that cannot fall for ever. The tree is as before.
-bool VictimRule::Falls(std::span<const Unit> units, std::span<const uint32_t> victims) {
+bool VictimRule::Falls(std::span<const Unit* const> units, std::span<const uint32_t> victims) {
   bool all_lower = true;
   std::vector<bool> places(chain_.size());  // where something is reclaimed
   std::vector<Level> levels;                // what meets there
   for (const uint32_t u : victims) {
-    all_lower &= RanksLower(units[u]);
-    if (units[u].queue == kNoQueue || units[u].queue == p_.queue) continue;
-    const int meet = Meet(units[u].queue);
+    all_lower &= RanksLower(*units[u]);
+    if (units[u]->queue == kNoQueue || units[u]->queue == p_.queue) continue;
+    const int meet = Meet(units[u]->queue);
     if (!Reclaims(meet)) continue;
     if (!places[static_cast<size_t>(meet)]) levels.push_back(Below(meet));
     places[static_cast<size_t>(meet)] = true;
-    levels.push_back(PathOf(units[u].queue, meet).back());
+    levels.push_back(PathOf(units[u]->queue, meet).back());
   }
   if (levels.empty()) return all_lower;
   const auto borrowed = [&] {
@@ -526,9 +573,9 @@ bool VictimRule::Falls(std::span<const Unit> units, std::span<const uint32_t> vi
   };
   const std::vector<Wide> before = borrowed();
   Place(+1);
-  for (const uint32_t u : victims) Move(units[u], -1);
+  for (const uint32_t u : victims) Move(*units[u], -1);
   const std::vector<Wide> after = borrowed();
-  for (const uint32_t u : victims) Move(units[u], +1);
+  for (const uint32_t u : victims) Move(*units[u], +1);
   Place(-1);
   bool falls = false;
   for (size_t i = 0; i < before.size(); ++i) {

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "queue/queue_catalog.h"
 #include "queue/queued_group.h"
 #include "queue/quota_tree.h"
@@ -77,7 +78,7 @@ class VictimRule {
     Time created;                 // the first of its pods
     Time started;                 // the last of its pods; InfiniteFuture: not yet
     int64_t pods = 1;
-    absl::InlinedVector<Charge, 2> charges;  // one a cell
+    absl::InlinedVector<Charge, 4> charges;  // one a cell
   };
 
   // What is tried. Places are those of the preemptor's queue (0) and of the queues above it, bottom up.
@@ -100,10 +101,13 @@ class VictimRule {
   const Preemptor& preemptor() const { return p_; }
   // Whether pods of the queue are worth a look.
   bool MayLose(QueueIndex queue) const { return queue == kNoQueue || look_[queue] != Reason::kNone; }
+  // Whether by some plan somebody may go; false is certain. `has_below(queue, priority)`: whether pods that are charged
+  // to the queue (kNoQueue: to none) may rank below the priority.
+  bool MayFind(absl::FunctionRef<bool(QueueIndex, int32_t)> has_below) const;
   // Takes up the tree as it is now: what is used before anybody goes.
   void TakeUsage();
-  // What to try, the best first. `units`: all that MayLose has let through.
-  std::vector<Plan> Plans(std::span<const Unit> units);
+  // What to try, the best first. `units`: all of the preemptor's own queue; others do not matter.
+  std::vector<Plan> Plans(std::span<const Unit* const> units);
   // Tries this from now on.
   void Follow(const Plan& plan);
   // Why the unit may go by the plan, taken alone; kNone: it may not.
@@ -115,19 +119,23 @@ class VictimRule {
     friend auto operator<=>(const Rank&, const Rank&) = default;
   };
   Rank RankOf(QueueIndex queue) const;
-  // Of these units, all of one queue and on one node, the least important first: how many may at most go, taken alone.
-  size_t MostOf(std::span<const Unit* const> units) const;
+  // Begins another node: nobody goes there.
+  void BeginNode() { ++node_; }
+  // Whether the unit, which is on the node, may go beside those that were let go there before, of its queue the least
+  // important first: no more of a queue than that borrows.
+  bool MayLeaveNode(const Unit& unit);
 
-  // Who of the units, the most important first, goes beside those in `victims`, so that there is room for `charges`
-  // (what those who want room are charged with where they will be): they are added, the fewest that suffice, in
-  // the order of `units`. False: no such set is legal; `illegal` are those of the set who were why, if any.
-  bool Choose(std::span<const Unit> units, std::span<const Charge> charges, std::vector<uint32_t>& victims,
-              std::vector<uint32_t>& illegal);
+  // Who of the units goes beside those in `victims`, so that there is room for `charges` (what those who want room are
+  // charged with where they will be): they are added, the fewest that suffice, the most important first, which is what
+  // `before` tells of two units of one queue, and of two victims. False: no such set is legal; `illegal` are those of
+  // the set who were why, if any.
+  using Before = absl::FunctionRef<bool(uint32_t, uint32_t)>;
+  bool Choose(std::span<const Unit* const> units, std::span<const Charge> charges, Before before,
+              std::vector<uint32_t>& victims, std::vector<uint32_t>& illegal);
   // When somebody who is protected by his queue's minRuntime, or by its evictionsPerHour, is so no more: the first
   // time of all that ReasonOf has met. InfiniteFuture: nobody was.
   Time again_at() const { return again_at_; }
-  // Whether of pods that are charged to queues only the preemptor's own may go; and below which priority these are.
-  bool only_own() const;
+  // Below which priority pods of the preemptor's own queue may go.
   int32_t below() const;
   // Whether it matters when the preemptor was created.
   bool heeds_age() const;
@@ -138,8 +146,22 @@ class VictimRule {
     bool own;  // its own pods alone
   };
   using Wide = absl::int128;
+  // Of another queue's units all that does not depend on the unit, by the plan and with nobody gone yet.
+  struct View {
+    uint64_t round = 0;  // that it is of
+    Reason reason = Reason::kNone;
+    bool lower = false;  // only units of lower priority
+    int64_t allowance = 0;
+    Duration run;  // its minRuntime
+    // By asked cell: how much it borrows, at the level where that is least.
+    absl::InlinedVector<Wide, 2> borrowed;
+    uint64_t node = 0;  // that what is left is of
+    bool closed = false;
+    absl::InlinedVector<Wide, 2> left;
+  };
 
   static constexpr int kNowhere = -1;
+  static constexpr uint32_t kNotAsked = UINT32_MAX;
 
   // What the level uses beyond what is its own; negative: less.
   Wide Over(const QuotaTree& tree, Level level, QuotaCell cell) const;
@@ -164,26 +186,33 @@ class VictimRule {
   bool Fits() const;
   Share OwnShare(int meet) const;
   Share ShareWith(QueueIndex queue, int meet, std::span<const Charge> charges) const;
+  View& ViewOf(QueueIndex queue) const;
   bool RanksLower(const Unit& unit) const;
-  bool Protected(const Unit& unit) const;
+  bool Protected(const Unit& unit, Duration run) const;
   int64_t Allowance(QueueIndex queue) const;
   bool MayGo(const Unit& unit, bool gone) const;
   bool Helps(const Unit& unit) const;
+  bool MayHelp(QueueIndex queue) const;
   void Move(const Unit& unit, int sign);
   void Place(int sign);
-  bool Take(std::span<const Unit> units, std::vector<uint32_t>& victims);
-  void FindIllegal(std::span<const Unit> units, std::span<const uint32_t> victims, std::vector<uint32_t>& illegal);
-  bool Falls(std::span<const Unit> units, std::span<const uint32_t> victims);
+  bool Take(std::span<const Unit* const> units, Before before, std::vector<uint32_t>& victims);
+  void FindIllegal(std::span<const Unit* const> units, std::span<const uint32_t> victims,
+                   std::vector<uint32_t>& illegal);
+  bool Falls(std::span<const Unit* const> units, std::span<const uint32_t> victims);
   void FindChildren() const;
 
   const QueueCatalog& catalog_;
   const QuotaTree& live_;
   const EvictionLog& evictions_;
   Preemptor p_;
-  std::vector<QueueIndex> chain_;  // by place
-  std::vector<QuotaCell> asked_;   // the cells that it asks for
-  std::vector<int> place_;         // by queue: its place; kNowhere: it is not above the preemptor
-  std::vector<Reason> look_;       // by queue: why some pod of it may go; kNone: none may
+  std::vector<QueueIndex> chain_;    // by place
+  std::vector<QuotaCell> asked_;     // the cells that it asks for
+  std::vector<uint32_t> asked_at_;   // by cell: where in asked_, or kNotAsked
+  std::vector<int> place_;           // by queue: its place; kNowhere: it is not above the preemptor
+  std::vector<int> meet_;            // by queue: the place where the two meet
+  mutable std::vector<View> views_;  // by queue
+  uint64_t round_ = 0, node_ = 0;
+  std::vector<Reason> look_;  // by queue: why some pod of it may go; kNone: none may
   Plan plan_;
   QuotaTree tree_;                  // as it is, or as it would be
   std::vector<Charge> charges_;     // of those who want room, once placed
@@ -193,7 +222,7 @@ class VictimRule {
   bool straddles_ = false;
   mutable Time again_at_;
   mutable std::vector<Level> path_;                        // scratch
-  mutable std::vector<QueueIndex> parents_;                // that children_ are of
+  mutable uint64_t builds_ = 0;                            // of the tree that children_ are of
   mutable std::vector<std::vector<QueueIndex>> children_;  // by queue
 };
 

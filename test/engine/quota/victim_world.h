@@ -137,22 +137,24 @@ class VictimWorld {
       of.push_back(u);
     }
     victims.clear();
-    for (const VictimRule::Plan& plan : rule.Plans(looked_at)) {
+    std::vector<const VictimRule::Unit*> all;
+    for (const VictimRule::Unit& unit : looked_at) all.push_back(&unit);
+    for (const VictimRule::Plan& plan : rule.Plans(all)) {
       rule.Follow(plan);
       std::vector<uint32_t> kept, chosen, illegal;
       do {
         kept.insert(kept.end(), illegal.begin(), illegal.end());
         Order order = Candidates(looked_at, kept);
-        std::vector<VictimRule::Unit> candidates;
-        for (const uint32_t u : order) candidates.push_back(looked_at[u]);
+        std::vector<const VictimRule::Unit*> candidates;
+        for (const uint32_t u : order) candidates.push_back(&looked_at[u]);
         chosen.clear();
-        const bool found = rule.Choose(candidates, charges, chosen, illegal);
+        const bool found = rule.Choose(candidates, charges, std::less<uint32_t>(), chosen, illegal);
         for (uint32_t& u : illegal) u = order[u];
         if (!found) continue;
         std::vector<std::string> told;
         for (const uint32_t u : chosen) {
           victims.push_back(of[order[u]]);
-          told.push_back(absl::StrCat(names[of[order[u]]], ":", Letter(rule.ReasonOf(candidates[u]))));
+          told.push_back(absl::StrCat(names[of[order[u]]], ":", Letter(rule.ReasonOf(*candidates[u]))));
         }
         std::sort(told.begin(), told.end());
         EXPECT_TRUE(may_help) << "it was said that nobody can help";
