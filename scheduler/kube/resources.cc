@@ -28,11 +28,18 @@ constexpr Resource kResources[kKindCount] = {
     {"/apis/kueue.x-k8s.io/v1beta2", "topologies", /*json=*/true},
     {"/apis/muster.dev/v1alpha1", "queues", /*json=*/true},
     {"/apis/muster.dev/v1alpha1", "resourceflavors", /*json=*/true},
+    {"/apis/resource.k8s.io/v1", "resourceclaims"},
+    {"/apis/resource.k8s.io/v1", "resourceslices"},
+    {"/apis/resource.k8s.io/v1", "deviceclasses"},
+    {"/apis/resource.k8s.io/v1", "devicetaintrules"},
 };
 
 constexpr Resource kPodGroups[] = {kResources[static_cast<size_t>(Kind::kPodGroup)],
                                    {"/apis/scheduling.k8s.io/v1alpha3", "podgroups"},
                                    {"/apis/scheduling.k8s.io/v1alpha2", "podgroups"}};
+constexpr Resource kDeviceTaintRules[] = {kResources[static_cast<size_t>(Kind::kDeviceTaintRule)],
+                                          {"/apis/resource.k8s.io/v1beta2", "devicetaintrules"},
+                                          {"/apis/resource.k8s.io/v1alpha3", "devicetaintrules"}};
 constexpr Resource kKueueTopologies[] = {kResources[static_cast<size_t>(Kind::kKueueTopology)],
                                          {"/apis/kueue.x-k8s.io/v1beta1", "topologies", /*json=*/true}};
 
@@ -41,6 +48,7 @@ constexpr Resource kKueueTopologies[] = {kResources[static_cast<size_t>(Kind::kK
 std::span<const Resource> ResourcesOf(Kind kind) {
   if (kind == Kind::kPodGroup) return kPodGroups;
   if (kind == Kind::kKueueTopology) return kKueueTopologies;
+  if (kind == Kind::kDeviceTaintRule) return kDeviceTaintRules;
   return {&kResources[static_cast<size_t>(kind)], 1};
 }
 
@@ -51,7 +59,11 @@ bool MayBeAbsent(Kind kind) {
     case Kind::kTopology:
     case Kind::kKueueTopology:
     case Kind::kQueue:
-    case Kind::kResourceFlavor: return true;
+    case Kind::kResourceFlavor:
+    case Kind::kResourceClaim:
+    case Kind::kResourceSlice:
+    case Kind::kDeviceClass:
+    case Kind::kDeviceTaintRule: return true;
     default: return false;
   }
 }

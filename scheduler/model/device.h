@@ -4,6 +4,7 @@
 #define MUSTER_SCHEDULER_MODEL_DEVICE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -126,6 +127,9 @@ struct ResourceSlice : Object {
   std::vector<Device> devices;
   std::vector<CounterSet> shared_counters;
   std::vector<std::string> skip_node_operations;
+  // Why it cannot be interpreted ("spec.devices[0].capacity[memory].value: ..."), or "": then none of its devices may
+  // be allocated. The same below.
+  std::string invalid;
 };
 
 // config of a class or claim: parameters for a driver, passed on unread.
@@ -142,6 +146,7 @@ struct DeviceClass : Object {
   std::vector<DeviceConfig> config;
   std::string extended_resource_name;
   Time created = absl::InfinitePast();  // metadata.creationTimestamp
+  std::string invalid;
 };
 
 struct DerivedAttribute {
@@ -225,9 +230,15 @@ struct ResourceClaim : Object {
   std::optional<DeviceAllocation> allocation;
   std::vector<Consumer> reserved_for;
   std::vector<Condition> conditions;
+  std::string invalid;
+  // The message as it was read, without managedFields: what it holds beside these is written back. Only the API
+  // server's adapter looks into it; "" of one that was made here.
+  std::string original;
 
   std::string Key() const { return ns.empty() ? name : ns + "/" + name; }
 };
+
+using ClaimPtr = std::shared_ptr<const ResourceClaim>;
 
 // resource.k8s.io/v1 DeviceTaintRule: taints devices from outside of their slices. Without a selector it matches none.
 struct DeviceTaintRule : Object {

@@ -23,7 +23,11 @@ std::string_view KindName(Kind kind) {
                                                    "Topology",
                                                    "Topology",
                                                    "Queue",
-                                                   "ResourceFlavor"};
+                                                   "ResourceFlavor",
+                                                   "ResourceClaim",
+                                                   "ResourceSlice",
+                                                   "DeviceClass",
+                                                   "DeviceTaintRule"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -1,5 +1,5 @@
 // The kinds that the scheduler watches, and the small ones among them. (Pods and nodes have headers
-// of their own, storage too: volume_objects.h.)
+// of their own, storage and devices too: volume_objects.h, device.h.)
 #ifndef MUSTER_SCHEDULER_MODEL_OBJECT_H_
 #define MUSTER_SCHEDULER_MODEL_OBJECT_H_
 
@@ -36,8 +36,12 @@ enum class Kind : uint8_t {
   kKueueTopology,         // kueue.x-k8s.io
   kQueue,                 // muster.dev
   kResourceFlavor,        // muster.dev
+  kResourceClaim,         // resource.k8s.io, like those below
+  kResourceSlice,
+  kDeviceClass,
+  kDeviceTaintRule,
 };
-inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kResourceFlavor) + 1;
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kDeviceTaintRule) + 1;
 
 // As in manifests: "Pod".
 std::string_view KindName(Kind kind);

@@ -119,6 +119,22 @@ struct PodVolume {
   friend bool operator==(const PodVolume&, const PodVolume&) = default;
 };
 
+// What a container asks for of the resources that a DeviceClass may back: extended ones, and those named
+// deviceclass.resource.kubernetes.io/CLASS.
+struct ContainerDevices {
+  struct Request {
+    std::string resource;
+    int64_t count = 0;   // > 0
+    uint32_t place = 0;  // of the name among all that the container requests, sorted
+    friend bool operator==(const Request&, const Request&) = default;
+  };
+  std::string container;
+  uint32_t place = 0;             // among initContainers, then containers
+  bool passing = false;           // an init container that has ended when the containers start
+  std::vector<Request> requests;  // by name; never empty
+  friend bool operator==(const ContainerDevices&, const ContainerDevices&) = default;
+};
+
 // The controller among metadata.ownerReferences, "" where there is none.
 struct ControllerRef {
   std::string kind, api_version, name;
@@ -144,8 +160,9 @@ struct PodSpec {
   std::vector<std::string> required_features;  // of the node; sorted (upstream's nodedeclaredfeatures)
   std::vector<Toleration> tolerations;
   std::vector<HostPort> host_ports;
-  std::vector<std::string> images;  // containers, then init containers, then image volumes
-  int32_t image_count = 0;          // upstream's divisor: all of those, images or not
+  std::vector<std::string> images;        // containers, then init containers, then image volumes
+  int32_t image_count = 0;                // upstream's divisor: all of those, images or not
+  std::vector<ContainerDevices> devices;  // in order of `place`
   friend bool operator==(const PodSpec&, const PodSpec&) = default;
 };
 
@@ -194,6 +211,15 @@ struct TopologyRequest {
   friend bool operator==(const TopologyRequest&, const TopologyRequest&) = default;
 };
 
+// One of spec.resourceClaims of a pod or a PodGroup, with what status.resourceClaimStatuses says of it.
+struct PodClaim {
+  std::string name;           // what it is called in there
+  std::string template_name;  // resourceClaimTemplateName: a controller makes the claim, owned by the pod or group
+  std::string claim;          // the ResourceClaim's name: resourceClaimName, or what status says
+  bool known = false;         // `claim` can be relied on: "" then means that none is needed
+  friend bool operator==(const PodClaim&, const PodClaim&) = default;
+};
+
 struct Pod {
   std::string name, uid;
   uint64_t resource_version = 0;
@@ -215,6 +241,8 @@ struct Pod {
   // How long it runs at most once started: spec.activeDeadlineSeconds, or the label (else annotation)
   // kueue.x-k8s.io/max-exec-time-seconds, whichever is less. Absent: not known.
   std::optional<Duration> max_runtime;
+  std::vector<PodClaim> claims;
+  std::string extended_claim;  // status.extendedResourceClaimStatus.resourceClaimName; "": there is none
   // Why this pod cannot be interpreted ("spec.containers[0].resources.requests[cpu]: ..."), or "".
   std::string invalid;
 

@@ -28,7 +28,8 @@ struct PodGroup : Object {
   std::string parent;                                    // parentCompositePodGroupName
   std::vector<Amount> min_resources;                     // coscheduling: what must be free before it is tried
   Duration schedule_timeout = absl::InfiniteDuration();  // coscheduling: scheduleTimeoutSeconds
-  PodCondition scheduled;                                // PodGroupInitiallyScheduled (v1alpha2: PodGroupScheduled)
+  std::vector<PodClaim> claims;
+  PodCondition scheduled;  // PodGroupInitiallyScheduled (v1alpha2: PodGroupScheduled)
   // Coscheduling's status.
   std::string phase;
   int32_t members_scheduled = 0, members_running = 0, members_succeeded = 0, members_failed = 0;

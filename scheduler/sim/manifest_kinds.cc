@@ -33,6 +33,12 @@ constexpr Read kRead[] = {
     {"muster.dev/v1alpha1", "Topology", ManifestKind::kTopology},
     {"muster.dev/v1alpha1", "Queue", ManifestKind::kQueue},
     {"muster.dev/v1alpha1", "ResourceFlavor", ManifestKind::kResourceFlavor},
+    {"resource.k8s.io/v1", "ResourceClaim", ManifestKind::kResourceClaim},
+    {"resource.k8s.io/v1", "ResourceClaimTemplate", ManifestKind::kResourceClaimTemplate},
+    {"resource.k8s.io/v1", "ResourceSlice", ManifestKind::kResourceSlice},
+    {"resource.k8s.io/v1", "DeviceClass", ManifestKind::kDeviceClass},
+    {"resource.k8s.io/v1", "DeviceTaintRule", ManifestKind::kDeviceTaintRule},
+    {"resource.k8s.io/v1beta2", "DeviceTaintRule", ManifestKind::kDeviceTaintRule},
     {"kueue.x-k8s.io/v1beta1", "Topology", ManifestKind::kKueueTopology},
     {"kueue.x-k8s.io/v1beta2", "Topology", ManifestKind::kKueueTopology},
 };
@@ -111,7 +117,10 @@ bool IsNamespaced(ManifestKind kind) {
     case ManifestKind::kTopology:
     case ManifestKind::kKueueTopology:
     case ManifestKind::kQueue:
-    case ManifestKind::kResourceFlavor: return false;
+    case ManifestKind::kResourceFlavor:
+    case ManifestKind::kResourceSlice:
+    case ManifestKind::kDeviceClass:
+    case ManifestKind::kDeviceTaintRule: return false;
     default: return true;
   }
 }

@@ -33,6 +33,11 @@ enum class ManifestKind : uint8_t {
   kKueueTopology,
   kQueue,
   kResourceFlavor,
+  kResourceClaim,
+  kResourceClaimTemplate,
+  kResourceSlice,
+  kDeviceClass,
+  kDeviceTaintRule,
   kIgnored,  // exists, but is not read: also kinds of groups that are not Kubernetes' own
   kUnknown,  // Kubernetes has no such kind, or not in this version
 };

@@ -6,12 +6,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "scheduler/model/stable_hash.h"
+#include "scheduler/sim/claims/device_rules.h"
+#include "scheduler/sim/claims/pod_claims.h"
 #include "scheduler/sim/manifest_files.h"
 #include "scheduler/sim/manifest_kinds.h"
 #include "scheduler/sim/yaml_message.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/device/device_objects.h"
 #include "scheduler/wire/group_objects.h"
 #include "scheduler/wire/objects.h"
 #include "scheduler/wire/proto/apps_v1.pb.h"
@@ -30,6 +31,7 @@ namespace core = k8s::io::api::core::v1;
 namespace scheduling = k8s::io::api::scheduling;
 namespace policy = k8s::io::api::policy::v1;
 namespace storage = k8s::io::api::storage::v1;
+namespace resource = k8s::io::api::resource::v1;
 namespace meta = k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr char kArrival[] = "muster.dev/arrival";
@@ -38,13 +40,6 @@ constexpr char kJobIndex[] = "batch.kubernetes.io/job-completion-index";
 constexpr char kPodIndex[] = "apps.kubernetes.io/pod-index";
 constexpr size_t kMaxPods = 2'000'000;
 constexpr int32_t kMaxUserPriority = 1'000'000'000;
-
-// A made-up uid: the same for the same object in every run.
-std::string MakeUid(const std::string& kind, const meta::ObjectMeta& object) {
-  const uint64_t a = StableHash(absl::StrCat(kind, "/", object.namespace_(), "/", object.name())), b = Mix(a);
-  return absl::StrFormat("%08x-%04x-%04x-%04x-%012x", a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48,
-                         b & 0xffff'ffff'ffff);
-}
 
 // An error whose message begins with its path: at the line that this leads to.
 absl::Status ErrorIn(YamlReader& yaml, const YamlNode& node, const std::string& message) {
@@ -180,6 +175,15 @@ class ManifestReader {
       case ManifestKind::kQueue: return Read<custom::Queue>(yaml, node, known, kind, &ManifestReader::OnQueue);
       case ManifestKind::kResourceFlavor:
         return Read<custom::ResourceFlavor>(yaml, node, known, kind, &ManifestReader::OnFlavor);
+      case ManifestKind::kResourceClaim:
+        return ReadObject<Kind::kResourceClaim, resource::ResourceClaim>(yaml, node, known);
+      case ManifestKind::kResourceClaimTemplate:
+        return Read<resource::ResourceClaimTemplate>(yaml, node, known, kind, &ManifestReader::OnClaimTemplate);
+      case ManifestKind::kResourceSlice:
+        return ReadObject<Kind::kResourceSlice, resource::ResourceSlice>(yaml, node, known);
+      case ManifestKind::kDeviceClass: return ReadObject<Kind::kDeviceClass, resource::DeviceClass>(yaml, node, known);
+      case ManifestKind::kDeviceTaintRule:
+        return ReadObject<Kind::kDeviceTaintRule, resource::DeviceTaintRule>(yaml, node, known);
       case ManifestKind::kIgnored: ++ignored_[kind]; return absl::OkStatus();
       case ManifestKind::kUnknown: break;
     }
@@ -254,12 +258,27 @@ class ManifestReader {
                                      text(spec.has_maxunavailable(), spec.maxunavailable())});
   }
 
+  void Complete(resource::ResourceClaim& object) { CompleteNew(object.mutable_spec()); }
+  void Complete(resource::ResourceSlice& object) { CompleteNew(options_.start, &object); }
+  void Complete(resource::DeviceTaintRule& object) { CompleteNew(options_.start, &object); }
+  void Complete(resource::DeviceClass& object) { SetCreation(object.mutable_metadata()); }
+
+  // Why the API server would refuse it, beyond what reading it tells; "" if it would not.
+  template <typename T>
+  std::string Check(const T&) {
+    return "";
+  }
+  std::string Check(const resource::ResourceClaim& object) { return CheckNew(object.spec()); }
+  std::string Check(const resource::ResourceSlice& object) { return CheckNew(object); }
+  std::string Check(const resource::DeviceClass& object) { return CheckNew(object); }
+  std::string Check(const resource::DeviceTaintRule& object) { return CheckNew(object); }
+
   template <Kind kKind, typename T>
   absl::Status OnObject(YamlReader& yaml, const YamlNode& node, T& object) {
     Complete(object);
-    std::string error;
+    std::string error = Check(object);
     ObjectPtr read = muster::ReadObject(object, &error);
-    if (!error.empty()) return yaml.Error(node, "", error);
+    if (!error.empty()) return ErrorIn(yaml, node, error);
     out_.objects.push_back({kKind, std::move(read)});
     return absl::OkStatus();
   }
@@ -336,6 +355,14 @@ class ManifestReader {
     auto flavor = ReadFlavor(object);
     if (!flavor->invalid.empty()) return ErrorIn(yaml, node, flavor->invalid);
     out_.objects.push_back({Kind::kResourceFlavor, std::move(flavor)});
+    return absl::OkStatus();
+  }
+
+  absl::Status OnClaimTemplate(YamlReader& yaml, const YamlNode& node, resource::ResourceClaimTemplate& object) {
+    CompleteNew(object.mutable_spec()->mutable_spec());
+    const std::string why = CheckNew(object.spec().spec());
+    if (!why.empty()) return ErrorIn(yaml, node, "spec." + why);
+    claim_templates_.emplace(absl::StrCat(object.metadata().namespace_(), "/", object.metadata().name()), object);
     return absl::OkStatus();
   }
 
@@ -525,37 +552,16 @@ class ManifestReader {
     out_.objects.push_back({Kind::kNamespace, muster::ReadObject(object, &error)});
   }
 
-  // The claims that controllers make for a pod: of ephemeral volumes, and of a StatefulSet's templates,
-  // whose volumes get the claims' names here.
-  absl::Status AddClaims(const Pending& pending, core::Pod* pod, std::vector<ObjectPtr>* claims) {
-    for (core::Volume& volume : *pod->mutable_spec()->mutable_volumes()) {
-      core::PersistentVolumeClaim claim;
-      const auto of_set = std::find_if(pending.claims.begin(), pending.claims.end(),
-                                       [&](const auto& c) { return c.metadata().name() == volume.name(); });
-      if (of_set != pending.claims.end()) {
-        claim = *of_set;
-        claim.mutable_metadata()->set_name(absl::StrCat(volume.name(), "-", pod->metadata().name()));
-        volume.mutable_volumesource()->mutable_persistentvolumeclaim()->set_claimname(claim.metadata().name());
-      } else if (volume.volumesource().has_ephemeral()) {
-        const auto& from = volume.volumesource().ephemeral().volumeclaimtemplate();
-        *claim.mutable_metadata() = from.metadata();
-        *claim.mutable_spec() = from.spec();
-        claim.mutable_metadata()->set_name(absl::StrCat(pod->metadata().name(), "-", volume.name()));
-        auto& owner = *claim.mutable_metadata()->add_ownerreferences();
-        owner.set_kind("Pod");
-        owner.set_name(pod->metadata().name());
-        owner.set_uid(pod->metadata().uid());
-        owner.set_controller(true);
-      } else {
-        continue;
-      }
-      meta::ObjectMeta& metadata = *claim.mutable_metadata();
-      metadata.set_namespace_(pod->metadata().namespace_());
-      metadata.set_uid(MakeUid("PersistentVolumeClaim", metadata));
-      const std::string key = absl::StrCat("PersistentVolumeClaim ", metadata.namespace_(), "/", metadata.name());
-      if (!places_.emplace(key, pending.place).second) continue;  // made before
+  // Of claims that controllers make, those that were not made before.
+  template <typename T>
+  absl::Status AddClaims(const Pending& pending, const char* kind, std::vector<T> made,
+                         std::vector<ObjectPtr>* claims) {
+    for (T& claim : made) {
+      const meta::ObjectMeta& metadata = claim.metadata();
+      const std::string key = absl::StrCat(kind, " ", metadata.namespace_(), "/", metadata.name());
+      if (!places_.emplace(key, pending.place).second) continue;
       Complete(claim);
-      std::string error;
+      std::string error = Check(claim);
       claims->push_back(muster::ReadObject(claim, &error));
       if (!error.empty()) return absl::InvalidArgumentError(absl::StrCat(pending.place, ": ", key, ": ", error));
     }
@@ -587,13 +593,20 @@ class ManifestReader {
         if (pending.index == kJobIndex) (*metadata.mutable_annotations())[kJobIndex] = absl::StrCat(ordinal);
         if (absl::Status status = File("Pod", metadata, pending.place); !status.ok()) return status;
       }
-      std::vector<ObjectPtr> claims;
-      if (absl::Status status = AddClaims(pending, &pod, &claims); !status.ok()) return status;
+      std::vector<ObjectPtr> claims, device_claims;
+      absl::Status status =
+          AddClaims(pending, "PersistentVolumeClaim", MakeVolumeClaims(pending.claims, &pod), &claims);
+      const int named = pod.status().resourceclaimstatuses_size();
+      status.Update(AddClaims(pending, "ResourceClaim", MakeDeviceClaims(claim_templates_, &pod), &device_claims));
+      if (!status.ok()) return status;
       PodPtr decoded = decoder_.DecodePod(pod);
       if (!decoded->invalid.empty()) {
         return absl::InvalidArgumentError(absl::StrCat(pending.place, ": ", decoded->invalid));
       }
-      out_.pods.push_back({std::move(decoded), pending.arrival, pending.run_duration, workload, std::move(claims)});
+      out_.pods.push_back({std::move(decoded), pending.arrival, pending.run_duration, workload, std::move(claims),
+                           std::move(device_claims)});
+      auto& statuses = *pod.mutable_status()->mutable_resourceclaimstatuses();  // the next one has claims of its own
+      statuses.DeleteSubrange(named, statuses.size() - named);
     }
     return absl::OkStatus();
   }
@@ -604,6 +617,7 @@ class ManifestReader {
   std::string api_version_;  // of the object that is being read
   std::vector<PendingGroup> pending_groups_;
   std::vector<Pending> pending_;
+  ClaimTemplates claim_templates_;
   absl::flat_hash_map<std::string, std::string> places_;  // "Pod default/a" -> FILE:LINE
   std::map<std::string, size_t> ignored_;                 // kind -> how many
   size_t total_pods_ = 0;

@@ -29,6 +29,7 @@ struct ManifestPod {
   // PersistentVolumeClaims that controllers make for it: of a StatefulSet's templates and of ephemeral
   // volumes. Not those that the manifests have.
   std::vector<ObjectPtr> claims = {};
+  std::vector<ObjectPtr> device_claims = {};  // ResourceClaims, likewise: of ResourceClaimTemplates
 };
 
 // A Deployment, ReplicaSet, StatefulSet, ReplicationController or Job; its pods are pods[first_pod, first_pod +

@@ -54,6 +54,7 @@ void Scenario::Create(size_t pod) {
   // The reader refuses two pods of one name; a pod that took the place of a deleted one may stand here.
   if (!server_.CreatePod(*planned.pod).ok()) return;
   for (const ObjectPtr& claim : planned.claims) server_.SetObject(Kind::kPersistentVolumeClaim, *claim);
+  for (const ObjectPtr& claim : planned.device_claims) server_.SetObject(Kind::kResourceClaim, *claim);
   if (!planned.workload.has_value()) return;
   kubelet_.Replaces(planned.pod->ns(), planned.pod->name);
   job_of_[server_.FindPod(planned.pod->ns(), planned.pod->name)->uid] = *planned.workload;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/model/device.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/model/volume_objects.h"
 
@@ -81,6 +82,10 @@ std::shared_ptr<Object> Copy(Kind kind, const Object& object) {
     case Kind::kKueueTopology: return CopyAs<Topology>(object);
     case Kind::kQueue: return CopyAs<Queue>(object);
     case Kind::kResourceFlavor: return CopyAs<ResourceFlavor>(object);
+    case Kind::kResourceClaim: return CopyAs<ResourceClaim>(object);
+    case Kind::kResourceSlice: return CopyAs<ResourceSlice>(object);
+    case Kind::kDeviceClass: return CopyAs<DeviceClass>(object);
+    case Kind::kDeviceTaintRule: return CopyAs<DeviceTaintRule>(object);
   }
   return nullptr;
 }

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "nlohmann/json.hpp"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/quantity.h"
 #include "scheduler/wire/known_fields.h"
@@ -124,7 +125,8 @@ std::string Join(const std::string& path, const std::string& field) {
 std::pair<Message*, const FieldDescriptor*> FindField(Message* message, const std::string& name) {
   const Descriptor& type = *message->GetDescriptor();
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return {message, field};
-  for (const char* name_of : {"volumeSource", "persistentVolumeSource", "ephemeralContainerCommon"}) {
+  for (const char* name_of :
+       {"volumeSource", "persistentVolumeSource", "ephemeralContainerCommon", "deviceConfiguration"}) {
     const FieldDescriptor* embedded = type.FindFieldByName(name_of);
     if (embedded == nullptr) continue;
     const FieldDescriptor* field = embedded->message_type()->FindFieldByName(name);
@@ -305,7 +307,45 @@ absl::Status YamlReader::ReadMessage(const YamlNode& node, const std::string& pa
   }
   if (name == "Time" || name == "MicroTime") return ReadTime(node, path, message);
   if (name == "IntOrString") return ReadIntOrString(node, path, message);
+  if (name == "RawExtension") {
+    nlohmann::json json;
+    if (absl::Status status = ReadAnything(node, path, &json); !status.ok()) return status;
+    message->GetReflection()->SetString(message, message->GetDescriptor()->FindFieldByName("raw"),
+                                        json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return absl::OkStatus();
+  }
   return ReadFields(node, path, message, /*top=*/false);
+}
+
+absl::Status YamlReader::ReadAnything(const YamlNode& node, const std::string& path, nlohmann::json* json) {
+  if (absl::Status status = Count(node); !status.ok()) return status;
+  if (node.IsList()) {
+    *json = nlohmann::json::array();
+    for (const YamlNode* element : node.items) {
+      const std::string element_path = absl::StrCat(path, "[", json->size(), "]");
+      if (absl::Status status = ReadAnything(*element, element_path, &json->emplace_back()); !status.ok())
+        return status;
+    }
+    return absl::OkStatus();
+  }
+  if (node.IsMap()) {
+    *json = nlohmann::json::object();
+    Entries entries;
+    if (absl::Status status = ReadEntries(node, path, &entries); !status.ok()) return status;
+    for (const auto& [name, value] : entries) {
+      if (absl::Status status = ReadAnything(*value, Join(path, name), &(*json)[name]); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+  const Scalar scalar = Resolve(node);
+  switch (scalar.kind) {
+    case Scalar::Kind::kNull: *json = nullptr; break;
+    case Scalar::Kind::kBool: *json = scalar.truth; break;
+    case Scalar::Kind::kInt: *json = scalar.integer; break;
+    case Scalar::Kind::kFloat: *json = scalar.real; break;
+    case Scalar::Kind::kString: *json = node.text; break;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status YamlReader::ReadQuantity(const YamlNode& node, const std::string& path, bool may_be_negative,

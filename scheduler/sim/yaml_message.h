@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "nlohmann/json_fwd.hpp"
 #include "scheduler/sim/yaml_tree.h"
 
 namespace google::protobuf {
@@ -48,6 +49,8 @@ class YamlReader {
   absl::Status ReadMap(const YamlNode& node, const std::string& path, const Field* field, Message* message);
   absl::Status ReadScalar(const YamlNode& node, const std::string& path, const Field* field, Message* message);
   absl::Status ReadMessage(const YamlNode& node, const std::string& path, Message* message);
+  // As JSON.
+  absl::Status ReadAnything(const YamlNode& node, const std::string& path, nlohmann::json* json);
   absl::Status ReadQuantity(const YamlNode& node, const std::string& path, bool may_be_negative, std::string* value);
   absl::Status ReadTime(const YamlNode& node, const std::string& path, Message* message);
   absl::Status ReadIntOrString(const YamlNode& node, const std::string& path, Message* message);

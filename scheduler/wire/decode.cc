@@ -1,6 +1,7 @@
 #include "scheduler/wire/decode.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -104,6 +105,7 @@ class PodWalk {
       if (!ok) return false;
       outline_.Close(opened);
     }
+    for (const auto& [name, claim] : made_claims_) NameClaim(name, claim);
     if (own_claims_) {  // named after the pod and owned by it: such a pod has a shape of its own
       const size_t opened = outline_.Open(1);
       outline_.String(1, pod_.name);
@@ -177,6 +179,9 @@ class PodWalk {
           pod_.scheduling_gates.emplace_back(name);
           break;
         }
+        case 39:
+          if (!Claim(field.bytes())) return false;
+          break;
         case 43: {  // schedulingGroup
           FieldReader group(field.bytes());
           while (group.Next()) {
@@ -190,6 +195,33 @@ class PodWalk {
       }
     }
     return field.ok();
+  }
+
+  // An entry of resourceClaims.
+  bool Claim(std::string_view message) {
+    PodClaim& claim = pod_.claims.emplace_back();
+    FieldReader field(message);
+    while (field.Next()) {
+      switch (field.number()) {
+        case 1: claim.name = field.bytes(); break;
+        case 3:
+          claim.claim = field.bytes();
+          claim.known = true;
+          break;
+        case 4: claim.template_name = field.bytes(); break;
+        default: break;
+      }
+    }
+    return field.ok();
+  }
+
+  // The first entry of a name counts.
+  void NameClaim(std::string_view name, std::string_view made) {
+    for (PodClaim& claim : pod_.claims) {
+      if (claim.name != name || claim.known) continue;
+      claim.claim = made;
+      claim.known = true;
+    }
   }
 
   bool Container(const FieldReader& container) {
@@ -285,6 +317,25 @@ class PodWalk {
           if (!CopySome(field, kContainerStatus)) return false;
           break;
         case 11: pod_.nominated_node = field.bytes(); break;
+        case 15: {  // resourceClaimStatuses
+          std::string_view name, claim;
+          FieldReader entry(field.bytes());
+          while (entry.Next()) {
+            if (entry.number() == 1) name = entry.bytes();
+            if (entry.number() == 2) claim = entry.bytes();
+          }
+          if (!entry.ok()) return false;
+          made_claims_.emplace_back(name, claim);
+          break;
+        }
+        case 18: {  // extendedResourceClaimStatus
+          FieldReader claim(field.bytes());
+          while (claim.Next()) {
+            if (claim.number() == 2) pod_.extended_claim = claim.bytes();
+          }
+          if (!claim.ok()) return false;
+          break;
+        }
         default:
           if (Contains(kStatus, field.number())) outline_.Copy(field);
       }
@@ -328,8 +379,9 @@ class PodWalk {
   Pod& pod_;
   OutlineWriter& outline_;
   GroupWords words_;
-  bool controlled_ = false;  // the controller was seen
-  bool own_claims_ = false;  // an ephemeral volume was
+  std::vector<std::pair<std::string_view, std::string_view>> made_claims_;  // by name in the pod
+  bool controlled_ = false;                                                 // the controller was seen
+  bool own_claims_ = false;                                                 // an ephemeral volume was
 };
 
 struct SpecHash {

@@ -51,6 +51,15 @@ std::shared_ptr<PodGroup> ReadCommon(const Wire& wire, std::string_view api_vers
     group->topology.level = topology[0].key();
   }
   if (spec.has_priority()) group->priority = spec.priority();
+  for (const auto& from : spec.resourceclaims()) {
+    PodClaim& claim = group->claims.emplace_back(PodClaim{from.name(), from.resourceclaimtemplatename(),
+                                                          from.resourceclaimname(), from.has_resourceclaimname()});
+    for (const auto& made : wire.status().resourceclaimstatuses()) {
+      if (claim.known || made.name() != claim.name) continue;
+      claim.claim = made.resourceclaimname();
+      claim.known = true;
+    }
+  }
   for (const meta::Condition& c : wire.status().conditions()) {
     if (c.type() == AsAbsl(condition)) group->scheduled = {true, c.status(), c.reason(), c.message()};
   }

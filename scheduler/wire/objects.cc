@@ -10,6 +10,7 @@
 #include "scheduler/model/ids.h"
 #include "scheduler/model/volume_objects.h"
 #include "scheduler/wire/decode.h"
+#include "scheduler/wire/device/device_objects.h"
 #include "scheduler/wire/group_objects.h"
 #include "scheduler/wire/make_object.h"
 #include "scheduler/wire/pod_spec.h"
@@ -22,6 +23,7 @@ namespace core = k8s::io::api::core::v1;
 namespace apps = k8s::io::api::apps::v1;
 namespace policy = k8s::io::api::policy::v1;
 namespace storage = k8s::io::api::storage::v1;
+namespace resource = k8s::io::api::resource::v1;
 using Meta = k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 constexpr char kClassAnnotation[] = "volume.beta.kubernetes.io/storage-class";
@@ -118,6 +120,10 @@ ObjectPtr Decoder::DecodeObject(Kind kind, std::string_view object, std::string_
     case Kind::kCSIStorageCapacity: return Decode<storage::CSIStorageCapacity>(object);
     case Kind::kVolumeAttachment: return Decode<storage::VolumeAttachment>(object);
     case Kind::kPodGroup: return DecodePodGroup(object, api_version);
+    case Kind::kResourceClaim: return Decode<resource::ResourceClaim>(object);
+    case Kind::kResourceSlice: return Decode<resource::ResourceSlice>(object);
+    case Kind::kDeviceClass: return Decode<resource::DeviceClass>(object);
+    case Kind::kDeviceTaintRule: return Decode<resource::DeviceTaintRule>(object);
     case Kind::kCoschedulingPodGroup:  // JSON only
     case Kind::kTopology:
     case Kind::kKueueTopology:

@@ -287,6 +287,29 @@ void AddPorts(const core::Container& container, bool host_network, std::vector<H
   }
 }
 
+// Whether a DeviceClass may stand for the resource (upstream's IsDRAExtendedResourceName).
+bool MayBeDevices(const std::string& resource) {
+  if (resource.starts_with("deviceclass.resource.kubernetes.io/")) return true;
+  return resource.find('/') != std::string::npos && resource.find("kubernetes.io/") == std::string::npos &&
+         !resource.starts_with("requests.");
+}
+
+// Amounts that cannot be read are told elsewhere.
+void AddDevices(const core::Container& container, uint32_t place, bool init, std::vector<ContainerDevices>* out) {
+  std::map<std::string, const std::string*> requests;  // with the limits of what is not requested, as above
+  for (const auto& [name, quantity] : container.resources().requests()) requests[name] = &quantity.string();
+  for (const auto& [name, quantity] : container.resources().limits()) requests.try_emplace(name, &quantity.string());
+  ContainerDevices devices{container.name(), place, init && container.restartpolicy() != "Always", {}};
+  uint32_t among = 0;
+  for (const auto& [name, text] : requests) {
+    const uint32_t request_place = among++;
+    if (!MayBeDevices(name)) continue;
+    const auto count = Quantity::Parse(*text);
+    if (count.ok() && count->Value() > 0) devices.requests.push_back({name, count->Value(), request_place});
+  }
+  if (!devices.requests.empty()) out->push_back(std::move(devices));
+}
+
 }  // namespace
 
 bool SpreadsPods(std::string_view api_version, std::string_view kind) {
@@ -371,6 +394,9 @@ std::string BuildPodSpec(const core::Pod& pod, bool as_written, PodSpec* out) {
     add_image(container.image());
   }
   for (const auto& container : spec.initcontainers()) add_image(container.image());
+  uint32_t place = 0;
+  for (const auto& container : spec.initcontainers()) AddDevices(container, place++, /*init=*/true, &out->devices);
+  for (const auto& container : spec.containers()) AddDevices(container, place++, /*init=*/false, &out->devices);
   for (const auto& volume : spec.volumes()) {
     if (volume.volumesource().has_image()) add_image(volume.volumesource().image().reference());
   }

@@ -209,6 +209,37 @@ TEST_F(OptionalWatchTest, TheBestVersionThatIsServedIsRead) {
   }
 }
 
+TEST_F(OptionalWatchTest, DevicesComeAsProtobufWhereTheyAreServed) {
+  const struct {
+    Kind kind;
+    const char *version_path, *resource;
+  } kRows[] = {
+      {Kind::kResourceClaim, "/apis/resource.k8s.io/v1", "resourceclaims"},
+      {Kind::kResourceSlice, "/apis/resource.k8s.io/v1", "resourceslices"},
+      {Kind::kDeviceClass, "/apis/resource.k8s.io/v1", "deviceclasses"},
+      {Kind::kDeviceTaintRule, "/apis/resource.k8s.io/v1", "devicetaintrules"},
+      {Kind::kDeviceTaintRule, "/apis/resource.k8s.io/v1beta2", "devicetaintrules"},
+      {Kind::kDeviceTaintRule, "/apis/resource.k8s.io/v1alpha3", "devicetaintrules"},
+  };
+  core::Pod bare = WirePod("a", 3);  // only its metadata is read
+  bare.clear_spec();
+  for (const auto& row : kRows) {
+    const std::string at = row.version_path;
+    TlsTestServer server([&](const Request& request, Exchange& exchange) {
+      if (request.target == at) return exchange.Answer(200, kJson, Resources(row.resource));
+      if (!request.Asks(at + "/" + row.resource + "?")) return exchange.Answer(404, kJson, kNotFound);
+      EXPECT_EQ(request.headers.at("accept").substr(0, sizeof kProtobuf - 1), kProtobuf);
+      exchange.BeginChunks(kProtobufStream);
+      exchange.Chunk(PodFrame("ADDED", bare) + BookmarkFrame(9, true));
+      exchange.Chunk("");
+    });
+    Open(server, row.kind, 0, {.initial = InitialState::kWatchList});
+    RunToEnd();
+    EXPECT_TRUE(end_->ok()) << end_->message;
+    EXPECT_THAT(told_, ElementsAre("+a@3", "S@9")) << row.version_path << row.resource;
+  }
+}
+
 TEST_F(OptionalWatchTest, AKindThatIsNotServedHasNoObjectsUntilItIs) {
   std::atomic<int> asked = 0;
   TlsTestServer server([&](const Request& request, Exchange& exchange) {

@@ -267,7 +267,7 @@ TEST(Manifests, ObjectsThatCannotBeReadAreErrors) {
       "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n"
       "spec: {selector: {matchExpressions: [{key: a, operator: Gt, values: ['1']}]}}\n";
   EXPECT_EQ(ErrorOf(budget),
-            "f.yaml:1: spec.selector.matchExpressions[0].operator: \"Gt\" is not a valid label selector operator");
+            "f.yaml:4: spec.selector.matchExpressions[0].operator: \"Gt\" is not a valid label selector operator");
   EXPECT_EQ(ErrorOf("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {sellector: {a: b}}\n"),
             "f.yaml:4: spec.sellector: unknown field \"spec.sellector\"");
 }

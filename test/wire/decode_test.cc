@@ -360,6 +360,50 @@ TEST(DecodePod, RequiredFeatures) {
   }
 }
 
+TEST(DecodePod, Claims) {
+  const PodPtr pod = Decode(R"(
+      spec { resourceClaims { name: 'given' resourceClaimName: 'c' }
+             resourceClaims { name: 'made' resourceClaimTemplateName: 't' }
+             resourceClaims { name: 'needless' resourceClaimTemplateName: 't' }
+             resourceClaims { name: 'to come' resourceClaimTemplateName: 't' } resourceClaims { name: 'odd' } }
+      status { resourceClaimStatuses { name: 'given' resourceClaimName: 'not this' }
+               resourceClaimStatuses { name: 'made' resourceClaimName: 'p-made-x7' }
+               resourceClaimStatuses { name: 'made' resourceClaimName: 'a second' }
+               resourceClaimStatuses { name: 'needless' }
+               extendedResourceClaimStatus { resourceClaimName: 'p-extended' } })");
+  EXPECT_THAT(pod->claims, ElementsAre(PodClaim{"given", "", "c", true}, PodClaim{"made", "t", "p-made-x7", true},
+                                       PodClaim{"needless", "t", "", true}, PodClaim{"to come", "t", "", false},
+                                       PodClaim{"odd", "", "", false}));
+  EXPECT_EQ(pod->extended_claim, "p-extended");
+  // Claims of a pod's own do not make a shape of its own.
+  Decoder decoder;
+  const PodPtr a = decoder.DecodePod(PodMessage("").SerializeAsString());
+  const PodPtr b = decoder.DecodePod(PodMessage(R"(
+      spec { resourceClaims { name: 'a' } } status { resourceClaimStatuses { name: 'a' } })")
+                                         .SerializeAsString());
+  EXPECT_EQ(a->spec, b->spec);
+}
+
+TEST(DecodePod, DevicesThatContainersAskFor) {
+  const PodPtr pod = Decode(
+      "spec { initContainers { name: 'i' " + Requests(Entry("requests", "example.com/gpu", "1")) + "} " +
+      "initContainers { name: 's' restartPolicy: 'Always' " + Requests(Entry("limits", "example.com/gpu", "2")) + "} " +
+      "containers { name: 'none' " + Requests(Entry("requests", "cpu", "1")) + "} " + "containers { name: 'c' " +
+      Requests(Entry("requests", "memory", "1") + Entry("requests", "example.com/none", "0") +
+               Entry("requests", "example.com/nic", "3") + Entry("requests", "kubernetes.io/batch", "1") +
+               Entry("requests", "requests.example.com/x", "1") +
+               Entry("requests", "deviceclass.resource.kubernetes.io/g", "4")) +
+      "} }");
+  using Ask = ContainerDevices::Request;
+  EXPECT_THAT(
+      pod->spec->devices,
+      ElementsAre(
+          ContainerDevices{"i", 0, true, {Ask{"example.com/gpu", 1, 0}}},
+          ContainerDevices{"s", 1, false, {Ask{"example.com/gpu", 2, 0}}},
+          ContainerDevices{
+              "c", 3, false, {Ask{"deviceclass.resource.kubernetes.io/g", 4, 0}, Ask{"example.com/nic", 3, 1}}}));
+}
+
 TEST(DecodePod, StartTime) {
   EXPECT_EQ(Decode("")->started, absl::InfinitePast());
   EXPECT_EQ(Decode("status { startTime { seconds: 17 } }")->started, absl::FromUnixSeconds(17));

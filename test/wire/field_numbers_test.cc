@@ -27,6 +27,7 @@
 #include "scheduler/wire/proto/meta_v1.pb.h"
 #include "scheduler/wire/proto/policy_v1.pb.h"
 #include "scheduler/wire/proto/quantity.pb.h"
+#include "scheduler/wire/proto/resource_v1.pb.h"
 #include "scheduler/wire/proto/runtime.pb.h"
 #include "scheduler/wire/proto/scheduling_v1.pb.h"
 #include "scheduler/wire/proto/scheduling_v1alpha2.pb.h"
@@ -76,7 +77,8 @@ class UpstreamTest : public testing::Test {
                           " --include_imports --descriptor_set_out=" + out;
     for (const char* folder :
          {"api/core/v1", "api/apps/v1", "api/batch/v1", "api/coordination/v1", "api/events/v1", "api/policy/v1",
-          "api/scheduling/v1", "api/scheduling/v1alpha3", "api/scheduling/v1beta1", "api/storage/v1"}) {
+          "api/scheduling/v1", "api/scheduling/v1alpha3", "api/scheduling/v1beta1", "api/storage/v1", "api/resource/v1",
+          "api/resource/v1beta2", "api/resource/v1alpha3"}) {
       command += std::string(" k8s.io/") + folder + "/generated.proto";
     }
     command += " 2>&1";
@@ -111,6 +113,7 @@ std::vector<const FileDescriptor*> OurFiles() {
           api::scheduling::v1::PriorityClass::descriptor()->file(),
           api::scheduling::v1beta1::PodGroup::descriptor()->file(),
           api::storage::v1::StorageClass::descriptor()->file(),
+          api::resource::v1::ResourceClaim::descriptor()->file(),
           pkg::util::intstr::IntOrString::descriptor()->file(),
           pkg::runtime::Unknown::descriptor()->file(),
           pkg::api::resource::Quantity::descriptor()->file(),
@@ -159,19 +162,35 @@ TEST_F(UpstreamTest, FieldsAreUpstreams) {
   }
 }
 
+// Wants our message's fields in another version's.
+void ExpectAlike(const Descriptor& ours, const Descriptor* theirs) {
+  ASSERT_NE(theirs, nullptr) << ours.name();
+  for (int i = 0; i < ours.field_count(); ++i) {
+    const FieldDescriptor* field = theirs->FindFieldByNumber(ours.field(i)->number());
+    ASSERT_NE(field, nullptr) << ours.field(i)->full_name();
+    EXPECT_EQ(field->name(), ours.field(i)->name());
+    EXPECT_EQ(field->type(), ours.field(i)->type());
+  }
+}
+
 // v1alpha3's PodGroup is read with v1beta1's message.
 TEST_F(UpstreamTest, PodGroupsOfTwoVersionsAreAlike) {
   std::vector<const Descriptor*> ours;
   const FileDescriptor* file = k8s::io::api::scheduling::v1beta1::PodGroup::descriptor()->file();
   for (int i = 0; i < file->message_type_count(); ++i) CollectMessages(file->message_type(i), &ours);
   for (const Descriptor* message : ours) {
-    const Descriptor* theirs = Upstream("k8s.io.api.scheduling.v1alpha3." + message->name());
-    ASSERT_NE(theirs, nullptr) << message->name();
-    for (int i = 0; i < message->field_count(); ++i) {
-      const FieldDescriptor* field = theirs->FindFieldByNumber(message->field(i)->number());
-      ASSERT_NE(field, nullptr) << message->field(i)->full_name();
-      EXPECT_EQ(field->name(), message->field(i)->name());
-      EXPECT_EQ(field->type(), message->field(i)->type());
+    ExpectAlike(*message, Upstream("k8s.io.api.scheduling.v1alpha3." + message->name()));
+  }
+}
+
+// Older servers' DeviceTaintRules are read with v1's messages.
+TEST_F(UpstreamTest, TaintRulesOfAllVersionsAreAlike) {
+  namespace resource = k8s::io::api::resource::v1;
+  for (const Descriptor* message :
+       {resource::DeviceTaintRule::descriptor(), resource::DeviceTaintRuleSpec::descriptor(),
+        resource::DeviceTaintSelector::descriptor(), resource::DeviceTaint::descriptor()}) {
+    for (const std::string version : {"v1beta2.", "v1alpha3."}) {
+      ExpectAlike(*message, Upstream("k8s.io.api.resource." + version + message->name()));
     }
   }
 }
@@ -201,8 +220,8 @@ TEST(FieldNumbers, OfV1Alpha2) {
 
 // Go embeds these: their fields stand in the message around them.
 bool IsInlined(const FieldDescriptor& field) {
-  static const std::set<std::string> kInlined = {"volumeSource", "persistentVolumeSource", "localObjectReference",
-                                                 "handler", "ephemeralContainerCommon"};
+  static const std::set<std::string> kInlined = {"volumeSource", "persistentVolumeSource",   "localObjectReference",
+                                                 "handler",      "ephemeralContainerCommon", "deviceConfiguration"};
   return kInlined.contains(field.name());
 }
 
@@ -232,6 +251,8 @@ void AddFields(const Descriptor& message, std::map<std::string, std::string>* fi
       AddFields(*type, fields, todo);
     } else if (type == nullptr || IsLeaf(*type)) {
       fields->emplace(field.name(), "");
+      const Descriptor* value = field.is_map() ? type->map_value()->message_type() : nullptr;
+      if (value != nullptr && !IsLeaf(*value)) todo->push_back(value);
     } else {
       fields->emplace(field.name(), ShortName(*type));
       todo->push_back(type);
@@ -252,12 +273,30 @@ std::string Write(const Table& table) {
 
 TEST_F(UpstreamTest, KnownFieldsAreUpstreams) {
   std::vector<const Descriptor*> todo;
-  for (const char* name :
-       {"core.v1.Pod", "core.v1.Node", "core.v1.Namespace", "apps.v1.Deployment", "apps.v1.ReplicaSet",
-        "apps.v1.StatefulSet", "batch.v1.Job", "scheduling.v1.PriorityClass", "policy.v1.PodDisruptionBudget",
-        "core.v1.Service", "core.v1.ReplicationController", "core.v1.PersistentVolume", "core.v1.PersistentVolumeClaim",
-        "storage.v1.StorageClass", "storage.v1.CSINode", "storage.v1.CSIDriver", "storage.v1.CSIStorageCapacity",
-        "storage.v1.VolumeAttachment", "scheduling.v1beta1.PodGroup"}) {
+  for (const char* name : {"core.v1.Pod",
+                           "core.v1.Node",
+                           "core.v1.Namespace",
+                           "apps.v1.Deployment",
+                           "apps.v1.ReplicaSet",
+                           "apps.v1.StatefulSet",
+                           "batch.v1.Job",
+                           "scheduling.v1.PriorityClass",
+                           "policy.v1.PodDisruptionBudget",
+                           "core.v1.Service",
+                           "core.v1.ReplicationController",
+                           "core.v1.PersistentVolume",
+                           "core.v1.PersistentVolumeClaim",
+                           "storage.v1.StorageClass",
+                           "storage.v1.CSINode",
+                           "storage.v1.CSIDriver",
+                           "storage.v1.CSIStorageCapacity",
+                           "storage.v1.VolumeAttachment",
+                           "scheduling.v1beta1.PodGroup",
+                           "resource.v1.ResourceClaim",
+                           "resource.v1.ResourceClaimTemplate",
+                           "resource.v1.ResourceSlice",
+                           "resource.v1.DeviceClass",
+                           "resource.v1.DeviceTaintRule"}) {
     todo.push_back(Upstream(std::string("k8s.io.api.") + name));
     ASSERT_NE(todo.back(), nullptr) << name;
   }

@@ -73,6 +73,16 @@ TEST(PodGroup, OfV1Alpha2) {
   EXPECT_FALSE(Read<v1alpha2::PodGroup>("spec { disruptionMode: 'Pod' }", group->api_version)->disrupted_whole);
 }
 
+TEST(PodGroup, Claims) {
+  const std::string text = R"(
+      spec { resourceClaims { name: 'a' resourceClaimName: 'c' } resourceClaims { name: 'b' resourceClaimTemplateName: 't' }
+             resourceClaims { name: 'd' resourceClaimTemplateName: 't' } }
+      status { resourceClaimStatuses { name: 'b' resourceClaimName: 'g-b' } })";
+  const std::vector<PodClaim> want = {{"a", "", "c", true}, {"b", "t", "g-b", true}, {"d", "t", "", false}};
+  EXPECT_EQ(Read<v1beta1::PodGroup>(text, "scheduling.k8s.io/v1beta1")->claims, want);
+  EXPECT_EQ(Read<v1alpha2::PodGroup>(text, "scheduling.k8s.io/v1alpha2")->claims, want);
+}
+
 TEST(PodGroup, Basic) {
   const auto group = Read<v1beta1::PodGroup>(
       "spec { schedulingPolicy { basic {} } disruptionMode { single {} } preemptionPolicy: 'PreemptLowerPriority' }",
