@@ -95,7 +95,8 @@ void AddRest(StableHasher& h, const PodSpec& spec) {
   h.Add(spec.images.size());
   for (const std::string& image : spec.images) h.Add(image);
   h.Add(static_cast<uint64_t>(spec.image_count));
-  h.Add(spec.devices.size());
+  // Most ask for none of these.
+  if (!spec.devices.empty()) h.Add(spec.devices.size());
   for (const ContainerDevices& c : spec.devices) {
     h.Add(c.container), h.Add(uint64_t{c.place} << 1 | uint64_t{c.passing}), h.Add(c.requests.size());
     for (const auto& r : c.requests) h.Add(r.resource), h.Add(static_cast<uint64_t>(r.count)), h.Add(uint64_t{r.place});
