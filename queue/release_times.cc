@@ -12,13 +12,6 @@ QueueIndex RootOf(const QuotaTree& tree, QueueIndex q) {
   return q;
 }
 
-bool AsksFor(const QueuedGroup& group, QuotaCell cell) {
-  return std::any_of(group.demand.begin(), group.demand.end(), [&](const Charge& c) { return c.cell == cell; }) ||
-         std::any_of(group.either.begin(), group.either.end(), [&](const AnyCharge& any) {
-           return std::find(any.cells.begin(), any.cells.end(), cell) != any.cells.end();
-         });
-}
-
 // All that the group may be charged.
 void AddAll(QuotaTree& tree, const QueuedGroup& group, int64_t sign) {
   if (group.queue == kNoQueue) return;
@@ -45,15 +38,26 @@ void ReleaseTimes::Add(const std::string& uid, QueueIndex queue, std::span<const
   pod.end = end;
   if (end == absl::InfiniteFuture()) return;
   ends_.emplace(end, slot);
+  for (const Charge& charge : charges) {
+    if (charge.cell >= ends_in_.size()) ends_in_.resize(charge.cell + 1);
+    ends_in_[charge.cell].emplace(end, slot);
+  }
   ++version_;
 }
 
 void ReleaseTimes::Remove(const std::string& uid) {
   const auto at = slot_of_.find(uid);
   if (at == slot_of_.end()) return;
-  version_ += ends_.erase({pods_[at->second].end, at->second});
+  if (pods_[at->second].end != absl::InfiniteFuture()) EraseEnd(at->second);
   free_slots_.push_back(at->second);
   slot_of_.erase(at);
+}
+
+void ReleaseTimes::EraseEnd(uint32_t slot) {
+  const Pod& pod = pods_[slot];
+  ends_.erase({pod.end, slot});
+  for (const Charge& charge : pod.charges) ends_in_[charge.cell].erase({pod.end, slot});
+  ++version_;
 }
 
 Time ReleaseTimes::EndOf(const std::string& uid) const {
@@ -66,15 +70,16 @@ void ReleaseTimes::Clear() {
   free_slots_.clear();
   slot_of_.clear();
   ends_.clear();
+  ends_in_.clear();
   answers_.clear();
   later_of_ = kNoQueue;
 }
 
 void ReleaseTimes::Forget(Time now) {
   while (!ends_.empty() && ends_.begin()->first + kGrace < now) {
-    pods_[ends_.begin()->second].end = absl::InfiniteFuture();
-    ends_.erase(ends_.begin());
-    ++version_;
+    const uint32_t slot = ends_.begin()->second;
+    EraseEnd(slot);
+    pods_[slot].end = absl::InfiniteFuture();
   }
 }
 
@@ -83,21 +88,34 @@ Time ReleaseTimes::Find(const QuotaTree& tree, const QueuedGroup& head, Time now
   later_of_ = head.queue;
   if (Fits(later_, head)) return now;
   const QueueIndex root = RootOf(tree, head.queue);
-  for (auto at = ends_.begin(); at != ends_.end();) {
-    const Time end = std::max(at->first, now);
+  next_.clear();
+  const auto look_in = [&](QuotaCell cell) {
+    const bool known = std::any_of(next_.begin(), next_.end(), [&](const auto& next) { return next.first == cell; });
+    if (!known && cell < ends_in_.size()) next_.emplace_back(cell, ends_in_[cell].begin());
+  };
+  for (const Charge& charge : head.demand) look_in(charge.cell);
+  for (const AnyCharge& any : head.either) std::for_each(any.cells.begin(), any.cells.end(), look_in);
+  while (true) {
+    Time end = absl::InfiniteFuture();
+    for (const auto& [cell, at] : next_) {
+      if (at != ends_in_[cell].end()) end = std::min(end, at->first);
+    }
+    if (end == absl::InfiniteFuture()) return end;
+    end = std::max(end, now);
     bool helps = false;
-    for (; at != ends_.end() && at->first <= end; ++at) {
-      const Pod& pod = pods_[at->second];
-      if (RootOf(tree, pod.queue) != root) continue;
-      for (const Charge& charge : pod.charges) {
-        if (!AsksFor(head, charge.cell)) continue;
-        later_.Add(pod.queue, charge.cell, -charge.amount);
-        helps = true;
+    for (auto& [cell, at] : next_) {
+      for (; at != ends_in_[cell].end() && at->first <= end; ++at) {
+        const Pod& pod = pods_[at->second];
+        if (RootOf(tree, pod.queue) != root) continue;
+        for (const Charge& charge : pod.charges) {
+          if (charge.cell != cell) continue;
+          later_.Add(pod.queue, cell, -charge.amount);
+          helps = true;
+        }
       }
     }
     if (helps && Fits(later_, head)) return end;
   }
-  return absl::InfiniteFuture();
 }
 
 bool ReleaseTimes::Known(const QuotaTree& tree, const QueuedGroup& head) const {

@@ -7,7 +7,8 @@
 // there are gone, it is. Quota alone is looked at, not nodes.
 //
 // Answers are kept: asking again costs O(1) until what is charged, or a known end, is another. A first answer costs the
-// tree's copy and O(pods * depth). Decision thread only.
+// tree's copy and O(depth) for each pod with a known end, charged in a cell that the head asks for, that ends by then.
+// Decision thread only.
 #ifndef MUSTER_QUEUE_RELEASE_TIMES_H_
 #define MUSTER_QUEUE_RELEASE_TIMES_H_
 
@@ -52,6 +53,7 @@ class ReleaseTimes {
   bool MayGoAhead(QuotaTree& tree, const QueuedGroup& group, const QueuedGroup& head, Time now);
 
  private:
+  using Ends = std::set<std::pair<Time, uint32_t>>;  // with the pods' slots
   struct Pod {
     QueueIndex queue = kNoQueue;
     std::vector<Charge> charges;
@@ -69,17 +71,20 @@ class ReleaseTimes {
   // Takes from `later_` what ends until the head fits.
   Time Find(const QuotaTree& tree, const QueuedGroup& head, Time now);
   void Forget(Time now);
+  void EraseEnd(uint32_t slot);
   bool LeavesBe(QuotaTree& tree, const QueuedGroup& group, const QueuedGroup& head);
 
   std::vector<Pod> pods_;  // by slot
   std::vector<uint32_t> free_slots_;
   absl::flat_hash_map<std::string, uint32_t> slot_of_;  // by uid
-  std::set<std::pair<Time, uint32_t>> ends_;            // known ones, with their slots
+  Ends ends_;                                           // known ones
+  std::vector<Ends> ends_in_;                           // the same by cell: of pods that are charged there
   uint64_t version_ = 0;                                // of ends_
   std::vector<Answer> answers_;                         // by queue
   QuotaTree later_;                                     // as it will be at the start of later_of_'s head
   QueueIndex later_of_ = kNoQueue;
-  std::vector<int64_t> available_, before_;  // scratch
+  std::vector<int64_t> available_, before_;                       // scratch
+  std::vector<std::pair<QuotaCell, Ends::const_iterator>> next_;  // scratch
 };
 
 }  // namespace muster

@@ -1,7 +1,9 @@
 // What if a row changed, and why a node does not do: the slow questions about an Evaluation.
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "scheduler/framework/evaluation.h"
 
@@ -22,16 +24,25 @@ bool Evaluation::FitsNow(const Context& c, NodeIndex n) {
 bool Evaluation::FitsBesideNominated(const Context& c, NodeIndex n, const std::vector<Nominator::Entry>& entries) {
   const size_t mark = c.nominated->statement.Checkpoint();
   const uint64_t version = c.snap.cell_version();
+  // Of pods without volumes filters read nothing but cells: their sums will do, where hundreds wait for one node.
+  absl::InlinedVector<std::pair<ColumnId, int64_t>, 16> sums;
   for (const Nominator::Entry& e : entries) {
-    if (!c.nominated->Counts(e, c.pod)) continue;
+    if (!c.nominated->nominator.Keeps(*e.info, c.pod) || (n == own_row_ && e.pod->uid == c.nominated->uid)) continue;
     if (!e.info->spec->volumes.empty()) {
       c.nominated->statement.Place({e.pod.get(), e.info.get()}, n);
       continue;
     }
-    // Of pods without volumes filters read nothing but cells; a queue alone may have hundreds that wait for a node.
-    for (const PodInfo::CellDelta& d : e.info->cells)
-      c.nominated->statement.Set(d.column, n, c.snap.Cell(d.column, n) + d.delta);
+    size_t at = 0;  // most have the same columns in the same order
+    for (const PodInfo::CellDelta& d : e.info->cells) {
+      if (at >= sums.size() || sums[at].first != d.column) {
+        for (at = 0; at < sums.size() && sums[at].first != d.column; ++at) {
+        }
+        if (at == sums.size()) sums.emplace_back(d.column, 0);
+      }
+      sums[at++].second += d.delta;
+    }
   }
+  for (const auto& [column, sum] : sums) c.nominated->statement.Set(column, n, c.snap.Cell(column, n) + sum);
   const bool fits = FitsNow(c, n);
   c.nominated->statement.EndTrial(mark, version);
   Recount(c, std::span(&n, 1));

@@ -118,6 +118,8 @@ class GroupPreemption {
   uint32_t ClassOf(QueueIndex queue) const { return class_of_[queue == kNoQueue ? class_of_.size() - 1 : queue]; }
   int64_t DearOf(const Victim& victim) const;
   void Lend(std::span<const VictimRule::Unit* const> units, int sign);
+  void RemoveGoing();
+  bool PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed);
   bool PlaceAtAll(const GroupContext& group, Found& found);
   bool Complete(const GroupContext& group, Found& found);
   std::string Explain(const Found& found, RoomForGroup& room) const;

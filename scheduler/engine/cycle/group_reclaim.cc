@@ -70,15 +70,16 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   index_->Update();
   FindGoing();
   const size_t mark = statement_.Checkpoint();
-  for (const PlacedPod& p : going_) statement_.Remove(p.pod, p.row);
-  if (!going_.empty()) rule.TakeUsage();
   std::optional<Found> best;
-  if (Found found; !going_.empty() && PlaceAtAll(group, found)) {
+  bool removed = false;
+  if (Found found; !going_.empty() && PlaceWithoutGoing(group, found, removed)) {
     best = std::move(found);
     room.waits = true;
   }
   std::string places;
   if (!best && rule.MayFind([&](QueueIndex q, int32_t priority) { return ledger.MayHaveBelow(q, priority); })) {
+    if (!removed) RemoveGoing();
+    removed = true;
     FindVictims(group);
     for (const VictimRule::Plan& plan : rule.Plans(all_asked_)) {
       rule.Follow(plan);
@@ -87,7 +88,8 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
     }
   }
   statement_.Rollback(mark);
-  group.search.RefreshAll();
+  // Of a lone pod nobody reads the answer any more.
+  if (request.members.size() > 1 || request.group.present()) group.search.RefreshAll();
   room.result.again_at = rule.again_at();
   if (!best) {
     asked.cells = snapshot_.cell_version();
@@ -113,6 +115,34 @@ void GroupPreemption::FindGoing() {
       if (pod.pod->going() && rule_->MayLose(ledger_->AccountOf(*pod.info).queue)) going_.push_back({pod, n});
     }
   }
+}
+
+void GroupPreemption::RemoveGoing() {
+  for (const PlacedPod& p : going_) statement_.Remove(p.pod, p.row);
+}
+
+// Whether the group has a place once those on their way out are gone: on nodes that have room now, if there is one.
+// Afterwards the rule knows what is used without them; `removed`: they are taken from their nodes.
+bool GroupPreemption::PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed) {
+  QuotaTree& tree = ledger_->tree_for_trials();
+  lent_.assign(tree.size() * tree.cells(), 0);
+  std::vector<Charge> charges;
+  for (const PlacedPod& p : going_) {
+    const QueueIndex queue = ledger_->AccountOf(*p.pod.info).queue;
+    if (queue == kNoQueue) continue;
+    ledger_->ChargesOn(*p.pod.info, p.row, charges);
+    for (const Charge& charge : charges) lent_[queue * tree.cells() + charge.cell] += charge.amount;
+  }
+  Lend({}, -1);
+  rule_->TakeUsage();
+  const VictimRule::Preemptor& p = rule_->preemptor();
+  const bool room = Fits(tree, p.queue, p.all, p.any);
+  const bool placed = room && HasSlots(group) && PlaceAtAll(group, found);
+  Lend({}, +1);
+  if (placed || !room) return placed;
+  RemoveGoing();
+  removed = true;
+  return PlaceAtAll(group, found);
 }
 
 // Whoever may have to go, by any plan.
@@ -405,8 +435,7 @@ void GroupPreemption::DropExcess() {
 // Whether the group has a place with what is free now.
 bool GroupPreemption::PlaceAtAll(const GroupContext& group, Found& found) {
   GroupSearch& search = group.search;
-  const VictimRule::Preemptor& p = rule_->preemptor();
-  if (!Fits(ledger_->tree(), p.queue, p.all, p.any) || !search.RefreshAll()) return false;
+  if (!search.RefreshAll()) return false;
   search.RenewBudget();
   group.places.Visit(group.framework, group.request, search.need(), snapshot_, search,
                      [&](const PlacementCandidate& candidate) {
