@@ -71,6 +71,7 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
     return;
   }
   const Time now = loop_.Now();
+  queue_.SetOrder(*group, state.priority, state.placed > 0 && state.Needed() > 0);
   const bool busy = group->part == QueuedGroup::Part::kHeld || commits_.Preparing(key);
   const std::string gate =
       state.stage == GroupState::Stage::kReady ? Assign(*group, std::max<size_t>(1, state.Needed())) : state.message;
@@ -85,7 +86,6 @@ void Scheduler::CheckGroup(const GroupId& id, const std::string& key, const Snap
     return NoteGate(*group, gate, state.stage == GroupState::Stage::kBroken);
   }
   OpenGate(key);
-  queue_.SetOrder(*group, state.priority, state.placed > 0 && state.Needed() > 0);
   const bool news = state.waiting > group->tried || state.Needed() < group->needed;
   if (state.waiting == 0) {
     // Nothing to try: gated pods wait for their gates, others are on their way.

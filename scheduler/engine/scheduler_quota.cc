@@ -86,8 +86,10 @@ std::string Scheduler::Assign(QueuedGroup& group, size_t count) {
     if (ledger_.catalog().queue(q).stop_policy != Queue::StopPolicy::kNone)
       why = absl::StrCat("queue \"", ledger_.catalog().queue(q).name, "\" is on hold");
   }
-  // Who has had others evicted has its turn: held at the budget's edge it would have them evicted again and again.
-  return why.empty() && queue != kNoQueue && !group.reserved ? policies_.OverBudget(queue) : why;
+  // Who has had others evicted has its turn: held at the budget's edge it would have them evicted again and again. So
+  // has a gang that is in part bound: its members run, and none is of use without the others.
+  const bool has_turn = group.reserved || group.partial;
+  return why.empty() && queue != kNoQueue && !has_turn ? policies_.OverBudget(queue) : why;
 }
 
 // While its victims go, nobody else may have the room in its queue either: what the group's nodes are charged with is

@@ -68,8 +68,8 @@ TEST_P(QuotaPropertyTest, QuotaHoldsAndNobodyWaitsForEver) {
 TEST(QuotaRegressionTest, SeedsThatFailedOnce) {
   const FaultRates rates[] = {FaultRates{}, FaultRates{}, kFewFaults, kManyFaults};
   QuotaWorld::Tally tally;
-  for (const uint64_t seed : {55,   179,  610,  1021, 1087,  2166,  2562,  2860,  2532,  3439,  3759,  4706,
-                              5953, 6790, 7520, 7683, 10190, 10758, 12779, 14608, 15733, 17633, 18155, 19684}) {
+  for (const uint64_t seed : {55,   179,  610,  1021, 1087,  2166,  2562,  2860,  2532,  3439,  3759,  4706, 5953,
+                              6790, 7101, 7520, 7683, 10190, 10758, 12779, 14608, 15733, 17633, 18155, 19684}) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     QuotaWorld(seed, rates[seed / kParts % 4], 1, tally).Run();
   }
