@@ -56,6 +56,13 @@ nlohmann::json StatusPatch(const PodStatusPatch& patch) {
     status["conditions"].push_back(
         ConditionJson(patch, "DisruptionTarget", "True", "PreemptionByScheduler", patch.preempted_message));
   }
+  if (!patch.extended.claim.empty()) {
+    nlohmann::json mappings = nlohmann::json::array();
+    for (const auto& m : patch.extended.mappings)
+      mappings.push_back({{"containerName", m.container}, {"resourceName", m.resource}, {"requestName", m.request}});
+    status["extendedResourceClaimStatus"] = {{"requestMappings", std::move(mappings)},
+                                             {"resourceClaimName", patch.extended.claim}};
+  }
   if (patch.set_nominated_node) {
     status["nominatedNodeName"] =
         patch.nominated_node.empty() ? nlohmann::json() : nlohmann::json(patch.nominated_node);

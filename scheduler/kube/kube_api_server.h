@@ -53,9 +53,17 @@ class KubeApiServer final : public ApiServer {
   // Once: the next one says it all anew.
   void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
 
-  // Once (volume_writes.cc).
+  // Once (writes/volume_writes.cc, writes/claim_writes.cc).
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
+  void GetClaim(const std::string& ns, const std::string& name, ClaimDone done) override;
+  void SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) override;
+  void ReserveClaim(const ClaimReservation& reservation, ClaimDone done) override;
+  void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) override;
+  void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                      const std::string& consumer_uid, ClaimDone done) override;
+  void CreateClaim(const ExtendedClaim& claim, ClaimDone done) override;
+  void DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) override;
 
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
   void CreateLease(const Lease& lease, LeaseDone done) override;
@@ -77,6 +85,7 @@ class KubeApiServer final : public ApiServer {
   void SendEvent(HttpRequest request, Done done);
   void SendLease(HttpRequest request, LeaseDone done);
   void SendVersioned(HttpRequest request, VersionDone done);
+  void SendClaim(HttpRequest request, ClaimDone done);
   void WasItBound(const BindRequest& request, ApiStatus refused, Done done);
 
   EventLoop& loop_;

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "scheduler/model/device.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/node.h"
 #include "scheduler/model/object.h"
@@ -84,6 +86,15 @@ struct PodStatusPatch {
   std::string preempted_message = {};
   // When the status of these conditions last changed; InfinitePast leaves lastTransitionTime alone.
   Time transition = absl::InfinitePast();
+  // status.extendedResourceClaimStatus, unless `claim` is "".
+  struct Extended {
+    struct Mapping {
+      std::string container, resource, request;  // which of the claim's requests stands for what
+    };
+    std::string claim;
+    std::vector<Mapping> mappings;
+  };
+  Extended extended = {};
 };
 
 // events.k8s.io/v1 Event.
@@ -124,6 +135,20 @@ struct SelectNodeRequest {
   std::string node;
 };
 
+// Puts a consumer into a claim's status.reservedFor, and its allocation into a claim that has none.
+struct ClaimReservation {
+  ClaimPtr claim;                              // as it was read
+  std::optional<DeviceAllocation> allocation;  // absent: the claim has one
+  ResourceClaim::Consumer consumer;
+};
+
+// The claim for what a pod asks for as extended resources: the pod owns it, and it has the annotation
+// resource.kubernetes.io/extended-resource-claim. The server chooses its name.
+struct ExtendedClaim {
+  std::string ns, pod, pod_uid;
+  std::vector<DeviceRequest> requests;
+};
+
 // A group's status, in the version that it was read in (a PodGroup's).
 struct PodGroupStatusPatch {
   Kind kind = Kind::kPodGroup;  // or kCoschedulingPodGroup
@@ -142,6 +167,7 @@ class ApiServer {
   using Done = std::function<void(ApiStatus)>;
   using LeaseDone = std::function<void(ApiStatus, Lease)>;
   using VersionDone = std::function<void(ApiStatus, uint64_t resource_version)>;  // of the object as written
+  using ClaimDone = std::function<void(ApiStatus, ClaimPtr)>;                     // as it is now; null unless ok
   virtual ~ApiServer() = default;
 
   // Streams a kind. resource_version 0: the whole present state first (ADDED..., then kSynced),
@@ -167,6 +193,23 @@ class ApiServer {
 
   virtual void BindVolume(const VolumeBindRequest& request, VersionDone done) = 0;
   virtual void SelectNode(const SelectNodeRequest& request, VersionDone done) = 0;
+
+  // ResourceClaims; each is sent once, and may have taken effect although its answer was lost. Writes that are given a
+  // claim hold for its uid and resource_version alone, else kConflict. kInvalid: what the server will never take, such
+  // as an allocation where there is another.
+  virtual void GetClaim(const std::string& ns, const std::string& name, ClaimDone done) = 0;
+  // Adds or removes resource.kubernetes.io/delete-protection. A claim that is to be deleted goes with it.
+  virtual void SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) = 0;
+  virtual void ReserveClaim(const ClaimReservation& reservation, ClaimDone done) = 0;
+  // Empties status: allocation, reservedFor and devices.
+  virtual void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) = 0;
+  // Takes a consumer out of status.reservedFor, if it is there, whatever the claim's version. kConflict: another uid.
+  virtual void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                              const std::string& consumer_uid, ClaimDone done) = 0;
+  // Whoever asks again may have made two.
+  virtual void CreateClaim(const ExtendedClaim& claim, ClaimDone done) = 0;
+  // A claim with a finalizer stays, deleting, until that is removed. kConflict: another uid ("" is any).
+  virtual void DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) = 0;
 
   virtual void GetLease(const std::string& ns, const std::string& name, LeaseDone done) = 0;
   virtual void CreateLease(const Lease& lease, LeaseDone done) = 0;

@@ -85,28 +85,49 @@ void FaultyApiServer::PatchQueueStatus(const std::string& name, const std::strin
                                        Done done) {
   Write([&](Done answer) { inner_.PatchQueueStatus(name, uid, status, std::move(answer)); }, std::move(done));
 }
-// A lost answer has lost the version too.
-void FaultyApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
-  const auto version = std::make_shared<uint64_t>(0);
+template <typename T>
+void FaultyApiServer::WriteFor(const std::function<void(std::function<void(ApiStatus, T)>)>& send,
+                               std::function<void(ApiStatus, T)> done) {
+  const auto given = std::make_shared<T>();
   Write(
       [&](Done answer) {
-        inner_.BindVolume(request, [version, answer = std::move(answer)](ApiStatus status, uint64_t written) {
-          *version = written;
+        send([given, answer = std::move(answer)](ApiStatus status, T value) {
+          if (status.ok()) *given = std::move(value);
           answer(std::move(status));
         });
       },
-      [version, done = std::move(done)](ApiStatus status) { done(std::move(status), *version); });
+      [given, done = std::move(done)](ApiStatus status) { done(status, status.ok() ? std::move(*given) : T()); });
+}
+
+void FaultyApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done) {
+  WriteFor<uint64_t>([&](VersionDone answer) { inner_.BindVolume(request, std::move(answer)); }, std::move(done));
 }
 void FaultyApiServer::SelectNode(const SelectNodeRequest& request, VersionDone done) {
-  const auto version = std::make_shared<uint64_t>(0);
-  Write(
-      [&](Done answer) {
-        inner_.SelectNode(request, [version, answer = std::move(answer)](ApiStatus status, uint64_t written) {
-          *version = written;
-          answer(std::move(status));
-        });
-      },
-      [version, done = std::move(done)](ApiStatus status) { done(std::move(status), *version); });
+  WriteFor<uint64_t>([&](VersionDone answer) { inner_.SelectNode(request, std::move(answer)); }, std::move(done));
+}
+void FaultyApiServer::GetClaim(const std::string& ns, const std::string& name, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.GetClaim(ns, name, std::move(answer)); }, std::move(done));
+}
+void FaultyApiServer::SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.SetClaimFinalizer(claim, wanted, std::move(answer)); },
+                     std::move(done));
+}
+void FaultyApiServer::ReserveClaim(const ClaimReservation& reservation, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.ReserveClaim(reservation, std::move(answer)); }, std::move(done));
+}
+void FaultyApiServer::DeallocateClaim(const ClaimPtr& claim, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.DeallocateClaim(claim, std::move(answer)); }, std::move(done));
+}
+void FaultyApiServer::UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                                     const std::string& consumer_uid, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.UnreserveClaim(ns, name, uid, consumer_uid, std::move(answer)); },
+                     std::move(done));
+}
+void FaultyApiServer::CreateClaim(const ExtendedClaim& claim, ClaimDone done) {
+  WriteFor<ClaimPtr>([&](ClaimDone answer) { inner_.CreateClaim(claim, std::move(answer)); }, std::move(done));
+}
+void FaultyApiServer::DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) {
+  Write([&](Done answer) { inner_.DeleteClaim(ns, name, uid, std::move(answer)); }, std::move(done));
 }
 
 std::unique_ptr<WatchStream> FaultyApiServer::Watch(Kind kind, uint64_t resource_version, WatchHandler handler) {

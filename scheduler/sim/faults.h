@@ -24,7 +24,7 @@ struct FaultRates {
   Duration max_delay = absl::Seconds(2);
 };
 
-// Wraps a server. Writes of pods and events suffer `refused`, `lost_answer` and `slow`; watches the
+// Wraps a server. Writes of pods, events and claims suffer `refused`, `lost_answer` and `slow`; watches the
 // others and `slow`, which keeps their order. Leases pass untouched.
 // Owner: the thread of the event loop; must outlive the loop's events. `inner` must outlive it.
 class FaultyApiServer final : public ApiServer {
@@ -48,6 +48,14 @@ class FaultyApiServer final : public ApiServer {
   void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
+  void GetClaim(const std::string& ns, const std::string& name, ClaimDone done) override;
+  void SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) override;
+  void ReserveClaim(const ClaimReservation& reservation, ClaimDone done) override;
+  void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) override;
+  void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                      const std::string& consumer_uid, ClaimDone done) override;
+  void CreateClaim(const ExtendedClaim& claim, ClaimDone done) override;
+  void DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {
     inner_.GetLease(ns, name, std::move(done));
   }
@@ -61,6 +69,10 @@ class FaultyApiServer final : public ApiServer {
   Duration Delay();
   void Hold(Duration delay, std::function<void()> fn);
   void Write(const std::function<void(Done)>& send, Done done);
+  // Of a write whose answer tells something, which a lost answer does not.
+  template <typename T>
+  void WriteFor(const std::function<void(std::function<void(ApiStatus, T)>)>& send,
+                std::function<void(ApiStatus, T)> done);
   void OnEvents(const std::shared_ptr<Watcher>& watcher, std::vector<WatchEvent> events);
   void OnEnd(const std::shared_ptr<Watcher>& watcher, ApiStatus why);
   // Runs fn at once, or behind what is held back for this watcher.

@@ -9,6 +9,7 @@
 #include "scheduler/model/device.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/model/volume_objects.h"
+#include "scheduler/sim/api_errors.h"
 
 namespace muster {
 
@@ -36,23 +37,6 @@ class SimApiServer::Stream final : public WatchStream {
 namespace {
 
 std::string Key(const std::string& ns, const std::string& name) { return absl::StrCat(ns, "/", name); }
-
-ApiStatus NotFound(const std::string& resource, const std::string& name) {
-  return {ApiCode::kNotFound, absl::StrCat(resource, " \"", name, "\" not found"), {}};
-}
-
-ApiStatus Conflict(const std::string& resource, const std::string& name, const std::string& why) {
-  return {
-      ApiCode::kConflict, absl::StrCat("Operation cannot be fulfilled on ", resource, " \"", name, "\": ", why), {}};
-}
-
-ApiStatus UidConflict(const std::string& resource, const std::string& key, const std::string& name,
-                      const std::string& wanted, const std::string& has) {
-  return Conflict(resource, name,
-                  absl::StrCat("StorageError: invalid object, Code: 4, Key: /registry/", resource, "/", key,
-                               ", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ",
-                               wanted, ", UID in object meta: ", has));
-}
 
 template <typename T>
 std::shared_ptr<Object> CopyAs(const Object& object) {
@@ -104,14 +88,6 @@ void SimApiServer::After(Duration delay, std::function<void()> fn) {
   loop_.After(delay, [this, fn = std::move(fn)] {
     --under_way_;
     fn();
-  });
-}
-
-template <typename Effect, typename Answer>
-void SimApiServer::Request(Effect effect, Answer answer) {
-  After(options_.request_latency / 2, [this, effect = std::move(effect), answer = std::move(answer)]() mutable {
-    After(options_.request_latency / 2,
-          [result = effect(), answer = std::move(answer)]() mutable { answer(std::move(result)); });
   });
 }
 
@@ -254,12 +230,14 @@ ApiStatus SimApiServer::PatchPodStatusNow(const PodStatusPatch& patch) {
   const bool new_condition = patch.condition.present && !(patch.condition == pod->scheduled);
   const bool new_nomination = patch.set_nominated_node && patch.nominated_node != pod->nominated_node;
   const bool new_disruption = !patch.preempted_message.empty() && !pod->preempted;
-  if (!new_condition && !new_nomination && !new_disruption)
+  const bool new_claim = !patch.extended.claim.empty() && patch.extended.claim != pod->extended_claim;
+  if (!new_condition && !new_nomination && !new_disruption && !new_claim)
     return {};  // the server writes nothing where nothing changes
   auto patched = std::make_shared<Pod>(*pod);
   if (new_condition) patched->scheduled = patch.condition;
   patched->preempted |= new_disruption;
   if (new_nomination) patched->nominated_node = patch.nominated_node;
+  if (new_claim) patched->extended_claim = patch.extended.claim;
   SetPod(pod, std::move(patched));
   return {};
 }
@@ -375,8 +353,6 @@ void SimApiServer::PatchEventSeries(const ApiEvent& event, Done done) {
 
 namespace {
 using WriteResult = std::pair<ApiStatus, uint64_t>;
-constexpr char kModified[] =
-    "the object has been modified; please apply your changes to the latest version and try again";
 
 auto Unpack(ApiServer::VersionDone done) {
   return [done = std::move(done)](WriteResult result) { done(std::move(result.first), result.second); };
@@ -389,7 +365,7 @@ void SimApiServer::BindVolume(const VolumeBindRequest& request, VersionDone done
         const ObjectPtr object = FindObject(Kind::kPersistentVolume, "", request.volume);
         if (object == nullptr) return {NotFound("persistentvolumes", request.volume), 0};
         if (object->resource_version != request.resource_version)
-          return {Conflict("persistentvolumes", request.volume, kModified), 0};
+          return {Conflict("persistentvolumes", request.volume, kWasModified), 0};
         PersistentVolume volume = static_cast<const PersistentVolume&>(*object);
         volume.claim_ref = ClaimReference{request.claim_ns, request.claim_name, request.claim_uid};
         volume.bound_by_controller |= request.by_controller;
@@ -404,7 +380,7 @@ void SimApiServer::SelectNode(const SelectNodeRequest& request, VersionDone done
         const ObjectPtr object = FindObject(Kind::kPersistentVolumeClaim, request.ns, request.claim);
         if (object == nullptr) return {NotFound("persistentvolumeclaims", request.claim), 0};
         if (object->resource_version != request.resource_version)
-          return {Conflict("persistentvolumeclaims", request.claim, kModified), 0};
+          return {Conflict("persistentvolumeclaims", request.claim, kWasModified), 0};
         PersistentVolumeClaim claim = static_cast<const PersistentVolumeClaim&>(*object);
         if (claim.selected_node == request.node) return {ApiStatus(), object->resource_version};  // no change, no write
         claim.selected_node = request.node;
@@ -451,10 +427,7 @@ void SimApiServer::UpdateLease(const Lease& lease, LeaseDone done) {
         const auto it = leases_.find(Key(lease.ns, lease.name));
         if (it == leases_.end()) return {NotFound(kLeases, lease.name), {}};
         if (it->second.resource_version != lease.resource_version) {
-          return {Conflict(kLeases, lease.name,
-                           "the object has been modified; please apply your changes to the latest version and try "
-                           "again"),
-                  {}};
+          return {Conflict(kLeases, lease.name, kWasModified), {}};
         }
         it->second = lease;
         it->second.resource_version = absl::StrCat(++version_);

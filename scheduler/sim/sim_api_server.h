@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -64,6 +65,14 @@ class SimApiServer final : public ApiServer {
   void PatchQueueStatus(const std::string& name, const std::string& uid, const QueueStatus& status, Done done) override;
   void BindVolume(const VolumeBindRequest& request, VersionDone done) override;
   void SelectNode(const SelectNodeRequest& request, VersionDone done) override;
+  void GetClaim(const std::string& ns, const std::string& name, ClaimDone done) override;
+  void SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) override;
+  void ReserveClaim(const ClaimReservation& reservation, ClaimDone done) override;
+  void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) override;
+  void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                      const std::string& consumer_uid, ClaimDone done) override;
+  void CreateClaim(const ExtendedClaim& claim, ClaimDone done) override;
+  void DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) override;
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override;
   void CreateLease(const Lease& lease, LeaseDone done) override;
   void UpdateLease(const Lease& lease, LeaseDone done) override;
@@ -90,6 +99,7 @@ class SimApiServer final : public ApiServer {
   ApiStatus PatchPodStatusNow(const PodStatusPatch& patch);
   ApiStatus PatchPodGroupStatusNow(const PodGroupStatusPatch& patch);
   ApiStatus PatchQueueStatusNow(const std::string& name, const std::string& uid, const QueueStatus& status);
+  ApiStatus DeleteClaimNow(const std::string& ns, const std::string& name, const std::string& uid);
   // A bound pod that has not ended gets its deletion time and goes after Options::termination.
   ApiStatus DeletePodNow(const std::string& ns, const std::string& name, const std::string& uid);
 
@@ -138,7 +148,16 @@ class SimApiServer final : public ApiServer {
   static size_t Index(Kind kind) { return static_cast<size_t>(kind); }
   // Calls `answer` after the latency with what `effect` gave half-way.
   template <typename Effect, typename Answer>
-  void Request(Effect effect, Answer answer);
+  void Request(Effect effect, Answer answer) {
+    After(options_.request_latency / 2, [this, effect = std::move(effect), answer = std::move(answer)]() mutable {
+      After(options_.request_latency / 2,
+            [result = effect(), answer = std::move(answer)]() mutable { answer(std::move(result)); });
+    });
+  }
+  // claims/claim_writes.cc: what `change` makes of a claim's status, if the server would take that.
+  using ClaimResult = std::pair<ApiStatus, ClaimPtr>;
+  ClaimResult WriteClaim(const ClaimPtr& read, const std::function<ApiStatus(ResourceClaim&)>& change);
+  ClaimResult StoreClaim(const ResourceClaim& before, const ResourceClaim& after);
   void After(Duration delay, std::function<void()> fn);  // counts as under way
 
   void SetPod(const PodPtr& before, std::shared_ptr<Pod> after);

@@ -58,6 +58,14 @@ class FakeApiServer final : public ApiServer {
   }
   void BindVolume(const VolumeBindRequest&, VersionDone) override {}
   void SelectNode(const SelectNodeRequest&, VersionDone) override {}
+  void GetClaim(const std::string&, const std::string&, ClaimDone) override {}
+  void SetClaimFinalizer(const ClaimPtr&, bool, ClaimDone) override {}
+  void ReserveClaim(const ClaimReservation&, ClaimDone) override {}
+  void DeallocateClaim(const ClaimPtr&, ClaimDone) override {}
+  void UnreserveClaim(const std::string&, const std::string&, const std::string&, const std::string&,
+                      ClaimDone) override {}
+  void CreateClaim(const ExtendedClaim&, ClaimDone) override {}
+  void DeleteClaim(const std::string&, const std::string&, const std::string&, Done) override {}
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {
     Lease lease;
     lease.ns = ns;

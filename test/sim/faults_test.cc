@@ -3,10 +3,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "scheduler/model/device.h"
 #include "scheduler/model/pod_group.h"
 #include "scheduler/sim/sim_api_server.h"
 #include "scheduler/sim/sim_event_loop.h"
@@ -81,6 +83,28 @@ TEST(FaultsTest, TheStatusOfGroupsSuffersToo) {
     EXPECT_EQ(told, row.told);
     EXPECT_EQ(server.objects().Get<PodGroup>(Kind::kPodGroup, "team", "g")->scheduled.present, row.written);
   }
+}
+
+TEST(FaultsTest, ClaimsSufferToo) {
+  const auto reserve = [](FaultRates rates) {
+    SimEventLoop loop;
+    SimApiServer server(loop);
+    FaultyApiServer faulty(loop, server, rates, 4);
+    ResourceClaim made;
+    made.ns = "default";
+    made.name = "c";
+    const auto claim = std::static_pointer_cast<const ResourceClaim>(server.SetObject(Kind::kResourceClaim, made));
+    std::pair<ApiStatus, ClaimPtr> got;
+    faulty.ReserveClaim({claim, DeviceAllocation(), {"", "pods", "p", "u"}}, [&](ApiStatus status, ClaimPtr written) {
+      got = {std::move(status), std::move(written)};
+    });
+    loop.Run();
+    const auto* now = server.objects().Get<ResourceClaim>(Kind::kResourceClaim, "default", "c");
+    return std::make_tuple(got.first.ok(), got.second != nullptr, now->allocation.has_value());
+  };
+  EXPECT_EQ(reserve({}), std::make_tuple(true, true, true));
+  EXPECT_EQ(reserve({.refused = 1}), std::make_tuple(false, false, false));
+  EXPECT_EQ(reserve({.lost_answer = 1}), std::make_tuple(false, false, true));
 }
 
 TEST(FaultsTest, SameSeedSameFaults) {

@@ -55,6 +55,28 @@ class CrashingApiServer final : public ApiServer {
   void SelectNode(const SelectNodeRequest& r, VersionDone done) override {
     if (Send()) inner_.SelectNode(r, Guard(std::move(done)));
   }
+  void GetClaim(const std::string& ns, const std::string& name, ClaimDone done) override {
+    if (*alive_) inner_.GetClaim(ns, name, Guard(std::move(done)));
+  }
+  void SetClaimFinalizer(const ClaimPtr& claim, bool wanted, ClaimDone done) override {
+    if (Send()) inner_.SetClaimFinalizer(claim, wanted, Guard(std::move(done)));
+  }
+  void ReserveClaim(const ClaimReservation& r, ClaimDone done) override {
+    if (Send()) inner_.ReserveClaim(r, Guard(std::move(done)));
+  }
+  void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) override {
+    if (Send()) inner_.DeallocateClaim(claim, Guard(std::move(done)));
+  }
+  void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
+                      const std::string& consumer_uid, ClaimDone done) override {
+    if (Send()) inner_.UnreserveClaim(ns, name, uid, consumer_uid, Guard(std::move(done)));
+  }
+  void CreateClaim(const ExtendedClaim& claim, ClaimDone done) override {
+    if (Send()) inner_.CreateClaim(claim, Guard(std::move(done)));
+  }
+  void DeleteClaim(const std::string& ns, const std::string& name, const std::string& uid, Done done) override {
+    if (Send()) inner_.DeleteClaim(ns, name, uid, Guard(std::move(done)));
+  }
   void GetLease(const std::string& ns, const std::string& name, LeaseDone done) override {
     if (*alive_) inner_.GetLease(ns, name, Guard(std::move(done)));
   }
