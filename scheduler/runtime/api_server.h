@@ -203,7 +203,7 @@ class ApiServer {
   virtual void ReserveClaim(const ClaimReservation& reservation, ClaimDone done) = 0;
   // Empties status: allocation, reservedFor and devices.
   virtual void DeallocateClaim(const ClaimPtr& claim, ClaimDone done) = 0;
-  // Takes a consumer out of status.reservedFor, if it is there, whatever the claim's version. kConflict: another uid.
+  // Takes a consumer out of status.reservedFor, if it is there, whatever the claim's version. kInvalid: another uid.
   virtual void UnreserveClaim(const std::string& ns, const std::string& name, const std::string& uid,
                               const std::string& consumer_uid, ClaimDone done) = 0;
   // Whoever asks again may have made two.

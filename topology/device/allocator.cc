@@ -31,7 +31,7 @@ bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& 
         candidate.slice->per_device_node_selection ? candidate.device->nodes : candidate.slice->nodes;
     if (!own.node_name.empty() || candidate.device->binds_to_node) {
       nodes.emplace();
-      nodes->fields.push_back({"metadata.name", Operator::kIn, {node.name}, "In"});
+      nodes->fields.push_back({"metadata.name", Operator::kIn, {node.name}, ""});
       return true;
     }
     if (!own.selector || own.selector->empty()) continue;

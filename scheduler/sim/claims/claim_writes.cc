@@ -58,7 +58,7 @@ ApiStatus CheckStatus(const ResourceClaim& before, const ResourceClaim& after) {
   if (!after.reserved_for.empty() && !after.allocation)
     return Refuse(after, "status.reservedFor: Forbidden: may not be specified when `allocated` is not set");
   if (before.allocation && after.allocation && *before.allocation != *after.allocation)
-    return Refuse(after, "status.allocation: Invalid value: field is immutable");
+    return Refuse(after, "status.allocation: Invalid value: null: field cannot be modified once set");
   if (before.allocation || !after.allocation) return {};
   if (after.allocation->devices.size() > kResults)
     return Refuse(after, absl::StrCat("status.allocation.devices.results: Too many: ", after.allocation->devices.size(),
@@ -165,7 +165,8 @@ void SimApiServer::UnreserveClaim(const std::string& ns, const std::string& name
         if (object == nullptr) return {NotFound(kClaims, name), nullptr};
         const auto& before = static_cast<const ResourceClaim&>(*object);
         if (!uid.empty() && uid != before.uid)
-          return {UidConflict(kClaims, before.Key(), name, uid, before.uid), nullptr};
+          return {Refuse(before, absl::StrCat("metadata.uid: Invalid value: \"", uid, "\": field is immutable")),
+                  nullptr};
         ResourceClaim after = before;
         std::erase_if(after.reserved_for, [&](const auto& consumer) { return consumer.uid == consumer_uid; });
         return StoreClaim(before, after);

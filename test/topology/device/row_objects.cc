@@ -35,14 +35,16 @@ void ReadMeta(const Json& json, Object& object) {
   object.name = Text(Get(json, "metadata"), "name");
 }
 
+constexpr std::string_view kOperators[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
+
 std::vector<Requirement> ReadRequirements(const Json& json) {
   std::vector<Requirement> all;
   for (const Json& one : json) {
     Requirement r{Text(one, "key"), Operator::kInvalid, Texts(one, "values"), Text(one, "operator")};
-    const std::string_view names[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
-    for (size_t i = 0; i < std::size(names); ++i) {
-      if (r.op_text == names[i]) r.op = static_cast<Operator>(i);
+    for (size_t i = 0; i < std::size(kOperators); ++i) {
+      if (r.op_text == kOperators[i]) r.op = static_cast<Operator>(i);
     }
+    if (r.op != Operator::kInvalid) r.op_text.clear();
     all.push_back(std::move(r));
   }
   return all;
@@ -164,6 +166,7 @@ Json WriteRequirements(const std::vector<Requirement>& requirements) {
   Json all = Json::array();
   for (const Requirement& r : requirements) {
     Json one = {{"key", r.key}, {"operator", r.op_text}};
+    if (r.op != Operator::kInvalid) one["operator"] = kOperators[static_cast<size_t>(r.op)];
     if (!r.values.empty()) one["values"] = r.values;
     all.push_back(std::move(one));
   }
