@@ -53,11 +53,13 @@ class DeviceProbe {
 
   void Allocate(const std::string& ns, const std::string& name) {
     const ClaimPtr first = Ask("get", [&](auto done) { api_.GetClaim(ns, name, done); });
+    if (first == nullptr) return;
     Ask("finalizer", [&](auto done) { api_.SetClaimFinalizer(first, true, done); });
     Ask("finalizer of an old version", [&](auto done) { api_.SetClaimFinalizer(first, true, done); });
     const ClaimPtr ours = Ask("allocate from an old version", [&](auto done) {
       binding_.Reserve({first, Allocation(*first), {"", "pods", "p1", "u1"}}, done);
     });
+    if (ours == nullptr) return;
     DeviceAllocation other = Allocation(*first);
     other.devices[0].id.device = "another";
     Ask("allocate again", [&](auto done) { api_.ReserveClaim({ours, other, {"", "pods", "p2", "u2"}}, done); });
@@ -67,12 +69,13 @@ class DeviceProbe {
 
   void Release(const std::string& ns, const std::string& name) {
     const ClaimPtr claim = Ask("get", [&](auto done) { api_.GetClaim(ns, name, done); });
+    if (claim == nullptr) return;
     Ask("unreserve", [&](auto done) { api_.UnreserveClaim(ns, name, claim->uid, "u1", done); });
     Ask("unreserve again", [&](auto done) { api_.UnreserveClaim(ns, name, claim->uid, "u1", done); });
     Ask("unreserve another", [&](auto done) { api_.UnreserveClaim(ns, name, "another-uid", "u2", done); });
     Ask("deallocate an old version", [&](auto done) { api_.DeallocateClaim(claim, done); });
     const ClaimPtr now = Ask("get", [&](auto done) { api_.GetClaim(ns, name, done); });
-    Ask("deallocate", [&](auto done) { api_.DeallocateClaim(now, done); });
+    if (now != nullptr) Ask("deallocate", [&](auto done) { api_.DeallocateClaim(now, done); });
   }
 
   void Extended(const std::string& ns, const std::string& pod, const std::string& uid) {

@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 type pendingGroup struct {
@@ -41,37 +37,6 @@ func statusOf(t *testing.T, name string) (status queueStatus) {
 		t.Fatalf("%v in %s", err, text)
 	}
 	return status
-}
-
-// reader makes a kubeconfig of an account that may list queues and nothing else.
-func (s *scene) reader() string {
-	s.t.Helper()
-	name := s.namespace + "-reader"
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	_, err := client.CoreV1().ServiceAccounts(s.namespace).Create(ctx, account, metav1.CreateOptions{})
-	s.must(err)
-	role := &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"muster.dev"}, Resources: []string{"queues"}, Verbs: []string{"list"}}},
-	}
-	_, err = client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{})
-	s.must(err)
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: s.namespace}},
-	}
-	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, binding, metav1.CreateOptions{})
-	s.must(err)
-	s.t.Cleanup(func() {
-		_ = client.RbacV1().ClusterRoleBindings().Delete(ctx, name, metav1.DeleteOptions{})
-		_ = client.RbacV1().ClusterRoles().Delete(ctx, name, metav1.DeleteOptions{})
-	})
-	token, err := client.CoreV1().ServiceAccounts(s.namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	s.must(err)
-	file := "kubeconfig-" + name
-	s.must(cluster.WriteKubeconfig(file, clientcmdapi.AuthInfo{Token: token.Status.Token}))
-	return filepath.Join(cluster.Dir, file)
 }
 
 // musterQueue runs `muster queue`.
@@ -157,7 +122,7 @@ func TestQueueStatus(t *testing.T) {
 	}
 
 	// `muster queue`, by one who may only list queues.
-	kubeconfig := s.reader()
+	kubeconfig := s.account("reader", allow("muster.dev", "list", "queues"))
 	table := musterQueue(t, kubeconfig)
 	for _, want := range []string{"NAME", name + " ", "BestEffortFIFO  2        4        0      True", "False (ParentNotFound)"} {
 		if !strings.Contains(table, want) {

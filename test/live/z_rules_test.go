@@ -17,6 +17,9 @@ var fallback = map[string]string{
 	"list pods":  "a server that cannot stream its lists through a watch",
 	"list nodes": "a server that cannot stream its lists through a watch",
 
+	"list devicetaintrules.resource.k8s.io":  "a server of 1.37; older ones have them behind a gate",
+	"watch devicetaintrules.resource.k8s.io": "a server of 1.37; older ones have them behind a gate",
+
 	"list topologies.kueue.x-k8s.io":  "a cluster that has Kueue",
 	"watch topologies.kueue.x-k8s.io": "a cluster that has Kueue",
 }
