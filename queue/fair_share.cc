@@ -182,20 +182,23 @@ bool Fits(const QuotaTree& tree, QueueIndex queue, std::span<const Charge> all, 
 }
 
 QueuedGroup* FairShare::SearchOwn(const Node& node) const {
+  const bool trial = trial_ != absl::InfinitePast();
   const QueuedGroup* blocked = BlockedFirst(node);
+  if (trial && blocked != nullptr) return nullptr;
   for (const Bucket* bucket : node.own) {
     QueuedGroup* const group = bucket->first();
     if (blocked != nullptr && node.order == Queue::Order::kStrictFIFO) break;
     const bool in_order = blocked == nullptr || node.order == Queue::Order::kBestEffortFIFO ||
                           (goes_ahead_ != nullptr && goes_ahead_(*group, *blocked));
-    if (in_order && Fits(*group)) return group;
+    if (in_order && (!trial || group->promise_again <= trial_) && Fits(*group)) return group;
     if (blocked == nullptr) blocked = group;
   }
   return nullptr;
 }
 
 QueuedGroup* FairShare::Search(Node& node) {
-  if (!MayFit(node)) return nullptr;
+  const bool trial = trial_ != absl::InfinitePast();  // what is needed is known for the tree as it is else
+  if (!trial && !MayFit(node)) return nullptr;
   bool own = node.first() != nullptr;
   for (Node* child : node.children) {
     if (own && !First(child->share, *child->head, node.own_share, *node.first())) {
@@ -205,8 +208,27 @@ QueuedGroup* FairShare::Search(Node& node) {
     if (QueuedGroup* group = Search(*child)) return group;
   }
   QueuedGroup* const group = own ? SearchOwn(node) : nullptr;
-  if (group == nullptr) FindNeeds(node);
+  if (group == nullptr && !trial) FindNeeds(node);
   return group;
+}
+
+QueuedGroup* FairShare::TopOfTrial(Time now) {
+  trial_ = now;
+  QueuedGroup* const group = Search(*nodes_.back());
+  trial_ = absl::InfinitePast();
+  return group;
+}
+
+void FairShare::List(const Node& node, std::vector<const Node*>& queues) const {
+  bool own = node.first() != nullptr;
+  for (const Node* child : node.children) {
+    if (own && !First(child->share, *child->head, node.own_share, *node.first())) {
+      own = false;
+      queues.push_back(&node);
+    }
+    List(*child, queues);
+  }
+  if (own) queues.push_back(&node);
 }
 
 }  // namespace muster

@@ -67,9 +67,12 @@ class FairShare {
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // The order inside a queue.
   bool ComesBefore(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
+  // As Top, of the tree as it is for a trial; but groups that are to be left alone until later
+  // (QueuedGroup::promise_again), and queues whose first is not to go and holds others back, are passed over.
+  QueuedGroup* TopOfTrial(Time now);
   // Calls f(QueuedGroup&) for what is in without room and not to be left alone until later (QueuedGroup::room_again),
-  // queue by queue: of groups that ask for the same the first, in the queue's order; of a StrictFIFO queue the first
-  // alone. Returns when the first of the others is to be looked at again.
+  // queue by queue in the order of shares: of groups that ask for the same the first, in the queue's order; of a
+  // StrictFIFO queue the first alone. Returns when the first of the others is to be looked at again.
   template <typename F>
   Time ForEachWithoutRoom(Time now, F&& f) const;
   size_t size() const { return size_; }
@@ -156,6 +159,8 @@ class FairShare {
   bool MayFit(const Node& node) const;
   QueuedGroup* Search(Node& node);
   QueuedGroup* SearchOwn(const Node& node) const;
+  // The queues that have groups in, in the order of shares.
+  void List(const Node& node, std::vector<const Node*>& queues) const;
 
   const Before before_;
   GoesAhead goes_ahead_;
@@ -165,15 +170,18 @@ class FairShare {
   bool suspended_ = false;
   bool searched_ = false;  // `top_` is what Top says
   QueuedGroup* top_ = nullptr;
-  std::vector<Charge> passed_;   // scratch
-  std::vector<int64_t> needed_;  // scratch
+  Time trial_ = absl::InfinitePast();  // during TopOfTrial: now
+  std::vector<Charge> passed_;         // scratch
+  std::vector<int64_t> needed_;        // scratch
 };
 
 template <typename F>
 Time FairShare::ForEachWithoutRoom(Time now, F&& f) const {
   Time next = absl::InfiniteFuture();
-  for (const auto& node : nodes_) {
-    if (node->own.empty() || node->queue == kNoQueue) continue;
+  std::vector<const Node*> in_order;
+  List(*nodes_.back(), in_order);
+  for (const Node* node : in_order) {
+    if (node->queue == kNoQueue) continue;
     if (now >= node->quiet_until) {
       node->quiet_until = absl::InfiniteFuture();
       if (BlockedFirst(*node) != nullptr) continue;

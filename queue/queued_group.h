@@ -67,9 +67,11 @@ struct QueuedGroup {
   Duration max_runtime = absl::InfiniteDuration();  // the longest of its pods'
   // Room is kept for it in its queue: it asks for nothing more, and so goes before all that wait for room.
   bool reserved = false;
+  bool promised = false;  // what is kept is what others leave anyway: nobody was evicted for it
   // When room in its queue was last looked for in vain: what the charges were, and until when not again.
   uint64_t room_version = UINT64_MAX;
   Time room_again;
+  Time promise_again;                     // the same of room that those leave who are on their way out
   std::string note;                       // when it was looked for: what was said beside the lack of it
   Time room_told = absl::InfinitePast();  // when its pods were last told of the lack
   // When last tried it had room in its queue and no place, and when it will have one is not known: nobody waits for it.

@@ -325,7 +325,15 @@ void SchedulingQueue::WakeOne(QueuedGroup& group, Time now) {
   Enqueue(group, now);
 }
 
-void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now) {
+// Of two that room is kept for, who may look first whether there is room elsewhere. They take turns.
+bool SchedulingQueue::GoesFirst(const QueuedGroup& a, const QueuedGroup& b) const {
+  if (a.express != b.express) return a.express;
+  if (a.attempts != b.attempts) return a.attempts < b.attempts;
+  return active_.ComesBefore(a, b);
+}
+
+void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
+                           absl::FunctionRef<bool(const QueuedGroup&)> is_for, Time now) {
   for (QueuedGroup* group : held_) {
     if (!group->woken && (group->wake_on & events) != 0) group->woken = may_help(*group);
   }
@@ -338,8 +346,19 @@ void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedG
       ++i;
       continue;
     }
-    const Bucket woken = bucket;
-    for (QueuedGroup* group : woken) WakeOne(*group, now);  // removes the bucket: i is the next one
+    std::vector<QueuedGroup*> woken;
+    QueuedGroup* one = nullptr;
+    for (QueuedGroup* group : bucket) {
+      if (!group->reserved || is_for(*group)) {
+        woken.push_back(group);
+      } else if (one == nullptr || GoesFirst(*group, *one)) {
+        one = group;
+      }
+    }
+    if (one != nullptr) woken.push_back(one);
+    const bool all = woken.size() == bucket.size();
+    for (QueuedGroup* group : woken) WakeOne(*group, now);
+    if (!all) ++i;  // else the bucket is gone: i is the next one
   }
 }
 

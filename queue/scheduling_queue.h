@@ -78,6 +78,8 @@ class SchedulingQueue {
   // What GoesAhead says may be something else now.
   void Reconsider() { active_.Reconsider(); }
   const FairShare& order() const { return active_; }
+  // The next of the active where charges are as for a trial (FairShare::TopOfTrial).
+  QueuedGroup* TopOfTrial(Time now) { return active_.TopOfTrial(now); }
 
   // --- The cycle -----------------------------------------------------------------------------
   // The group to try next, now in no part; null if none is ready. Takes from backoff what was
@@ -104,8 +106,11 @@ class SchedulingQueue {
 
   // --- Events --------------------------------------------------------------------------------
   // Wakes every unschedulable group with (wake_on & events) that may_help approves. may_help is asked once
-  // for all lone pods of a shape: they were rejected for equal reasons.
-  void Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now);
+  // for all lone pods of a shape: they were rejected for equal reasons. Of those of a shape that wait for room that is
+  // kept for them (QueuedGroup::reserved), those are woken that it is for (is_for), and one more: what one pod leaves
+  // is enough for one, and thousands may wait.
+  void Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
+            absl::FunctionRef<bool(const QueuedGroup&)> is_for, Time now);
   void WakeOne(QueuedGroup& group, Time now);
   // Moves groups whose backoff is over to active, and wakes those unschedulable for too long.
   void Flush(Time now);
@@ -124,6 +129,7 @@ class SchedulingQueue {
   std::vector<const QueuedGroup*> Groups() const;
 
  private:
+  bool GoesFirst(const QueuedGroup& a, const QueuedGroup& b) const;
   using Bucket = std::vector<QueuedGroup*>;  // groups that equal reasons reject, by heap_index
   struct Ref {
     std::shared_ptr<QueuedGroup> group;

@@ -22,6 +22,7 @@ constexpr Duration kSampled = absl::Seconds(10), kFilled = absl::Minutes(1);
 constexpr Duration kStarts = absl::Milliseconds(500), kForgotten = absl::Seconds(5);
 
 bool Running(const PodPtr& pod) { return pod != nullptr && !pod->ended && !pod->node.empty(); }
+bool Going(const PodPtr& pod) { return Running(pod) && pod->deleting; }
 bool Waiting(const PodPtr& pod) { return pod != nullptr && !pod->ended && pod->node.empty(); }
 
 template <typename Value>
@@ -50,7 +51,8 @@ class Books final : public SimApiServer::Observer {
     MondayUse& now = now_[team];
     now.pending += (Waiting(after) ? 1 : 0) - (Waiting(before) ? 1 : 0);
     if (before == nullptr) ++arrived_;
-    if (Running(before) != Running(after)) Count(pod, Running(after) ? 1 : -1, now);
+    if (Running(before) != Running(after)) Count(pod, Running(after) ? 1 : -1, now.used);
+    if (Going(before) != Going(after)) Count(pod, Going(after) ? 1 : -1, now.going);
     if (!Running(before) && Running(after)) Bound(pod);
     if (Running(before) && after != nullptr && after->ended) Ended(pod);
     if (Running(before) && !before->deleting && after != nullptr && after->deleting && after->preempted)
@@ -86,11 +88,11 @@ class Books final : public SimApiServer::Observer {
     std::set<std::string> gangs;
   };
 
-  void Count(const Pod& pod, int64_t sign, MondayUse& now) {
+  void Count(const Pod& pod, int64_t sign, std::array<int64_t, kPools>& cores_or_gpus) {
     const size_t pool = pools_.at(pod.spec->node_selector.at(kPoolLabel));
     const bool cores = pool == static_cast<size_t>(Pool::kGeneral);
     for (const Amount& amount : pod.spec->amounts.usage) {
-      if (amount.resource == (cores ? "cpu" : "nvidia.com/gpu")) now.used[pool] += sign * amount.value;
+      if (amount.resource == (cores ? "cpu" : "nvidia.com/gpu")) cores_or_gpus[pool] += sign * amount.value;
     }
   }
   void Waited(const Pod& pod, bool still) {
@@ -197,7 +199,8 @@ size_t OverLimit(const MondayPlan& plan, const std::vector<MondaySample>& sample
 double Borrowed(const MondayTeam& team, const MondayUse& use) {
   constexpr Pool kPool = Pool::kGeneral;
   const int64_t own = QuotaOf(team.queue, kPool)->nominal_quota;
-  return static_cast<double>(std::max<int64_t>(0, use.used[static_cast<size_t>(kPool)] - own)) / 1000;
+  const size_t p = static_cast<size_t>(kPool);
+  return static_cast<double>(std::max<int64_t>(0, use.used[p] - use.going[p] - own)) / 1000;
 }
 
 void Compare(std::vector<MondayShare> siblings, std::vector<MondayShare>& out) {
@@ -241,8 +244,9 @@ void MeasureShares(const MondayPlan& plan, MondayResult& result) {
     for (size_t t = 0; t < plan.teams.size(); ++t) {
       const MondayTeam& of = plan.teams[t];
       team[t] += Borrowed(of, sample.teams[t]);
-      beyond[of.parent] +=
-          static_cast<double>(sample.teams[t].used[0] - QuotaOf(of.queue, Pool::kGeneral)->nominal_quota) / 1000;
+      beyond[of.parent] += static_cast<double>(sample.teams[t].used[0] - sample.teams[t].going[0] -
+                                               QuotaOf(of.queue, Pool::kGeneral)->nominal_quota) /
+                           1000;
     }
     for (size_t p = 0; p < parent.size(); ++p) parent[p] += std::max(0.0, beyond[p]);
   }

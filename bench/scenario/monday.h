@@ -17,8 +17,9 @@ namespace muster {
 
 // What a team has at a moment.
 struct MondayUse {
-  std::array<int64_t, kPools> used = {};  // thousandths of cores in kGeneral, GPUs else, by pods bound and not ended
-  uint32_t pending = 0;                   // pods
+  std::array<int64_t, kPools> used = {};   // thousandths of cores in kGeneral, GPUs else, by pods bound and not ended
+  std::array<int64_t, kPools> going = {};  // of that, by pods that were told to go and use their grace period
+  uint32_t pending = 0;                    // pods
 };
 
 struct MondaySample {
@@ -43,7 +44,7 @@ struct MondayEvictions {
 struct MondayShare {
   std::string queue;
   int32_t weight = 1;
-  double borrowed = 0;   // cores, mean
+  double borrowed = 0;   // cores, mean; without what pods have that were told to go: it is promised to others
   double deviation = 0;  // of borrowed by weight, from that of all of its siblings that wanted more: 0.05 = 5% above
 };
 

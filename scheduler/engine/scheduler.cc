@@ -8,12 +8,6 @@
 #include "scheduler/runtime/log.h"
 
 namespace muster {
-namespace {
-
-// Decisions in one turn of the loop, before answers and events that came meanwhile are seen.
-constexpr int kCyclesPerTurn = 32;
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(const Configuration& config, const Registry& registry,
                                                              SchedulerOptions options, EventLoop& loop, ApiServer& api,
@@ -307,6 +301,12 @@ void Scheduler::Wake(const ClusterEvent& event, int32_t max_priority) {
           return std::any_of(group.members.begin(), group.members.end(), [&](const QueuedMember& member) {
             return std::exchange(asked, member.info.get()) != member.info.get() && rejector.MayHelp(*member.pod, event);
           });
+        });
+      },
+      [&](const QueuedGroup& group) {
+        if (event.what != kPodRemoved) return true;
+        return std::any_of(group.members.begin(), group.members.end(), [&](const QueuedMember& member) {
+          return group_cycle_.nominator().NodeOf(member.pod->uid) == event.old_pod->node;
         });
       },
       loop_.Now());

@@ -220,6 +220,9 @@ class Scheduler {
   bool nodes_changed_ = false;                     // all of them
   absl::btree_map<std::string, Gate> gates_;       // by key
   size_t untold_ = 0;
+  // Decisions in one turn of the loop, before answers and events that came meanwhile are seen.
+  static constexpr int kCyclesPerTurn = 32;
+  bool promising_ = false;                       // in LookForRoom: what others leave
   Time look_again_at_ = absl::InfiniteFuture();  // when groups without room are looked at again, if nothing happens
   Time drain_at_ = absl::InfiniteFuture();       // when drained queues are looked at again
 

@@ -20,6 +20,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   ++cycle_;
   const Time popped_at = loop_.Now();
   cache_.Refresh();
+  request_.kept = group.reserved;
   ReleaseRoom(group);
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;
   const Framework& framework = *profiles_[group.profile];
@@ -137,6 +138,11 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
   group.wake_on = why.wake_on | kSelfUpdated;
   group.rejectors.assign(why.rejectors.begin(), why.rejectors.end());
   const bool makes_room = decision.room && decision.room->code == Code::kSuccess;
+  if (makes_room && !decision.room->victims.empty()) {
+    group.promised = false;
+  } else if (makes_room && !request_.kept) {
+    group.promised = true;
+  }
   const bool no_quota = !why.is_error && !makes_room && !queue_.order().Fits(group);
   if (why.is_error) {
     queue_.Failed(group, now);
@@ -144,6 +150,7 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
     const size_t preemption = why.message.find("preemption: ");
     group.note = preemption == std::string::npos ? "" : why.message.substr(preemption);
     queue_.NoRoom(group, RoomVersion(), now);
+    if (promising_) group.promise_again = group.room_again;
     // Whom his queue protects yet may go then.
     if (decision.room && decision.room->again_at < absl::InfiniteFuture()) {
       group.room_version = UINT64_MAX;

@@ -110,7 +110,9 @@ void Scheduler::KeepRoom(QueuedGroup& group) {
     ledger_.ChargesOn(*member.info, row, own);
     charges.insert(charges.end(), own.begin(), own.end());
   }
-  if (has_room) ledger_.Reserve(group.lone() ? group.first().pod->uid : group.key, group.queue, std::move(charges));
+  if (has_room)
+    ledger_.Reserve(group.lone() ? group.first().pod->uid : group.key, group.queue, std::move(charges),
+                    group.lone() && group.promised);
   queue_.SetReserved(group, has_room);
   if (has_room || had_room) Assign(group, std::max<size_t>(1, group.needed));
 }
@@ -181,9 +183,22 @@ uint64_t Scheduler::RoomVersion() {
   return Mix(ledger_.tree().fingerprint(), Mix(snapshot.static_version(), objects));
 }
 
-// Nobody else may go: groups without room in their queue may have others make it.
+// Nobody else may go. What those leave who are on their way out is promised one by one, in the order of shares (a
+// promise counts as used): else who happens to ask first has it, whatever he has. Then groups without room in their
+// queue may have others make it.
 void Scheduler::LookForRoom() {
   if (!ledger_.on()) return;
+  for (int cycles = 0;; ++cycles) {
+    if (cycles == kCyclesPerTurn) return Kick();
+    RefreshQuota();
+    QueuedGroup* group = nullptr;
+    group_cycle_.WithoutGoing([&] { group = queue_.TopOfTrial(loop_.Now()); });
+    if (group == nullptr) break;
+    queue_.Take(*group);
+    promising_ = true;
+    RunCycle(*group);
+    promising_ = false;
+  }
   std::vector<QueuedGroup*> groups;
   const uint64_t version = RoomVersion();
   look_again_at_ = queue_.order().ForEachWithoutRoom(loop_.Now(), [&](QueuedGroup& group) {

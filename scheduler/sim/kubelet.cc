@@ -59,6 +59,7 @@ void Kubelet::Replace(const PodPtr& pod) {
   next.node.clear();
   next.nominated_node.clear();
   next.created = Time();
+  next.started = absl::InfinitePast();
   next.deleting = false;
   next.preempted = false;
   next.scheduled = {};

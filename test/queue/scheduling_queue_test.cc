@@ -12,6 +12,7 @@ namespace muster {
 namespace {
 
 constexpr uint32_t kEvent = 1, kOther = 2;
+constexpr auto kForAll = [](const QueuedGroup&) { return true; };
 
 class SchedulingQueueTest : public testing::Test {
  protected:
@@ -48,7 +49,7 @@ class SchedulingQueueTest : public testing::Test {
   }
   void Wake(uint32_t events) {
     queue_.Wake(
-        events, [](const QueuedGroup&) { return true; }, now_);
+        events, [](const QueuedGroup&) { return true; }, kForAll, now_);
   }
 
   Snapshot snapshot_;
@@ -77,7 +78,7 @@ TEST_F(SchedulingQueueTest, ARejectedPodWaitsForAnEventThatCanHelp) {
   Wake(kOther);
   EXPECT_EQ(Pop(), "-");
   queue_.Wake(
-      kEvent, [](const QueuedGroup&) { return false; }, now_);
+      kEvent, [](const QueuedGroup&) { return false; }, kForAll, now_);
   EXPECT_EQ(Pop(), "-");
   Wake(kEvent);
   // Its backoff of a second runs, but nothing else is waiting: it may go at once.
@@ -125,10 +126,30 @@ TEST_F(SchedulingQueueTest, WakeAsksOncePerShape) {
   }
   int asked = 0;
   queue_.Wake(
-      kEvent, [&](const QueuedGroup& g) { return ++asked, g.priority == 0; }, now_);
+      kEvent, [&](const QueuedGroup& g) { return ++asked, g.priority == 0; }, kForAll, now_);
   EXPECT_EQ(asked, 2);
   EXPECT_EQ(queue_.unschedulable(), 1u);
   EXPECT_EQ(queue_.backing_off(), 5u);
+}
+
+// Of those with room kept for them the event is for some, and one of the others may use it.
+TEST_F(SchedulingQueueTest, WakesOfThoseWithRoomKeptWhomItIsForAndOne) {
+  for (const char* name : {"a", "b", "c", "d"}) {
+    Add(name);
+    ASSERT_EQ(Pop(), name);
+    Reject(name);
+  }
+  const auto all = [](const QueuedGroup&) { return true; };
+  for (const char* name : {"a", "b", "c"}) queue_.SetReserved(*queue_.Find(name), true);
+  queue_.Wake(
+      kEvent, all, [](const QueuedGroup& group) { return group.first().pod->name == "b"; }, now_);
+  EXPECT_EQ(queue_.unschedulable(), 1u);  // "d" waits for room, whosever, and one may look for it
+  EXPECT_EQ(queue_.Find("c")->part, QueuedGroup::Part::kUnschedulable);
+  for (int i = 0; i < 2; ++i) {
+    queue_.Wake(
+        kEvent, all, [](const QueuedGroup&) { return false; }, now_);
+    EXPECT_EQ(queue_.unschedulable(), 0u);
+  }
 }
 
 TEST_F(SchedulingQueueTest, AHeldPodIsNotTriedAndForgetsNoEvent) {
@@ -237,7 +258,7 @@ TEST_F(SchedulingQueueTest, EqualGroupsAreWokenEachForItself) {
     Reject(std::string(key) + "-0");
   }
   queue_.Wake(
-      kEvent, [](const QueuedGroup& group) { return group.key == "h"; }, now_);
+      kEvent, [](const QueuedGroup& group) { return group.key == "h"; }, kForAll, now_);
   EXPECT_EQ(Pop(), "h-0");
   EXPECT_EQ(Pop(), "-");
 }

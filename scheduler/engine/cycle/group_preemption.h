@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "scheduler/engine/cycle/group_explain.h"
 #include "scheduler/engine/quota/ledger.h"
 #include "scheduler/engine/quota/victim_index.h"
@@ -50,6 +51,8 @@ class GroupPreemption {
   // the queue too. Pods that are on their way out already are waited for: where they are enough, nobody goes, and
   // `victims` is empty. `rule` and `ledger` are of the same queues. group_reclaim.cc.
   RoomForGroup MakeRoomInQueue(const GroupContext& group, VictimRule& rule, Ledger& ledger);
+  // Calls f while the ledger's tree is as it will be once those on their way out are gone, if there are any.
+  void WithoutGoing(Ledger& ledger, absl::FunctionRef<void()> f);
 
  private:
   using Victim = VictimIndex::Victim;
@@ -118,6 +121,7 @@ class GroupPreemption {
   uint32_t ClassOf(QueueIndex queue) const { return class_of_[queue == kNoQueue ? class_of_.size() - 1 : queue]; }
   int64_t DearOf(const Victim& victim) const;
   void Lend(std::span<const VictimRule::Unit* const> units, int sign);
+  void LendGoing(int sign);
   void RemoveGoing();
   bool PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed);
   bool PlaceAtAll(const GroupContext& group, Found& found);
@@ -150,6 +154,7 @@ class GroupPreemption {
   std::vector<const VictimRule::Unit*> all_asked_, asked_;
   std::vector<int64_t> free_;                                // scratch
   std::vector<PlacedPod> going_;                             // on their way out
+  std::vector<Charge> going_charges_;                        // scratch
   std::vector<std::pair<NodeIndex, const Victim*>> on_row_;  // the chosen by row: each of a whole group's too
   std::vector<int64_t> lent_;                                // scratch: by queue and cell
   std::vector<uint32_t> illegal_;                            // scratch

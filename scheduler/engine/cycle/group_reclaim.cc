@@ -66,8 +66,6 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
     room.result.message = "preemption: no pods may go that make room";
     return room;
   }
-  if (!index_) index_.emplace(snapshot_, ledger);
-  index_->Update();
   FindGoing();
   const size_t mark = statement_.Checkpoint();
   std::optional<Found> best;
@@ -108,12 +106,36 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   return room;
 }
 
+void GroupPreemption::WithoutGoing(Ledger& ledger, absl::FunctionRef<void()> f) {
+  ledger_ = &ledger;
+  FindGoing();
+  if (!going_.empty()) {
+    LendGoing(-1);
+    f();
+    LendGoing(+1);
+  }
+  ledger_ = nullptr;
+}
+
 void GroupPreemption::FindGoing() {
+  if (!index_) index_.emplace(snapshot_, *ledger_);
+  index_->Update();
   going_.clear();
   for (const NodeIndex n : index_->going()) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (pod.pod->going() && rule_->MayLose(ledger_->AccountOf(*pod.info).queue)) going_.push_back({pod, n});
+      if (pod.pod->going()) going_.push_back({pod, n});
     }
+  }
+}
+
+// Takes what they are charged with out of the tree; +1: puts it back.
+void GroupPreemption::LendGoing(int sign) {
+  for (const PlacedPod& p : going_) {
+    const QueueIndex queue = ledger_->AccountOf(*p.pod.info).queue;
+    if (queue == kNoQueue) continue;
+    ledger_->ChargesOn(*p.pod.info, p.row, going_charges_);
+    for (const Charge& charge : going_charges_)
+      ledger_->tree_for_trials().Add(queue, charge.cell, sign * charge.amount);
   }
 }
 
@@ -124,21 +146,12 @@ void GroupPreemption::RemoveGoing() {
 // Whether the group has a place once those on their way out are gone: on nodes that have room now, if there is one.
 // Afterwards the rule knows what is used without them; `removed`: they are taken from their nodes.
 bool GroupPreemption::PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed) {
-  QuotaTree& tree = ledger_->tree_for_trials();
-  lent_.assign(tree.size() * tree.cells(), 0);
-  std::vector<Charge> charges;
-  for (const PlacedPod& p : going_) {
-    const QueueIndex queue = ledger_->AccountOf(*p.pod.info).queue;
-    if (queue == kNoQueue) continue;
-    ledger_->ChargesOn(*p.pod.info, p.row, charges);
-    for (const Charge& charge : charges) lent_[queue * tree.cells() + charge.cell] += charge.amount;
-  }
-  Lend({}, -1);
+  LendGoing(-1);
   rule_->TakeUsage();
   const VictimRule::Preemptor& p = rule_->preemptor();
-  const bool room = Fits(tree, p.queue, p.all, p.any);
+  const bool room = Fits(ledger_->tree(), p.queue, p.all, p.any);
   const bool placed = room && HasSlots(group) && PlaceAtAll(group, found);
-  Lend({}, +1);
+  LendGoing(+1);
   if (placed || !room) return placed;
   RemoveGoing();
   removed = true;

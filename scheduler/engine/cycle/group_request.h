@@ -36,6 +36,7 @@ struct GroupRequest {
   int32_t priority = 0;           // the group's: it may take room from pods below it
   std::string preemption_policy;  // "" = PreemptLowerPriority
   Time now;                       // for how long others have run
+  bool kept = false;              // room is kept for it in its queue: it goes before those that have but a promise
   std::string key;                // names the group, or the lone pod by its uid: see StartPlans
 };
 

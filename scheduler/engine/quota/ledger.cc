@@ -88,8 +88,8 @@ void Ledger::CountAll() {
   for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) Count(pod, n, +1);
   }
-  for (const auto& [key, reserved] : reserved_) {
-    for (const Charge& charge : reserved.second) Add(reserved.first, charge.cell, charge.amount);
+  for (const auto& [key, kept] : reserved_) {
+    for (const Charge& charge : kept.charges) Add(kept.queue, charge.cell, charge.amount);
   }
 }
 
@@ -177,17 +177,24 @@ void Ledger::Count(const PodOnNode& on, NodeIndex row, int sign) {
   }
 }
 
-void Ledger::Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges) {
+void Ledger::Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges, bool promised) {
   Release(key);
   for (const Charge& charge : charges) Add(queue, charge.cell, charge.amount);
-  reserved_[key] = {queue, std::move(charges)};
+  reserved_[key] = {queue, std::move(charges), promised};
 }
 
 void Ledger::Release(const std::string& key) {
   const auto it = reserved_.find(key);
   if (it == reserved_.end()) return;
-  for (const Charge& charge : it->second.second) Add(it->second.first, charge.cell, -charge.amount);
+  for (const Charge& charge : it->second.charges) Add(it->second.queue, charge.cell, -charge.amount);
   reserved_.erase(it);
+}
+
+void Ledger::LendPromises(int sign) {
+  for (const auto& [key, kept] : reserved_) {
+    if (!kept.promised) continue;
+    for (const Charge& charge : kept.charges) tree_.Add(kept.queue, charge.cell, sign * charge.amount);
+  }
 }
 
 void Ledger::Demand(std::span<const PodInfo* const> pods, size_t count, std::vector<Charge>& all,

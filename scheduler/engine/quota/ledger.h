@@ -61,7 +61,10 @@ class Ledger final : public PodObserver {
   // Queues, by name, that may borrow nothing for now: taken up by the next Refresh.
   void SetNoBorrowing(std::vector<std::string> queues);
   // Keeps room in the queue for a group, by its key, that waits until its victims are gone: charged like pods.
-  void Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges);
+  // `promised`: it waits for what others leave anyway.
+  void Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges, bool promised);
+  // Takes what is kept as promises out of the tree; +1: puts it back. For a trial.
+  void LendPromises(int sign);
   void Release(const std::string& key);  // no effect where nothing is kept
 
   // Valid until Refresh says true.
@@ -127,7 +130,12 @@ class Ledger final : public PodObserver {
   std::vector<std::string> no_borrowing_;
   std::map<Key, uint32_t> known_;  // in accounts_
   std::vector<Account> accounts_;
-  absl::flat_hash_map<std::string, std::pair<QueueIndex, std::vector<Charge>>> reserved_;
+  struct Kept {
+    QueueIndex queue;
+    std::vector<Charge> charges;
+    bool promised;
+  };
+  absl::flat_hash_map<std::string, Kept> reserved_;
   std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty where it is everywhere
   uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
   uint64_t static_version_ = 0;   // that rows_of_ is true for

@@ -8,7 +8,8 @@
 namespace muster {
 namespace {
 
-constexpr Duration kHour = absl::Hours(1);
+// A second more: two evictions that are decided an hour apart may be carried out a little less apart.
+constexpr Duration kHour = absl::Seconds(3601);
 
 const QueuePreemption& PolicyOf(const QueueCatalog& catalog, QueueIndex queue) {
   return catalog.queue(queue).preemption;

@@ -46,7 +46,7 @@ namespace muster {
 class EvictionLog {
  public:
   void Note(const std::string& queue, Time now, int64_t pods = 1);
-  // In the hour up to `now`.
+  // In the hour up to `now`, and a second more.
   int64_t Count(const std::string& queue, Time now) const;
   // When that falls if nothing is added. InfiniteFuture: it is 0.
   Time FallsAt(const std::string& queue, Time now) const;
