@@ -190,6 +190,7 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     if (from[n] == kNoNode || old[from[n]] != nodes_[n]) SetAllocatable(n, *nodes_[n]);
   }
   volumes_.Rebuild(rows, Padded(rows), *objects_, [this](const std::string& name) { return Find(name); });
+  devices_.Rebuild(rows, [this](const std::string& name) { return Find(name); });
   unsettled_ = false;
   IndexStatic();
   if (observer_ != nullptr) observer_->OnRowsChanged();

@@ -16,6 +16,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduler/model/cluster_objects.h"
+#include "scheduler/model/device/device_columns.h"
+#include "scheduler/model/device/pod_claims.h"
 #include "scheduler/model/group_members.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/interner.h"
@@ -156,6 +158,7 @@ class Snapshot {
   // --- What is not a node or a pod -----------------------------------------------------------
   const ClusterObjects& objects() const { return *objects_; }
   const VolumeColumns& volumes() const { return volumes_; }
+  const DeviceColumns& devices() const { return devices_; }
   const std::vector<PodTerm>& terms() const { return terms_.terms(); }
   // Whether the term selects the pod; its namespace counts only if it exists.
   bool Selects(const PodAffinityTerm& term, const PodSpec& pod) const { return terms_.Selects(term, pod, false); }
@@ -191,6 +194,8 @@ class Snapshot {
   // Adds, replaces or (null) removes an object of any kind but Pod and Node.
   void SetObject(Kind kind, ObjectPtr object);
   void RemoveObject(Kind kind, const std::string& ns, const std::string& name);
+  // What the shape of a pod to be placed says of its claims now.
+  AskedClaims AskClaims(const Pod& pod, bool alike) { return muster::AskClaims(pod, *objects_, alike, devices_); }
   // Frees the columns that only shapes had which are no more.
   void SweepTerms();
   // Tells evaluations that a row is to be looked at again, though no cell of it changed.
@@ -223,6 +228,7 @@ class Snapshot {
   void CountAnew();
   void CountClaims(const PodInfo& pod, int sign);
   void UpdateVolumes(Kind kind, const Object* before, const Object* after);
+  void UpdateDevices(Kind kind, const ObjectPtr& before, const ObjectPtr& after);
   template <typename F>
   void ForEachInfo(F&& f);
 
@@ -246,6 +252,7 @@ class Snapshot {
   std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();
   PodTerms terms_{*objects_};
   VolumeColumns volumes_;
+  DeviceColumns devices_;
   std::vector<std::weak_ptr<PodInfo>> infos_;  // all that were resolved and may still live
   std::vector<ColumnId> free_cells_;
   uint64_t selectors_version_ = 1;  // of Services and controllers
