@@ -105,7 +105,7 @@ class SchedulingQueue {
   // --- Events --------------------------------------------------------------------------------
   // Wakes every unschedulable group with (wake_on & events) that may_help approves. may_help is asked once
   // for all lone pods of a shape: they were rejected for equal reasons.
-  void Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now);
+  void Wake(uint64_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help, Time now);
   void WakeOne(QueuedGroup& group, Time now);
   // Moves groups whose backoff is over to active, and wakes those unschedulable for too long.
   void Flush(Time now);

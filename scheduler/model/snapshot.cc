@@ -83,8 +83,9 @@ ColumnId Snapshot::InternPort(const HostPort& port) {
   return ports_.back().column;
 }
 
-PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
+PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec, PodInfoPtr plain) {
   auto info = std::make_shared<PodInfo>();
+  info->plain = std::move(plain);
   info->shape = StableHash(*spec);
   info->kin = StableHashButLabels(*spec);
   const PodAmounts& amounts = spec->amounts;

@@ -41,11 +41,12 @@ struct PodInfo {
     friend bool operator==(const CellDelta&, const CellDelta&) = default;
   };
   std::shared_ptr<const PodSpec> spec;
-  uint64_t shape = 0;            // StableHash(*spec)
-  uint64_t kin = 0;              // StableHashButLabels(*spec)
-  std::vector<Want> requests;    // spec->amounts.requests, in its order
-  std::vector<Want> usage;       // spec->amounts.usage, in its order
-  std::vector<CellDelta> cells;  // what placing the pod adds to a node's dynamic cells
+  std::shared_ptr<const PodInfo> plain;  // the same without PodSpec::asked; null: this
+  uint64_t shape = 0;                    // StableHash(*spec)
+  uint64_t kin = 0;                      // StableHashButLabels(*spec)
+  std::vector<Want> requests;            // spec->amounts.requests, in its order
+  std::vector<Want> usage;               // spec->amounts.usage, in its order
+  std::vector<CellDelta> cells;          // what placing the pod adds to a node's dynamic cells
 
   // What the pod asks about others: columns of how many pods of each node are meant. Set by
   // Snapshot::Prepare, which raises the version when any of it changes.
@@ -175,7 +176,7 @@ class Snapshot {
   // At most one; outlives this.
   void SetObserver(PodObserver* observer) { observer_ = observer; }
   // Resolves a shape; creates the columns it needs.
-  PodInfoPtr Resolve(std::shared_ptr<const PodSpec> spec);
+  PodInfoPtr Resolve(std::shared_ptr<const PodSpec> spec, PodInfoPtr plain = nullptr);
   int64_t Cell(ColumnId c, NodeIndex n) const { return cells_[c][n]; }
   void SetCell(ColumnId c, NodeIndex n, int64_t value);
   // Adds (sign +1) or takes away (-1) a pod's cells on a row, without undo.

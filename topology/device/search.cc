@@ -418,7 +418,8 @@ DeviceSearch::Step DeviceSearch::AttributeOf(const RequestPlan& plan, uint32_t c
 }
 
 bool DeviceSearch::InUse(uint32_t candidate) const {
-  return (candidates_[candidate].use != nullptr && candidates_[candidate].use->exclusive > 0) || !allocating_[candidate].empty();
+  return (candidates_[candidate].use != nullptr && candidates_[candidate].use->exclusive > 0) ||
+         !allocating_[candidate].empty();
 }
 
 bool DeviceSearch::AllocatingFor(uint32_t candidate, size_t claim) const {

@@ -55,8 +55,7 @@ class DeviceSearch {
  public:
   // All must outlive it. `outcome` gets rounds, steps and, where something fails, kind and message.
   DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-               const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit,
-               DeviceOutcome& outcome);
+               const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome);
 
   // Reads the claims. False: outcome says why not.
   bool Plan(std::span<const ResourceClaim* const> claims);

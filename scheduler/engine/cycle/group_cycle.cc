@@ -59,7 +59,8 @@ bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Memb
     const NodeIndex node = result_.placements[i].node;
     if (node == kNoNode) continue;
     for (const PreBindPlugin* plugin : framework.pre_binds()) {
-      if (Outcome o = plugin->PreBind(*members[i].info, snapshot_, node, result_.intents); !o.ok())
+      const PodOnNode pod{members[i].pod.get(), members[i].info.get()};
+      if (Outcome o = plugin->PreBind(pod, snapshot_, node, result_.intents); !o.ok())
         return Reject(*plugin, o);
     }
     of(i);
@@ -117,8 +118,9 @@ bool GroupCycle::PlacePod(const Framework& framework, const GroupRequest& reques
     return false;
   }
   result_.placements.push_back({node, entry.answer.Total(node)});
-  statement_.Place({member.pod.get(), &pod}, node);
-  return Reserve(framework, pod, node);
+  const PodOnNode placed{member.pod.get(), &pod};
+  statement_.Place(placed, node);
+  return Reserve(framework, placed, node);
 }
 
 // The node that was made room on for the pod, while it fits there; else the best.
@@ -156,7 +158,7 @@ void GroupCycle::AddNoQuota() {
   rejected_.rejectors.clear();
 }
 
-bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
+bool GroupCycle::Reserve(const Framework& framework, const PodOnNode& pod, NodeIndex node) {
   Outcome why;
   const Plugin* plugin = WhoRefuses(framework, pod, snapshot_, node, statement_, &why);
   return plugin == nullptr || Reject(*plugin, why);
@@ -196,13 +198,16 @@ void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group,
     // of the nomination.
     const bool last = said.code != Code::kUnschedulable;
     if (last) messages.clear();
-    messages.push_back(said.message);
+    if (!said.message.empty()) messages.push_back(said.message);
+    ClaimPtr deallocate = result_.room ? std::move(result_.room->deallocate) : nullptr;
+    if (said.deallocate != nullptr) deallocate = std::move(said.deallocate);
     if (last || !result_.room || said.nominate) result_.room = std::move(said);
+    result_.room->deallocate = std::move(deallocate);
     if (last) break;
   }
   if (stages != nullptr) stages->End(result_.room->code ? CodeName(*result_.room->code) : "Error");
   rejected_ = *result_.why;
-  absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
+  if (!messages.empty()) absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
   result_.why = &rejected_;
 }
 

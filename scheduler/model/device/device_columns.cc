@@ -23,6 +23,8 @@ bool UsesCounters(const ResourceSlice& slice) {
                      [](const Device& device) { return !device.consumes_counters.empty(); });
 }
 
+const std::string& KeyOf(const Object& slice) { return slice.uid.empty() ? slice.name : slice.uid; }
+
 void Add(StableHasher& h, const std::vector<std::string>& texts) {
   h.Add(texts.size());
   for (const std::string& text : texts) h.Add(text);
@@ -79,7 +81,11 @@ void DeviceColumns::Rebuild(size_t rows, Find find) {
 
 void DeviceColumns::Update(Kind kind, const ObjectPtr& before, const ObjectPtr& after, Find find) {
   switch (kind) {
-    case Kind::kResourceSlice: return SetSlice((after ? after : before)->name, As<ResourceSlice>(after), find);
+    case Kind::kResourceSlice:
+      if (before != nullptr && (after == nullptr || KeyOf(*before) != KeyOf(*after)))
+        SetSlice(KeyOf(*before), nullptr, find);
+      if (after != nullptr) SetSlice(KeyOf(*after), As<ResourceSlice>(after), find);
+      return;
     case Kind::kDeviceTaintRule: return SetRule(before, after, find);
     case Kind::kDeviceClass: classes_version_ = ++counter_; return;
     case Kind::kResourceClaim:
@@ -90,8 +96,8 @@ void DeviceColumns::Update(Kind kind, const ObjectPtr& before, const ObjectPtr& 
 
 // --- Slices ---------------------------------------------------------------------------------------
 
-void DeviceColumns::SetSlice(const std::string& name, const DeviceSlicePtr& slice, Find find) {
-  SliceRecord& record = slices_[name];
+void DeviceColumns::SetSlice(const std::string& key, const DeviceSlicePtr& slice, Find find) {
+  SliceRecord& record = slices_[key];
   if (record.used != nullptr) {
     Take(*record.used);
     forgotten_.push_back(record.used);
@@ -101,7 +107,7 @@ void DeviceColumns::SetSlice(const std::string& name, const DeviceSlicePtr& slic
   record.raw = slice;
   record.used = slice == nullptr || !slice->invalid.empty() ? nullptr : Tainted(slice);
   if (record.used != nullptr) Put(*record.used, find);
-  if (slice == nullptr) slices_.erase(name);
+  if (slice == nullptr) slices_.erase(key);
 }
 
 void DeviceColumns::Put(const ResourceSlice& slice, Find find) {
@@ -227,7 +233,7 @@ void DeviceColumns::SetClaim(const ResourceClaim* before, const ResourceClaim* a
   } else {
     ClaimRecord& record = claims_[key];
     record.version = ++counter_;
-    if (before == nullptr || before->uid != after->uid) record.like = nullptr;
+    if (record.like != nullptr && !AskAlike(*record.like, *after)) record.like = nullptr;
   }
   const auto* taken = before != nullptr && before->allocation ? &*before->allocation : nullptr;
   const auto* takes = after != nullptr && after->allocation ? &*after->allocation : nullptr;

@@ -107,7 +107,7 @@ class DeviceColumns {
     uint64_t hash = 0;
   };
 
-  void SetSlice(const std::string& name, const DeviceSlicePtr& slice, Find find);
+  void SetSlice(const std::string& key, const DeviceSlicePtr& slice, Find find);
   void Put(const ResourceSlice& slice, Find find);
   void Take(const ResourceSlice& slice);
   void List(const ResourceSlice& slice);
@@ -121,8 +121,8 @@ class DeviceColumns {
   void Touch(OfNode& node);
   void SweepLikes();
 
-  uint64_t counter_ = 0;  // gives versions
-  absl::flat_hash_map<std::string, SliceRecord> slices_;
+  uint64_t counter_ = 0;                                  // gives versions
+  absl::flat_hash_map<std::string, SliceRecord> slices_;  // by uid, or name where there is none
   absl::btree_map<std::string, ObjectPtr> rules_;
   absl::flat_hash_map<std::string, std::unique_ptr<OfNode>> nodes_;
   std::vector<OfNode*> rows_;

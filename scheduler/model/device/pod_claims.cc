@@ -36,15 +36,14 @@ std::string FindClaims(const Pod& pod, const ClusterObjects& objects, std::vecto
   for (const PodClaim& wanted : pod.claims) {
     if (!wanted.known) {
       return absl::StrCat("pod \"", pod.Key(), "\"",
-                          wanted.template_name.empty()
-                              ? absl::StrCat(", spec.resourceClaim \"", wanted.name,
-                                             "\": none of the supported fields are set")
-                              : std::string(": ResourceClaim not created yet"));
+                          wanted.template_name.empty() ? absl::StrCat(", spec.resourceClaim \"", wanted.name,
+                                                                      "\": none of the supported fields are set")
+                                                       : std::string(": ResourceClaim not created yet"));
     }
     if (wanted.claim.empty()) continue;
     ClaimOfPod found;
-    found.claim = std::static_pointer_cast<const ResourceClaim>(
-        objects.Find(Kind::kResourceClaim, pod.ns(), wanted.claim));
+    found.claim =
+        std::static_pointer_cast<const ResourceClaim>(objects.Find(Kind::kResourceClaim, pod.ns(), wanted.claim));
     const std::string key = absl::StrCat(pod.ns(), "/", wanted.claim);
     if (found.claim == nullptr) return absl::StrCat("could not find v1.ResourceClaim \"", key, "\"");
     if (found.claim->deleting) return absl::StrCat("resourceclaim \"", wanted.claim, "\" is being deleted");
