@@ -287,6 +287,7 @@ absl::Status DynamicResources::Filter(const PodInfo&, const Snapshot& snap, cons
 PostFilterResult DynamicResources::PostFilter(const PostFilterRequest& request, CycleState&) const {
   PostFilterResult result;
   result.code = Code::kUnschedulable;
+  if (request.info.spec->asked.empty()) return result;
   const auto steps = request.framework.filters();
   std::vector<NodeIndex> rejected;
   for (NodeIndex n = 0; n < request.snap.size(); ++n) {

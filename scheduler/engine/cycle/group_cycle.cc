@@ -13,6 +13,12 @@ namespace {
 // What may leave a queue room.
 constexpr ClusterEvents kRoomInQueue = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
 
+// Whether the profile has a PostFilter that evicts; DynamicResources' takes allocations from claims alone.
+bool Preempts(const Framework& framework) {
+  const auto plugins = framework.post_filters();
+  return std::any_of(plugins.begin(), plugins.end(), [](const auto* p) { return p->Name() != "DynamicResources"; });
+}
+
 }  // namespace
 
 const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupRequest& request,
@@ -60,8 +66,7 @@ bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Memb
     if (node == kNoNode) continue;
     for (const PreBindPlugin* plugin : framework.pre_binds()) {
       const PodOnNode pod{members[i].pod.get(), members[i].info.get()};
-      if (Outcome o = plugin->PreBind(pod, snapshot_, node, result_.intents); !o.ok())
-        return Reject(*plugin, o);
+      if (Outcome o = plugin->PreBind(pod, snapshot_, node, result_.intents); !o.ok()) return Reject(*plugin, o);
     }
     of(i);
   }
@@ -214,7 +219,7 @@ void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group,
 // Of a lone pod, by its queue's rules. Requires: rejected_ says why it has no place.
 void GroupCycle::MakeRoomInQueue(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                  StageListener* stages) {
-  if (framework.post_filters().empty()) return;
+  if (!Preempts(framework)) return;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const bool sound = search_.Begin(framework, request, shapes_, nominated, nullptr, result_.work);
   if (sound) {
@@ -326,8 +331,7 @@ void GroupCycle::TakePlacements(const Framework& framework, const GroupRequest& 
 bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                   StageListener* stages) {
   const bool no_quota = search_.without_quota() != nullptr;
-  if (framework.post_filters().empty() || request.min == 0 || !(rejected_.preemption_may_help || no_quota))
-    return false;
+  if (!Preempts(framework) || request.min == 0 || !(rejected_.preemption_may_help || no_quota)) return false;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const GroupContext context{framework, request, snapshot_, search_, places_, nominated};
   RoomForGroup room = InQueue(*request.members[0].info) ? preemption_.MakeRoomInQueue(context, *rule_, *ledger_)
