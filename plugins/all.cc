@@ -61,8 +61,7 @@ Registry AllPlugins() {
   AddPlain<DefaultBinder>(registry);
   AddPlain<NodeDeclaredFeatures>(registry);
   AddPlain<TopologyPlacementGenerator>(registry);
-  for (const char* name : {"GangScheduling", "PodGroupPodsCount", "DeferredPodScheduling"})
-    registry.AddMissing(name);
+  for (const char* name : {"GangScheduling", "PodGroupPodsCount", "DeferredPodScheduling"}) registry.AddMissing(name);
   return registry;
 }
 

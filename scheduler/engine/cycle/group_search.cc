@@ -207,7 +207,8 @@ bool GroupSearch::PlaceOn(uint32_t member, NodeIndex n) {
   const size_t mark = statement_.Checkpoint();
   statement_.Place({m.pod.get(), m.info.get()}, n);
   Outcome why;
-  if (const Plugin* plugin = WhoRefuses(*framework_, {m.pod.get(), m.info.get()}, snapshot_, n, statement_, &why); plugin != nullptr) {
+  if (const Plugin* plugin = WhoRefuses(*framework_, {m.pod.get(), m.info.get()}, snapshot_, n, statement_, &why);
+      plugin != nullptr) {
     refused_by_ = plugin;
     statement_.Rollback(mark);
     return false;
