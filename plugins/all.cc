@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "plugins/device/dynamic_resources.h"
 #include "plugins/node/image_locality.h"
 #include "plugins/node/node_affinity.h"
 #include "plugins/node/node_declared_features.h"
@@ -52,6 +53,7 @@ Registry AllPlugins() {
   AddPlain<VolumeZone>(registry);
   registry.Add({"PodTopologySpread", &PodTopologySpread::Make, PodTopologySpreadArgs(), 2});
   registry.Add({"InterPodAffinity", &InterPodAffinity::Make, InterPodAffinityArgs(), 2});
+  registry.Add({"DynamicResources", &DynamicResources::Make, DynamicResourcesArgs(), 2});
   registry.Add({"DefaultPreemption", &DefaultPreemption::Make, DefaultPreemptionArgs(), 0});
   registry.Add(
       {"NodeResourcesBalancedAllocation", &BalancedAllocation::Make, NodeResourcesBalancedAllocationArgs(), 1});
@@ -59,8 +61,7 @@ Registry AllPlugins() {
   AddPlain<DefaultBinder>(registry);
   AddPlain<NodeDeclaredFeatures>(registry);
   AddPlain<TopologyPlacementGenerator>(registry);
-  for (const char* name : {"DynamicResources", "GangScheduling", "PodGroupPodsCount", "DeferredPodScheduling"})
-    registry.AddMissing(name);
+  for (const char* name : {"GangScheduling", "PodGroupPodsCount", "DeferredPodScheduling"}) registry.AddMissing(name);
   return registry;
 }
 

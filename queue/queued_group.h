@@ -56,7 +56,7 @@ struct QueuedGroup {
   Time rejected_at;  // when it entered kUnschedulable
   Time backoff_until;
   bool backoff_is_error = false;       // set only while in no part
-  uint32_t wake_on = 0;                // ClusterEvents that may help
+  uint64_t wake_on = 0;                // ClusterEvents that may help
   std::vector<const void*> rejectors;  // opaque here: the plugins that said no
   bool woken = false;                  // while held: an event came that may help
   size_t heap_index = 0;               // position in the part that holds it

@@ -199,8 +199,8 @@ void SchedulingQueue::Enter(QueuedGroup& group, Time now) {
 }
 
 const void* SchedulingQueue::BucketOf(const QueuedGroup& group) {
-  // What a pod asks of topology is no part of its shape.
-  if (!group.lone() || group.first().pod->topology.present()) return &group;
+  // What a pod asks of topology is no part of its shape, nor which claims it has.
+  if (!group.lone() || group.first().pod->topology.present() || !group.first().pod->claims.empty()) return &group;
   return group.first().info.get();
 }
 
@@ -332,7 +332,7 @@ bool SchedulingQueue::GoesFirst(const QueuedGroup& a, const QueuedGroup& b) cons
   return active_.ComesBefore(a, b);
 }
 
-void SchedulingQueue::Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
+void SchedulingQueue::Wake(uint64_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
                            absl::FunctionRef<bool(const QueuedGroup&)> is_for, Time now) {
   for (QueuedGroup* group : held_) {
     if (!group->woken && (group->wake_on & events) != 0) group->woken = may_help(*group);

@@ -109,7 +109,7 @@ class SchedulingQueue {
   // for all lone pods of a shape: they were rejected for equal reasons. Of those of a shape that wait for room that is
   // kept for them (QueuedGroup::reserved), those are woken that it is for (is_for), and one more: what one pod leaves
   // is enough for one, and thousands may wait.
-  void Wake(uint32_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
+  void Wake(uint64_t events, absl::FunctionRef<bool(const QueuedGroup&)> may_help,
             absl::FunctionRef<bool(const QueuedGroup&)> is_for, Time now);
   void WakeOne(QueuedGroup& group, Time now);
   // Moves groups whose backoff is over to active, and wakes those unschedulable for too long.

@@ -23,7 +23,7 @@ class DefaultPreemption final : public PostFilterPlugin, public PreEnqueuePlugin
   // The plugins that rejected the pod know better what can help it.
   bool MayHelp(const Pod&, const ClusterEvent&) const override { return false; }
   // The engine itself holds a pod back while its victims' evictions are on their way.
-  Outcome PreEnqueue(const Pod&) const override { return Outcome::Success(); }
+  Outcome PreEnqueue(const Pod&, const ClusterObjects&) const override { return Outcome::Success(); }
   PostFilterResult PostFilter(const PostFilterRequest& request, CycleState& memo) const override;
 
   // How many candidates are enough, of so many nodes where removing pods may help.

@@ -5,7 +5,7 @@
 
 namespace muster {
 
-Outcome SchedulingGates::PreEnqueue(const Pod& pod) const {
+Outcome SchedulingGates::PreEnqueue(const Pod& pod, const ClusterObjects&) const {
   if (pod.scheduling_gates.empty()) return Outcome::Success();
   return Outcome::Unresolvable(
       absl::StrCat("waiting for scheduling gates: [", absl::StrJoin(pod.scheduling_gates, " "), "]"));

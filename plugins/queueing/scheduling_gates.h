@@ -12,7 +12,7 @@ class SchedulingGates final : public PreEnqueuePlugin {
  public:
   std::string_view Name() const override { return "SchedulingGates"; }
   ClusterEvents RequeueOn() const override { return kSelfGates; }
-  Outcome PreEnqueue(const Pod& pod) const override;
+  Outcome PreEnqueue(const Pod& pod, const ClusterObjects& objects) const override;
 };
 
 }  // namespace muster

@@ -193,9 +193,9 @@ absl::Status VolumeBinding::Score(const PodInfo&, const Snapshot&, const CycleSt
   return absl::OkStatus();
 }
 
-Outcome VolumeBinding::Reserve(const PodInfo& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const {
-  if (!UsesAnyClaim(pod)) return Outcome::Success();
-  const NodeVolumes volumes = Unbound(pod, snap, node);
+Outcome VolumeBinding::Reserve(const PodOnNode& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const {
+  if (!UsesAnyClaim(*pod.info)) return Outcome::Success();
+  const NodeVolumes volumes = Unbound(*pod.info, snap, node);
   // Made before any is set: setting one may free another's memory.
   std::vector<std::pair<Kind, ObjectPtr>> assumed;
   for (const NodeVolumes::Binding& b : volumes.bindings) {
@@ -216,10 +216,10 @@ Outcome VolumeBinding::Reserve(const PodInfo& pod, const Snapshot& snap, NodeInd
 }
 
 // After Reserve the assumed volumes are the ones that match.
-Outcome VolumeBinding::PreBind(const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+Outcome VolumeBinding::PreBind(const PodOnNode& pod, const Snapshot& snap, NodeIndex node,
                                std::vector<Intent>& intents) const {
-  if (!UsesAnyClaim(pod)) return Outcome::Success();
-  const NodeVolumes volumes = Unbound(pod, snap, node);
+  if (!UsesAnyClaim(*pod.info)) return Outcome::Success();
+  const NodeVolumes volumes = Unbound(*pod.info, snap, node);
   const ClusterObjects& objects = snap.objects();
   const auto claim_of = [&](const PersistentVolumeClaim& c) {
     return objects.Find(Kind::kPersistentVolumeClaim, c.ns, c.name);

@@ -38,8 +38,8 @@ class VolumeBinding final : public PreFilterPlugin,
   absl::Status Score(const PodInfo& pod, const Snapshot& snap, const CycleState& state, const NodeSet& feasible,
                      WordRange range, int64_t* out) const override;
   // Assumes the volumes bound to the claims, and the node selected for those to be provisioned.
-  Outcome Reserve(const PodInfo& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const override;
-  Outcome PreBind(const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+  Outcome Reserve(const PodOnNode& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const override;
+  Outcome PreBind(const PodOnNode& pod, const Snapshot& snap, NodeIndex node,
                   std::vector<Intent>& intents) const override;
 
  private:

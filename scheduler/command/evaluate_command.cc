@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
+#include "plugins/device/dynamic_resources.h"
 #include "scheduler/command/arguments.h"
 #include "scheduler/command/inputs.h"
 #include "scheduler/command/report.h"
@@ -34,7 +35,10 @@ struct Verdict {
     std::vector<std::string> reasons;                     // in that plugin's order
     std::vector<std::pair<std::string, int64_t>> scores;  // by plugin, normalised, before weights
     int64_t total = 0;                                    // after weights
+    std::vector<GivenDevice> devices;                     // that the pod's claims would get
+    std::string error;                                    // what is wrong with the claims there
   };
+  bool has_claims = false;
   std::string error;             // the cycle would end with it: nothing below holds
   bool rejected_before = false;  // by a PreFilter plugin: there are no nodes below
   std::string plugin;
@@ -63,6 +67,17 @@ void Preempt(const PostFilterRequest& request, Verdict& verdict) {
   }
 }
 
+std::vector<GivenDevice> DevicesOn(const DynamicResources& plugin, const Pod& pod, const Snapshot& snap, NodeIndex n) {
+  std::vector<GivenDevice> devices;
+  std::vector<ClaimPtr> claims;
+  const DeviceOutcome outcome = plugin.Allocate(pod, snap, n, &claims);
+  for (size_t i = 0; i < outcome.allocations.size(); ++i) {
+    for (const AllocatedDevice& device : outcome.allocations[i].devices)
+      devices.push_back({claims[i]->name, device.request, device.id});
+  }
+  return devices;
+}
+
 Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& pod, Snapshot& snap,
                  const Nominated& others) {
   if (snap.size() == 0) return Broken(absl::NotFoundError("no nodes available to schedule pods"));
@@ -79,6 +94,7 @@ Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& 
   if (!answer.error().ok()) return Broken(answer.error());
   if (!answer.score_error().ok()) return Broken(answer.score_error());
   Verdict verdict;
+  verdict.has_claims = !subject.claims.empty();
   if (!answer.pre_filter().ok()) {
     verdict.rejected_before = true;
     verdict.plugin = std::string(answer.pre_filter_plugin());
@@ -98,6 +114,7 @@ Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& 
   for (size_t step = 0; step < scores.size(); ++step) {
     if (auto status = answer.Scores(framework, pod, snap, step, scores[step]); !status.ok()) return Broken(status);
   }
+  const auto* devices = dynamic_cast<const DynamicResources*>(framework.Find("DynamicResources"));
   for (NodeIndex n = 0; n < snap.size(); ++n) {
     Verdict::Node& node = verdict.nodes.emplace_back();
     node.name = std::string(snap.NodeName(n));
@@ -108,6 +125,7 @@ Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& 
         node.scores.emplace_back(framework.scores()[step].score->Name(), scores[step][n]);
       }
       node.total = scores.empty() ? 1 : answer.Total(n);  // upstream's, where nothing scores
+      if (devices != nullptr && verdict.has_claims) node.devices = DevicesOn(*devices, subject, snap, n);
     } else if (!answer.candidates().Has(n) && !answer.narrowed_by().empty()) {
       node.plugin = absl::StrJoin(answer.narrowed_by(), ",");
       node.reasons = {answer.NarrowedText()};
@@ -116,6 +134,8 @@ Verdict Evaluate(const Framework& framework, const Pod& subject, const PodInfo& 
       if (rejected.plugin != Rejections::kNobody)
         node.plugin = std::string(framework.filters()[rejected.plugin].filter->Name());
       for (const uint32_t reason : rejected.reasons) node.reasons.push_back(rejections.texts.Text(reason));
+      if (!node.reasons.empty() && node.reasons[0].starts_with(DynamicResources::kFatalMark))
+        node.error = node.reasons[0].substr(1);
       if (node.reasons.empty()) node.reasons = {snap.node(n).invalid};  // no plugin was asked about it
     }
   }
@@ -131,6 +151,10 @@ void PrintJson(const Verdict& verdict, std::ostream& out) {
     if (verdict.rejected_before) all["preFilter"] = {{"plugin", verdict.plugin}, {"reasons", verdict.reasons}};
     Json nodes = Json::object();
     for (const Verdict::Node& node : verdict.nodes) {
+      if (!node.error.empty()) {
+        nodes[node.name] = {{"feasible", false}, {"error", node.error}};
+        continue;
+      }
       if (!node.feasible) {
         nodes[node.name] = {{"feasible", false}, {"plugin", node.plugin}, {"reasons", node.reasons}};
         continue;
@@ -138,6 +162,7 @@ void PrintJson(const Verdict& verdict, std::ostream& out) {
       Json scores = Json::object();
       for (const auto& [plugin, score] : node.scores) scores[plugin] = score;
       nodes[node.name] = {{"feasible", true}, {"scores", std::move(scores)}, {"total", node.total}};
+      if (verdict.has_claims) nodes[node.name]["devices"] = DevicesJson(node.devices);
     }
     all["nodes"] = std::move(nodes);
     all["preemption"] = nullptr;
@@ -161,7 +186,8 @@ void PrintVerdict(const Verdict& verdict, std::ostream& out) {
     if (node.feasible) {
       best.push_back(&node);
     } else {
-      others.push_back({node.name, node.plugin.empty() ? "-" : node.plugin, absl::StrJoin(node.reasons, ", ")});
+      others.push_back({node.name, node.plugin.empty() ? "-" : node.plugin,
+                        node.error.empty() ? absl::StrJoin(node.reasons, ", ") : node.error});
     }
   }
   std::stable_sort(best.begin(), best.end(), [](const auto* a, const auto* b) { return a->total > b->total; });
@@ -172,6 +198,11 @@ void PrintVerdict(const Verdict& verdict, std::ostream& out) {
       if (node == best.front()) feasible.front().push_back(plugin);
       row.push_back(absl::StrCat(score));
     }
+    if (!verdict.has_claims) continue;
+    if (node == best.front()) feasible.front().push_back("DEVICES");
+    row.push_back(absl::StrJoin(node->devices, " ", [](std::string* text, const GivenDevice& device) {
+      absl::StrAppend(text, device.request, "=", device.id.Text());
+    }));
   }
   out << best.size() << " of " << verdict.nodes.size() << " nodes can take the pod\n";
   if (!best.empty()) {
@@ -225,6 +256,7 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
   };
   PodPtr pod;
   for (const ManifestPod& other : inputs->manifests.pods) {
+    for (const ObjectPtr& claim : other.device_claims) cache.SetObject(Kind::kResourceClaim, claim);
     if (other.pod->Key() == wanted) {
       pod = other.pod;
     } else if (!other.pod->node.empty() && !other.pod->ended) {
@@ -243,7 +275,13 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
         << "\", as its spec.schedulerName is\n";
     return kExitBadInput;
   }
-  const auto framework = Framework::Create(*profile, registry);
+  ProfileConfig here = *profile;
+  for (auto& [name, plugin_args] : here.args) {
+    if (name != "DynamicResources") continue;
+    if (!std::holds_alternative<DynamicResourcesArgs>(plugin_args)) plugin_args = DynamicResourcesArgs();
+    std::get<DynamicResourcesArgs>(plugin_args).nodes_fail_alone = true;
+  }
+  const auto framework = Framework::Create(here, registry);
   if (!framework.ok()) {
     err << "muster: " << framework.status().message() << "\n";
     return kExitBadInput;
@@ -255,8 +293,8 @@ int EvaluateCommand(std::span<const std::string> args, std::ostream& out, std::o
     wishing->spec = std::move(spec);
     pod = std::move(wishing);
   }
-  const PodInfoPtr info = cache.InfoFor(*pod);
   Snapshot& snap = cache.Refresh();
+  const PodInfoPtr info = cache.InfoToPlace(*pod, /*alike=*/false);
   Statement statement(snap);
   const Nominated nominated{nominator, statement, pod->uid};
   const Verdict verdict = pod->invalid.empty() ? Evaluate(**framework, *pod, *info, snap, nominated)

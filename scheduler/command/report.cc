@@ -220,6 +220,17 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out) {
              out);
 }
 
+nlohmann::ordered_json DevicesJson(const std::vector<GivenDevice>& devices) {
+  Json all = Json::array();
+  for (const GivenDevice& device : devices)
+    all.push_back({{"claim", device.claim},
+                   {"request", device.request},
+                   {"driver", device.id.driver},
+                   {"pool", device.id.pool},
+                   {"device", device.id.device}});
+  return all;
+}
+
 void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
   Json pods = Json::array();
   for (const SimulationResult::Pod& pod : result.pods) {
@@ -232,7 +243,7 @@ void PrintSimulationJson(const SimulationResult& result, std::ostream& out) {
                     {"result", Result(pod)},
                     {"group", pod.group},
                     {"queue", pod.queue},
-                    {"devices", Json::array()},
+                    {"devices", DevicesJson(pod.devices)},
                     {"reasons", std::move(reasons)}});
   }
   Json uses = Json::object();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "nlohmann/json.hpp"
 #include "scheduler/command/simulation.h"
 
 namespace muster {
@@ -20,6 +21,9 @@ void PrintSimulationTable(const SimulationResult& result, std::ostream& out);
 
 // One JSON object, keys in the order that the manual gives.
 void PrintSimulationJson(const SimulationResult& result, std::ostream& out);
+
+// [{"claim","request","driver","pool","device"}].
+nlohmann::ordered_json DevicesJson(const std::vector<GivenDevice>& devices);
 
 }  // namespace muster
 

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "scheduler/engine/scheduler.h"
+#include "scheduler/model/device/pod_claims.h"
+#include "scheduler/sim/controllers/claim_controller.h"
 #include "scheduler/sim/controllers/disruption_controller.h"
 #include "scheduler/sim/controllers/volume_controller.h"
 #include "scheduler/sim/kubelet.h"
@@ -172,6 +174,19 @@ void Explain(const Pod& pod, const Waits& waits, const LastVerdicts& verdicts, c
   out.reasons.push_back({plugin, out.message, 0});
 }
 
+// Of the claims that have an allocation and are the pod's to use.
+std::vector<GivenDevice> DevicesOf(const Pod& pod, const ClusterObjects& objects) {
+  std::vector<GivenDevice> devices;
+  std::vector<ClaimOfPod> claims;
+  if (pod.claims.empty() || pod.node.empty() || !FindClaims(pod, objects, &claims).empty()) return devices;
+  for (const ClaimOfPod& found : claims) {
+    if (!found.claim->allocation || !found.reserved()) continue;
+    for (const AllocatedDevice& device : found.claim->allocation->devices)
+      devices.push_back({found.claim->name, device.request, device.id});
+  }
+  return devices;
+}
+
 }  // namespace
 
 absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Configuration& config,
@@ -180,6 +195,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
   SimApiServer server(loop);
   Kubelet kubelet(loop, server);
   VolumeController volumes(loop, server);
+  ClaimController claims(loop, server);
   DisruptionController budgets(loop, server, manifests);
   Scenario scenario(loop, server, kubelet);
   UseMeter meter(loop, server);
@@ -205,7 +221,8 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
 
   SimulationResult result;
   const auto settled = [&] {
-    if (!server.Idle() || !kubelet.Idle() || !volumes.Idle() || !budgets.Idle() || !scenario.Idle()) return false;
+    if (!server.Idle() || !kubelet.Idle() || !volumes.Idle() || !claims.Idle() || !budgets.Idle() || !scenario.Idle())
+      return false;
     return (scheduler.synced() && scheduler.Idle()) || loop.Now() - meter.last_change() > kNoProgress;
   };
   while (!settled()) {
@@ -237,6 +254,7 @@ absl::StatusOr<SimulationResult> Simulate(const Manifests& manifests, const Conf
     out.node = pod->node;
     out.ended = pod->ended;
     out.preempted = server.FindPod(pod->ns(), pod->name) == nullptr;
+    out.devices = DevicesOf(*pod, server.objects());
     if (!result.queues.empty()) out.queue = scheduler.QueueOf(*pod);
     if (pod->node.empty() && !out.preempted) Explain(*pod, waits, verdicts, config, out);
   }

@@ -13,6 +13,7 @@
 #include "scheduler/command/queue_view.h"
 #include "scheduler/framework/configuration.h"
 #include "scheduler/framework/registry.h"
+#include "scheduler/model/device.h"
 #include "scheduler/runtime/decision_log.h"
 #include "scheduler/sim/manifests.h"
 
@@ -25,6 +26,12 @@ struct SimulationOptions {
   size_t most_pending = 10;        // of each queue, in `queues`
   std::optional<Duration> until;   // of simulated time; else until nothing changes any more
   DecisionLog::Observer observer;  // shown every decision; may be null
+};
+
+// A device that a pod has by one of its claims.
+struct GivenDevice {
+  std::string claim, request;  // the ResourceClaim's name, and of its request, or "request/alternative"
+  DeviceId id;
 };
 
 struct SimulationResult {
@@ -41,7 +48,8 @@ struct SimulationResult {
     std::string node;        // "": pending
     bool ended = false;      // it ran and is over
     bool preempted = false;  // it ran on `node` and had to go for another
-    std::string message;     // why it is pending, in one line
+    std::vector<GivenDevice> devices;
+    std::string message;  // why it is pending, in one line
     std::vector<Reason> reasons;
   };
   struct Use {

@@ -51,6 +51,10 @@ ClusterEvents ObjectChanges(Kind kind, bool existed, bool gone) {
     case Kind::kCSIDriver: return of(kCSIDriverAdded, kCSIDriverUpdated);
     case Kind::kCSIStorageCapacity: return of(kStorageCapacityAdded, kStorageCapacityUpdated);
     case Kind::kVolumeAttachment: return of(0, 0, kVolumeAttachmentDeleted);
+    case Kind::kResourceClaim: return kResourceClaimChanged;
+    case Kind::kResourceSlice:
+    case Kind::kDeviceClass: return of(kDevicesChanged, kDevicesChanged);
+    case Kind::kDeviceTaintRule: return kDevicesChanged;
     case Kind::kTopology:
     case Kind::kKueueTopology: return kTopologyChanged;
     default: return 0;
@@ -60,6 +64,7 @@ ClusterEvents ObjectChanges(Kind kind, bool existed, bool gone) {
 ClusterEvents PendingPodChanges(const Pod& before, const Pod& after) {
   ClusterEvents events = 0;
   if (after.scheduling_gates.size() < before.scheduling_gates.size()) events |= kSelfGates;
+  if (before.claims != after.claims) events |= kSelfClaims;
   if (before.spec == after.spec || *before.spec == *after.spec) return events;
   events |= kSelfUpdated;
   if (before.spec->labels != after.spec->labels) events |= kSelfLabel;

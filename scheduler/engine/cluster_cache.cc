@@ -58,8 +58,35 @@ PodInfoPtr ClusterCache::InfoFor(const std::shared_ptr<const PodSpec>& spec) {
   return info;
 }
 
+PodInfoPtr ClusterCache::InfoToPlace(const Pod& pod, bool alike) {
+  PodInfoPtr plain = InfoFor(pod);
+  if (pod.claims.empty()) return plain;
+  AskedClaims asked = snapshot_.AskClaims(pod, alike);
+  if (asked.empty()) return plain;
+  StableHasher hash;
+  hash.Add(asked.problem);
+  for (const AskedClaim& claim : asked.claims) hash.Add(claim.name), hash.Add(claim.hash);
+  std::vector<PodInfoPtr>& same_hash = asking_[{plain.get(), hash.Digest()}];
+  for (const PodInfoPtr& info : same_hash) {
+    if (info->spec->asked == asked) return info;
+  }
+  auto spec = std::make_shared<PodSpec>(*plain->spec);
+  spec->asked = std::move(asked);
+  PodInfoPtr info = snapshot_.Resolve(std::move(spec), std::move(plain));
+  same_hash.push_back(info);
+  if (info_of_spec_.size() + ++asking_count_ >= sweep_at_) SweepInfos();
+  return info;
+}
+
 // Lets go of shapes that no pod has any more.
 void ClusterCache::SweepInfos() {
+  asking_count_ = 0;
+  for (auto it = asking_.begin(); it != asking_.end();) {
+    std::erase_if(it->second, [](const PodInfoPtr& info) { return info.use_count() == 1; });
+    asking_count_ += it->second.size();
+    const auto here = it++;
+    if (here->second.empty()) asking_.erase(here);
+  }
   constexpr long kOurs = 2;  // infos_ and info_of_spec_
   for (auto it = infos_.begin(); it != infos_.end();) {
     std::erase_if(it->second, [&](const PodInfoPtr& info) {
@@ -70,7 +97,7 @@ void ClusterCache::SweepInfos() {
     auto here = it++;
     if (here->second.empty()) infos_.erase(here);
   }
-  sweep_at_ = std::max<size_t>(1024, info_of_spec_.size() * 2);
+  sweep_at_ = std::max<size_t>(1024, (info_of_spec_.size() + asking_count_) * 2);
   snapshot_.SweepTerms();
 }
 
@@ -153,7 +180,7 @@ void ClusterCache::Renew(const PodPtr& pod) {
   PodInfoPtr info = InfoFor(*pod);
   if (auto it = placed_.find(pod->uid); it != placed_.end()) {
     Placed& placed = *it->second;
-    if (placed.record->name == pod->node && placed.info == info) {
+    if (placed.record->name == pod->node && (placed.info == info || placed.info->plain == info)) {
       const PodPtr before = std::exchange(placed.pod, pod);
       if (placed.record->row != kNoNode)
         snapshot_.RenewPod(*before, {pod.get(), placed.info.get()}, placed.record->row);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -30,6 +31,8 @@ class ClusterCache {
   Snapshot& Refresh();
   // The pod's resolved shape; equal shapes share one.
   PodInfoPtr InfoFor(const Pod& pod);
+  // The same for one that is about to be placed, with what its claims are now. `alike`: see AskClaims.
+  PodInfoPtr InfoToPlace(const Pod& pod, bool alike = true);
 
   // Told of each pod that takes room, again when it is renewed, and of each that does no more (row kNoNode; also where
   // its node is not there).
@@ -42,6 +45,7 @@ class ClusterCache {
     snapshot_.RemoveObject(kind, ns, name);
   }
   const ClusterObjects& objects() const { return snapshot_.objects(); }
+  const DeviceColumns& devices() const { return snapshot_.devices(); }
 
   void SetNode(NodePtr node);
   void RemoveNode(const std::string& name);
@@ -103,7 +107,9 @@ class ClusterCache {
   absl::flat_hash_map<std::string, PodPtr> leaving_;                  // by uid: as the watch has it
   absl::flat_hash_map<uint64_t, std::vector<PodInfoPtr>> infos_;      // by shape
   absl::flat_hash_map<const PodSpec*, PodInfoPtr> info_of_spec_;      // of the specs that infos_ keep alive
-  size_t sweep_at_ = 1024;
+  // Of InfoToPlace: by the shape without claims and a hash of what they ask for.
+  absl::flat_hash_map<std::pair<const PodInfo*, uint64_t>, std::vector<PodInfoPtr>> asking_;
+  size_t sweep_at_ = 1024, asking_count_ = 0;
 };
 
 }  // namespace muster

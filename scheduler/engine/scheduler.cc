@@ -40,7 +40,9 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
              }),
       policies_(ledger_, queue_, cache_.Refresh()),
       group_cycle_(cache_.Refresh(), workers_, options.seed, &ledger_),
-      volumes_(loop, api, cache_, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
+      preparation_(loop, api, cache_,
+                   {[this](const auto& task, const auto& error) { OnPreparationEnded(task, error); },
+                    [this](const auto& before, const auto& after) { OnClaim(after, before, after); }}),
       binding_(loop, api, random_, static_cast<size_t>(config_.muster.binds_in_flight),
                [this](const auto& task, const auto& status) { OnBindEnded(task, status); }),
       recorder_(loop, api, options.instance),
@@ -49,7 +51,7 @@ Scheduler::Scheduler(const Configuration& config, std::vector<std::unique_ptr<Fr
           [this](const Pod& pod, const std::string& node, const ApiStatus& status) { OnEvicted(pod, node, status); },
           [this](const Pod& victim) { cache_.SetStaying(victim.uid); }),
       groups_(cache_),
-      commits_(loop, volumes_, binding_,
+      commits_(loop, preparation_, binding_,
                {[this](const auto& task) { Bind(task); }, [this](const auto& key) { OnPrepared(key); },
                 [this](const auto& undone) { OnUndone(undone); }}),
       group_status_(loop, api, recorder_),
@@ -112,7 +114,7 @@ int Scheduler::ProfileOf(const std::string& scheduler_name) const {
 
 bool Scheduler::Gated(const Pod& pod, uint32_t profile) const {
   for (const PreEnqueuePlugin* plugin : profiles_[profile]->pre_enqueue()) {
-    if (!plugin->PreEnqueue(pod).ok()) return true;
+    if (!plugin->PreEnqueue(pod, cache_.objects()).ok()) return true;
   }
   return false;
 }
@@ -142,6 +144,11 @@ void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
   const ObjectPtr& object = std::get<ObjectPtr>(event.object);
   const ObjectPtr before = cache_.objects().Find(kind, object->ns, object->name);
   const bool gone = event.type == WatchEvent::Type::kDeleted;
+  if (kind == Kind::kResourceClaim) {
+    const auto claim = std::static_pointer_cast<const ResourceClaim>(object);
+    return OnClaim(claim, std::static_pointer_cast<const ResourceClaim>(before),
+                   preparation_.claims().OnClaim(claim, gone));
+  }
   if (kind == Kind::kQueue && before != nullptr && !gone &&
       static_cast<const Queue&>(*before).generation == static_cast<const Queue&>(*object).generation)
     return;  // its status, which is written here
@@ -160,8 +167,29 @@ void Scheduler::OnObject(Kind kind, const WatchEvent& event) {
   what.old_object = before.get();
   what.new_object = gone ? nullptr : object.get();
   Wake(what);
-  volumes_.OnObject(kind, object, gone);
+  preparation_.OnObject(kind, object, gone);
   OnGroupObject(kind, *object, gone);
+}
+
+// `after` is what the cache is to have; null: nothing.
+void Scheduler::OnClaim(const ClaimPtr& claim, const ClaimPtr& before, const ClaimPtr& after) {
+  if (after != nullptr) {
+    cache_.SetObject(Kind::kResourceClaim, after);
+  } else {
+    cache_.RemoveObject(Kind::kResourceClaim, claim->ns, claim->name);
+  }
+  ClusterEvent what;
+  what.what = kResourceClaimChanged;
+  what.old_object = before.get();
+  what.new_object = after.get();
+  if (before != nullptr || after != nullptr) Wake(what);
+  const auto awaited = await_claim_.find(claim->Key());
+  if (awaited == await_claim_.end()) return;
+  const std::vector<std::string> uids = std::move(awaited->second);
+  await_claim_.erase(awaited);
+  for (const std::string& uid : uids) {
+    if (const QueuedMember* member = queue_.FindMember(uid)) OnPendingPod(PodPtr(member->pod));
+  }
 }
 
 void Scheduler::OnPodWatch(const ApiStatus& status) {
@@ -181,6 +209,7 @@ void Scheduler::OnPod(const WatchEvent& event) {
 
 void Scheduler::OnBoundPod(const PodPtr& pod) {
   binding_.Confirm(pod->uid, pod->node);
+  preparation_.Bound(pod->uid);
   commits_.OnBound(pod->uid);
   queue_.Remove(pod->uid);
   group_cycle_.nominator().Remove(pod->uid);
@@ -213,6 +242,11 @@ void Scheduler::OnPendingPod(const PodPtr& pod) {
   }
   const Time now = loop_.Now();
   const bool gated = Gated(*pod, static_cast<uint32_t>(profile));
+  for (const PodClaim& claim : pod->claims) {
+    if (!gated || claim.claim.empty()) continue;
+    std::vector<std::string>& uids = await_claim_[absl::StrCat(pod->ns(), "/", claim.claim)];
+    if (std::find(uids.begin(), uids.end(), pod->uid) == uids.end()) uids.push_back(pod->uid);
+  }
   PodInfoPtr info = cache_.InfoFor(*pod);
   if (group == nullptr) {
     if (key.empty()) {
@@ -257,8 +291,12 @@ void Scheduler::OnPendingPodChanged(QueuedGroup& group, const PodPtr& pod, PodIn
 }
 
 void Scheduler::OnPodGone(const Pod& pod) {
-  volumes_.Cancel(pod.uid);
+  preparation_.GiveUp(pod.uid);
   binding_.Cancel(pod.uid);
+  for (const PodClaim& claim : pod.claims) {
+    const auto awaited = await_claim_.find(absl::StrCat(pod.ns(), "/", claim.claim));
+    if (awaited != await_claim_.end()) std::erase(awaited->second, pod.uid);
+  }
   OnNominationGone(pod, group_cycle_.nominator().NodeOf(pod.uid));
   queue_.Remove(pod.uid);
   OpenGate(pod.uid);
@@ -297,9 +335,10 @@ void Scheduler::Wake(const ClusterEvent& event, int32_t max_priority) {
         return std::any_of(group.rejectors.begin(), group.rejectors.end(), [&](const void* plugin) {
           const auto& rejector = *static_cast<const Plugin*>(plugin);
           if ((rejector.RequeueOn() & event.what) == 0) return false;
-          const PodInfo* asked = nullptr;  // pods of one shape get one answer
+          const PodInfo* asked = nullptr;  // pods of one shape get one answer, but for their claims
           return std::any_of(group.members.begin(), group.members.end(), [&](const QueuedMember& member) {
-            return std::exchange(asked, member.info.get()) != member.info.get() && rejector.MayHelp(*member.pod, event);
+            return (std::exchange(asked, member.info.get()) != member.info.get() || !member.pod->claims.empty()) &&
+                   rejector.MayHelp(*member.pod, event);
           });
         });
       },
@@ -350,7 +389,7 @@ void Scheduler::Pump() {
 void Scheduler::ArmTimer() {
   Time next = std::min(queue_.NextDeadline(), policies_.NextDeadline(loop_.Now()));
   next = std::min({next, drain_at_, group_cycle_.plans().NextEnd(), look_again_at_});
-  if (cache_.assumed_count() > binding_.in_flight() + volumes_.in_flight())
+  if (cache_.assumed_count() > binding_.in_flight() + preparation_.in_flight())
     next = std::min(next, loop_.Now() + config_.muster.assume_expiry);
   if (untold_ > 0) {
     for (const auto& [key, gate] : gates_) next = gate.told ? next : std::min(next, gate.tell_at);

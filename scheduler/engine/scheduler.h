@@ -19,7 +19,7 @@
 #include "scheduler/engine/binding/event_recorder.h"
 #include "scheduler/engine/binding/group_commit.h"
 #include "scheduler/engine/binding/preemption.h"
-#include "scheduler/engine/binding/volume_binding.h"
+#include "scheduler/engine/binding/preparation.h"
 #include "scheduler/engine/cluster_cache.h"
 #include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/engine/group_status.h"
@@ -68,7 +68,7 @@ class Scheduler {
   // Neither a decision nor an answer is outstanding: only timers or new events can change anything.
   bool Idle() {
     return !pump_posted_ && !queue_.Ready() && !policies_.Waits(loop_.Now()) && binding_.in_flight() == 0 &&
-           volumes_.in_flight() == 0 && preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() &&
+           preparation_.in_flight() == 0 && preemption_.running() == 0 && commits_.open() == 0 && changed_.empty() &&
            untold_ == 0;
   }
 
@@ -100,6 +100,7 @@ class Scheduler {
   void OnPodWatch(const ApiStatus& status);
   void OnNode(const WatchEvent& event);
   void OnObject(Kind kind, const WatchEvent& event);
+  void OnClaim(const ClaimPtr& claim, const ClaimPtr& before, const ClaimPtr& after);
   void OnBoundPod(const PodPtr& pod);
   void OnPendingPod(const PodPtr& pod);
   void OnPendingPodChanged(QueuedGroup& group, const PodPtr& pod, PodInfoPtr info, bool gated);
@@ -163,7 +164,7 @@ class Scheduler {
   std::string WhyTaken(const PodInfo& preemptor, const PostFilterResult::Taken& taken);
   void ForgetNomination(const QueuedMember& member, const std::string& node);
   void OnEvicted(const Pod& preemptor, const std::string& node, const ApiStatus& status);
-  void OnVolumesEnded(const BindingCycle::Task& task, const std::string& error);
+  void OnPreparationEnded(const BindingCycle::Task& task, const std::string& error);
   void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
   void Bind(const BindingCycle::Task& task);
   void OnPrepared(const std::string& key);
@@ -196,7 +197,7 @@ class Scheduler {
   SchedulingQueue queue_;
   QueuePolicies policies_;
   GroupCycle group_cycle_;
-  VolumeBinder volumes_;
+  Preparation preparation_;
   BindingCycle binding_;
   EventRecorder recorder_;
   Preemption preemption_;
@@ -216,9 +217,10 @@ class Scheduler {
   std::vector<uint32_t> order_;         // by batch_: the index among the queued group's members
 
   // Groups of which something changed that decides whether and how they are tried.
-  absl::btree_map<std::string, GroupId> changed_;  // by key
-  bool nodes_changed_ = false;                     // all of them
-  absl::btree_map<std::string, Gate> gates_;       // by key
+  absl::btree_map<std::string, GroupId> changed_;                       // by key
+  bool nodes_changed_ = false;                                          // all of them
+  absl::btree_map<std::string, Gate> gates_;                            // by key
+  absl::btree_map<std::string, std::vector<std::string>> await_claim_;  // uids of gated pods, by "namespace/name"
   size_t untold_ = 0;
   // Decisions in one turn of the loop, before answers and events that came meanwhile are seen.
   static constexpr int kCyclesPerTurn = 32;

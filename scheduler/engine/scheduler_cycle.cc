@@ -51,7 +51,7 @@ bool Scheduler::FillRequest(QueuedGroup& group) {
     return false;
   }
   batch_.clear();
-  batch_.push_back({member.pod, member.info});
+  batch_.push_back({member.pod, cache_.InfoToPlace(*member.pod)});
   request_.members = batch_;
   request_.min = 1;
   request_.group = {};
@@ -89,15 +89,15 @@ void Scheduler::OnPlaced(QueuedGroup& group, const GroupDecision& decision, Time
   const NodeIndex node = decision.placements[0].node;
   const std::string name(cache_.Refresh().NodeName(node));
   const QueuedMember& member = group.first();
-  cache_.Assume(member.pod, member.info, node);
+  cache_.Assume(member.pod, batch_[0].info, node);
   DropPlan(member.pod->uid);
   ForgetNomination(member, name);
   const BindingCycle::Task task{member.pod, name, loop_.Now(), popped_at};
-  if (std::vector<Intent> intents = VolumeIntents(decision.intents); !intents.empty()) {
-    volumes_.Start(task, std::move(intents));
+  if (std::vector<Intent> intents = PreparationsIn(decision.intents); !intents.empty()) {
+    preparation_.Start(task, std::move(intents));
     return;
   }
-  OnVolumesEnded(task, "");
+  OnPreparationEnded(task, "");
 }
 
 void Scheduler::Bind(const BindingCycle::Task& task) {
@@ -106,22 +106,22 @@ void Scheduler::Bind(const BindingCycle::Task& task) {
 }
 
 // Where all is well, binds the pod.
-void Scheduler::OnVolumesEnded(const BindingCycle::Task& task, const std::string& error) {
+void Scheduler::OnPreparationEnded(const BindingCycle::Task& task, const std::string& error) {
   const Pod& pod = *task.pod;
-  if (commits_.Has(pod.uid)) return commits_.OnVolumesEnded(task, error);
+  if (commits_.Has(pod.uid)) return commits_.OnPreparationEnded(task, error);
   if (error.empty() && active_) return Bind(task);
+  preparation_.GiveUp(pod.uid);
   cache_.Remove(pod.uid);
   Wake({kPodRemoved, nullptr, nullptr, &pod, nullptr});
   QueuedGroup* group = queue_.Find(pod.uid);
   if (group == nullptr) return;
   queue_.Failed(*group, loop_.Now());
   if (error.empty()) return;  // no longer ours to decide
-  LogWarning(absl::StrCat("volumes of ", pod.Key(), " on ", task.node, ": ", error));
+  LogWarning(absl::StrCat(pod.Key(), " on ", task.node, ": ", error));
   if (metrics_ != nullptr) {
     metrics_->ScheduleAttempt(pod.spec->scheduler_name, Metrics::Attempt::kError, loop_.Now() - task.popped_at);
   }
-  TellFailure(*queue_.FindMember(pod.uid), "SchedulerError",
-              absl::StrCat("running PreBind plugin \"VolumeBinding\": ", error), "");
+  TellFailure(*queue_.FindMember(pod.uid), "SchedulerError", error, "");
 }
 
 void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Time popped_at) {
@@ -184,7 +184,9 @@ void Scheduler::OnRejected(QueuedGroup& group, const GroupDecision& decision, Ti
     if (state.object != nullptr && state.Needed() > 0)
       group_status_.Failed(id, *state.object, profile, reason, why.message);
   }
-  if (decision.room) MakeRoom(group, decision);
+  if (!decision.room) return;
+  if (decision.room->deallocate != nullptr) preparation_.claims().Deallocate(*decision.room->deallocate);
+  MakeRoom(group, decision);
 }
 
 // For people: what the one that is evicted goes for.
@@ -281,12 +283,14 @@ void Scheduler::OnBindEnded(const BindingCycle::Task& task, const ApiStatus& sta
   if (status.ok()) {
     queue_.Remove(pod.uid);
     cache_.FinishBinding(pod.uid, now + config_.muster.assume_expiry);
+    preparation_.Bound(pod.uid);
     recorder_.Scheduled(pod, task.node);
     commits_.OnBindEnded(task, status);
   } else if (commits_.Has(pod.uid)) {
     LogWarning(absl::StrCat("binding ", pod.Key(), " to ", task.node, ": ", status.message));
     commits_.OnBindEnded(task, status);
   } else {
+    preparation_.GiveUp(pod.uid);
     cache_.Remove(pod.uid);
     Wake({kPodRemoved, nullptr, nullptr, &pod, nullptr});
     LogWarning(absl::StrCat("binding ", pod.Key(), " to ", task.node, ": ", status.message));

@@ -189,7 +189,7 @@ bool Scheduler::FillGroupRequest(QueuedGroup& group) {
     }
   }
   batch_.clear();
-  for (const uint32_t i : order_) batch_.push_back({group.members[i].pod, group.members[i].info});
+  for (const uint32_t i : order_) batch_.push_back({group.members[i].pod, cache_.InfoToPlace(*group.members[i].pod)});
   request_.members = batch_;
   request_.min = state.gang ? state.Needed() : 0;
   request_.group = group.first().pod->group;
@@ -228,11 +228,11 @@ void Scheduler::OnGroupPlaced(QueuedGroup& group, const GroupDecision& decision,
     member.placed = true;
     place_of[i] = static_cast<uint32_t>(members.size());
     members.push_back({member.pod, member.info, std::string(snapshot.NodeName(node)), {}});
-    cache_.Assume(member.pod, member.info, node);
+    cache_.Assume(member.pod, batch_[i].info, node);
   }
   for (size_t k = 0; k < decision.intents.size(); ++k) {
     if (decision.intents[k].kind != Intent::Kind::kBind)
-      members[place_of[decision.intent_member[k]]].volumes.push_back(decision.intents[k]);
+      members[place_of[decision.intent_member[k]]].first.push_back(decision.intents[k]);
   }
   for (const uint32_t i : order_) {
     const QueuedMember& member = group.members[i];
@@ -272,6 +272,7 @@ void Scheduler::OnPrepared(const std::string& key) {
 void Scheduler::OnUndone(const GroupCommits::Undone& undone) {
   const Time now = loop_.Now();
   for (const PodPtr& pod : undone.pods) {
+    preparation_.GiveUp(pod->uid);
     if (!cache_.IsAssumed(pod->uid)) continue;
     cache_.Remove(pod->uid);
     Wake({kPodRemoved, nullptr, nullptr, pod.get(), nullptr});

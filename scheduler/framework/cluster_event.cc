@@ -35,6 +35,9 @@ std::vector<std::string_view> EventNames(ClusterEvents events) {
       "NodeDelete",
       "TopologyChange",
       "QueueChange",
+      "DeviceChange",
+      "ResourceClaimChange",
+      "PodGeneratedResourceClaimUpdate",
   };
   std::vector<std::string_view> names;
   for (size_t bit = 0; bit < std::size(kNames); ++bit) {

@@ -38,6 +38,7 @@ class FirstError {
 // Rises when anything changes that the pod's PreFilter reads and that is neither cell nor node.
 uint64_t AskedVersion(const PodInfo& pod, const Snapshot& snap) {
   uint64_t version = pod.questions_version;
+  if (!pod.spec->asked.empty()) version = Mix(version, snap.devices().VersionFor(*pod.spec));
   if (pod.spec->volumes.empty()) return version;
   for (const Kind kind : {Kind::kPersistentVolume, Kind::kPersistentVolumeClaim, Kind::kStorageClass, Kind::kCSINode,
                           Kind::kCSIDriver, Kind::kCSIStorageCapacity, Kind::kVolumeAttachment})

@@ -18,6 +18,7 @@
 #include "scheduler/framework/cycle_state.h"
 #include "scheduler/framework/feasible.h"
 #include "scheduler/framework/status.h"
+#include "scheduler/model/device.h"
 #include "scheduler/model/snapshot.h"
 
 namespace muster {
@@ -54,7 +55,7 @@ class Plugin {
 // May the pod enter the queue at all? Not ok: it stays gated, with the reasons.
 class PreEnqueuePlugin : public virtual Plugin {
  public:
-  virtual Outcome PreEnqueue(const Pod& pod) const = 0;
+  virtual Outcome PreEnqueue(const Pod& pod, const ClusterObjects& objects) const = 0;
 };
 
 // What the queue is ordered by.
@@ -157,7 +158,7 @@ class ScorePlugin : public virtual Plugin {
 // Takes or gives back what the pod uses beyond its cells, through the Statement.
 class ReservePlugin : public virtual Plugin {
  public:
-  virtual Outcome Reserve(const PodInfo& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const = 0;
+  virtual Outcome Reserve(const PodOnNode& pod, const Snapshot& snap, NodeIndex node, Statement& statement) const = 0;
 };
 
 class PermitPlugin : public virtual Plugin {
@@ -168,21 +169,23 @@ class PermitPlugin : public virtual Plugin {
 // What the engine shall do once a group is committed; executed by the binding cycle, in order.
 struct Intent {
   // kBindVolume: writes that `volume` is the claim's; kProvisionClaim: that `claim` is to be provisioned
-  // for the node. After all of them, and once the claims are bound, the pod is bound.
-  enum class Kind : uint8_t { kBind, kBindVolume, kProvisionClaim };
+  // for the node. kReserveClaim: writes the ResourceClaim's allocation, where it has none, and the consumer.
+  // After all of them, and once the volumes' claims are bound, the pod is bound.
+  enum class Kind : uint8_t { kBind, kBindVolume, kProvisionClaim, kReserveClaim };
   Kind kind = Kind::kBind;
   ObjectPtr volume = nullptr;  // PersistentVolume, as it shall be
-  ObjectPtr claim = nullptr;   // PersistentVolumeClaim, as it shall be
+  ObjectPtr claim = nullptr;   // PersistentVolumeClaim or ResourceClaim, as it shall be
   Duration timeout = {};       // for the claims to be bound
   // Whether a volume (a PersistentVolume) is reachable from the node.
   bool (*reaches)(const Object& volume, const Node& node, const ClusterObjects& objects) = nullptr;
+  ResourceClaim::Consumer consumer = {};  // kReserveClaim
 };
 
 // Writes needed before the first bind of a group.
 class PreBindPlugin : public virtual Plugin {
  public:
   // `snap` has the whole group placed and reserved.
-  virtual Outcome PreBind(const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+  virtual Outcome PreBind(const PodOnNode& pod, const Snapshot& snap, NodeIndex node,
                           std::vector<Intent>& intents) const = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "scheduler/model/ids.h"
 #include "scheduler/model/labels.h"
 #include "scheduler/model/pod.h"
 
@@ -63,10 +64,17 @@ struct DefaultPreemptionArgs {
   int32_t min_candidate_nodes_absolute = 100;   // >= 0
 };
 
+struct DynamicResourcesArgs {
+  Duration filter_timeout = absl::Seconds(10);    // read, not used: steps are counted, not time
+  Duration binding_timeout = absl::Seconds(600);  // for binding conditions
+  // No part of the configuration: what is wrong with the claims on a node keeps the pod off that node alone.
+  bool nodes_fail_alone = false;
+};
+
 // monostate: the plugin takes no arguments, or none were given.
-using PluginArgs =
-    std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs, NodeAffinityArgs,
-                 PodTopologySpreadArgs, InterPodAffinityArgs, VolumeBindingArgs, DefaultPreemptionArgs>;
+using PluginArgs = std::variant<std::monostate, NodeResourcesFitArgs, NodeResourcesBalancedAllocationArgs,
+                                NodeAffinityArgs, PodTopologySpreadArgs, InterPodAffinityArgs, VolumeBindingArgs,
+                                DefaultPreemptionArgs, DynamicResourcesArgs>;
 
 }  // namespace muster
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/framework/status.h"
+#include "scheduler/model/device.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/snapshot.h"
 
@@ -48,6 +49,8 @@ struct PostFilterResult {
     std::string queue, reason;
   };
   std::vector<Taken> taken;
+  // Its allocation is in the way, and nobody else uses it: to be taken from it. Or null.
+  ClaimPtr deallocate;
   // When the answer may be another although nothing changes.
   Time again_at = absl::InfiniteFuture();
 };

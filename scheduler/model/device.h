@@ -222,6 +222,7 @@ struct ResourceClaim : Object {
   bool extended_resource = false;  // annotation resource.kubernetes.io/extended-resource-claim is "true"
   bool deleting = false;
   bool finalizer = false;  // has resource.kubernetes.io/delete-protection
+  bool assumed = false;    // its status holds what was decided here and is not written yet
   // spec.devices
   std::vector<DeviceRequest> requests;
   std::vector<DeviceConstraint> constraints;

@@ -97,6 +97,8 @@ void AddRest(StableHasher& h, const PodSpec& spec) {
   h.Add(static_cast<uint64_t>(spec.image_count));
   // Most ask for none of these.
   if (!spec.devices.empty()) h.Add(spec.devices.size());
+  if (!spec.asked.empty()) h.Add(spec.asked.claims.size()), h.Add(spec.asked.problem);
+  for (const AskedClaim& c : spec.asked.claims) h.Add(c.name), h.Add(c.hash), h.Add(uint64_t{c.reserved});
   for (const ContainerDevices& c : spec.devices) {
     h.Add(c.container), h.Add(uint64_t{c.place} << 1 | uint64_t{c.passing}), h.Add(c.requests.size());
     for (const auto& r : c.requests) h.Add(r.resource), h.Add(static_cast<uint64_t>(r.count)), h.Add(uint64_t{r.place});
@@ -126,11 +128,11 @@ bool EqualButLabels(const PodSpec& a, const PodSpec& b) {
   const auto fields = [](const PodSpec& spec) {
     const auto& [scheduler_name, ns, labels, priority, preemption_policy, requested_node, amounts, node_selector,
                  node_affinity, pod_affinity, spread, volumes, controller, deleting, required_features, tolerations,
-                 host_ports, images, image_count, devices] = spec;
+                 host_ports, images, image_count, devices, asked] = spec;
     (void)labels;
     return std::tie(priority, ns, amounts, host_ports, tolerations, node_selector, node_affinity, pod_affinity, spread,
                     volumes, images, image_count, controller, scheduler_name, preemption_policy, requested_node,
-                    deleting, required_features, devices);
+                    deleting, required_features, devices, asked);
   };
   return fields(a) == fields(b);
 }

@@ -141,6 +141,26 @@ struct ControllerRef {
   friend bool operator==(const ControllerRef&, const ControllerRef&) = default;
 };
 
+struct ResourceClaim;
+
+// One of the ResourceClaims of a pod that is to be placed (model/device/pod_claims.h).
+struct AskedClaim {
+  // Of one that is the pod's own and has no allocation: some claim that asks for the same, and a hash of that. Equal
+  // ones are one object. Null: it matters which claim it is.
+  std::shared_ptr<const ResourceClaim> like;
+  uint64_t hash = 0;
+  std::string name;       // then: in the pod's namespace
+  bool reserved = false;  // then: for the pod or its group
+  friend bool operator==(const AskedClaim&, const AskedClaim&) = default;
+};
+
+struct AskedClaims {
+  std::vector<AskedClaim> claims;
+  std::string problem;  // why they cannot be worked with, or ""
+  bool empty() const { return claims.empty() && problem.empty(); }
+  friend bool operator==(const AskedClaims&, const AskedClaims&) = default;
+};
+
 // All that plugins read of a pod: its *shape*. Equal shapes share one PodSpec.
 struct PodSpec {
   std::string scheduler_name;
@@ -163,6 +183,7 @@ struct PodSpec {
   std::vector<std::string> images;        // containers, then init containers, then image volumes
   int32_t image_count = 0;                // upstream's divisor: all of those, images or not
   std::vector<ContainerDevices> devices;  // in order of `place`
+  AskedClaims asked;                      // no part of what is read: filled in before the pod is decided about
   friend bool operator==(const PodSpec&, const PodSpec&) = default;
 };
 

@@ -83,8 +83,9 @@ ColumnId Snapshot::InternPort(const HostPort& port) {
   return ports_.back().column;
 }
 
-PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec) {
+PodInfoPtr Snapshot::Resolve(std::shared_ptr<const PodSpec> spec, PodInfoPtr plain) {
   auto info = std::make_shared<PodInfo>();
+  info->plain = std::move(plain);
   info->shape = StableHash(*spec);
   info->kin = StableHashButLabels(*spec);
   const PodAmounts& amounts = spec->amounts;
@@ -190,6 +191,7 @@ void Snapshot::Rebuild(std::vector<NodePtr> nodes) {
     if (from[n] == kNoNode || old[from[n]] != nodes_[n]) SetAllocatable(n, *nodes_[n]);
   }
   volumes_.Rebuild(rows, Padded(rows), *objects_, [this](const std::string& name) { return Find(name); });
+  devices_.Rebuild(rows, [this](const std::string& name) { return Find(name); });
   unsettled_ = false;
   IndexStatic();
   if (observer_ != nullptr) observer_->OnRowsChanged();

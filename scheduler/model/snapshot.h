@@ -16,6 +16,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduler/model/cluster_objects.h"
+#include "scheduler/model/device/device_columns.h"
+#include "scheduler/model/device/pod_claims.h"
 #include "scheduler/model/group_members.h"
 #include "scheduler/model/ids.h"
 #include "scheduler/model/interner.h"
@@ -39,11 +41,12 @@ struct PodInfo {
     friend bool operator==(const CellDelta&, const CellDelta&) = default;
   };
   std::shared_ptr<const PodSpec> spec;
-  uint64_t shape = 0;            // StableHash(*spec)
-  uint64_t kin = 0;              // StableHashButLabels(*spec)
-  std::vector<Want> requests;    // spec->amounts.requests, in its order
-  std::vector<Want> usage;       // spec->amounts.usage, in its order
-  std::vector<CellDelta> cells;  // what placing the pod adds to a node's dynamic cells
+  std::shared_ptr<const PodInfo> plain;  // the same without PodSpec::asked; null: this
+  uint64_t shape = 0;                    // StableHash(*spec)
+  uint64_t kin = 0;                      // StableHashButLabels(*spec)
+  std::vector<Want> requests;            // spec->amounts.requests, in its order
+  std::vector<Want> usage;               // spec->amounts.usage, in its order
+  std::vector<CellDelta> cells;          // what placing the pod adds to a node's dynamic cells
 
   // What the pod asks about others: columns of how many pods of each node are meant. Set by
   // Snapshot::Prepare, which raises the version when any of it changes.
@@ -156,6 +159,7 @@ class Snapshot {
   // --- What is not a node or a pod -----------------------------------------------------------
   const ClusterObjects& objects() const { return *objects_; }
   const VolumeColumns& volumes() const { return volumes_; }
+  const DeviceColumns& devices() const { return devices_; }
   const std::vector<PodTerm>& terms() const { return terms_.terms(); }
   // Whether the term selects the pod; its namespace counts only if it exists.
   bool Selects(const PodAffinityTerm& term, const PodSpec& pod) const { return terms_.Selects(term, pod, false); }
@@ -172,7 +176,7 @@ class Snapshot {
   // At most one; outlives this.
   void SetObserver(PodObserver* observer) { observer_ = observer; }
   // Resolves a shape; creates the columns it needs.
-  PodInfoPtr Resolve(std::shared_ptr<const PodSpec> spec);
+  PodInfoPtr Resolve(std::shared_ptr<const PodSpec> spec, PodInfoPtr plain = nullptr);
   int64_t Cell(ColumnId c, NodeIndex n) const { return cells_[c][n]; }
   void SetCell(ColumnId c, NodeIndex n, int64_t value);
   // Adds (sign +1) or takes away (-1) a pod's cells on a row, without undo.
@@ -191,6 +195,8 @@ class Snapshot {
   // Adds, replaces or (null) removes an object of any kind but Pod and Node.
   void SetObject(Kind kind, ObjectPtr object);
   void RemoveObject(Kind kind, const std::string& ns, const std::string& name);
+  // What the shape of a pod to be placed says of its claims now.
+  AskedClaims AskClaims(const Pod& pod, bool alike) { return muster::AskClaims(pod, *objects_, alike, devices_); }
   // Frees the columns that only shapes had which are no more.
   void SweepTerms();
   // Tells evaluations that a row is to be looked at again, though no cell of it changed.
@@ -223,6 +229,7 @@ class Snapshot {
   void CountAnew();
   void CountClaims(const PodInfo& pod, int sign);
   void UpdateVolumes(Kind kind, const Object* before, const Object* after);
+  void UpdateDevices(Kind kind, const ObjectPtr& before, const ObjectPtr& after);
   template <typename F>
   void ForEachInfo(F&& f);
 
@@ -246,6 +253,7 @@ class Snapshot {
   std::unique_ptr<ClusterObjects> objects_ = std::make_unique<ClusterObjects>();
   PodTerms terms_{*objects_};
   VolumeColumns volumes_;
+  DeviceColumns devices_;
   std::vector<std::weak_ptr<PodInfo>> infos_;  // all that were resolved and may still live
   std::vector<ColumnId> free_cells_;
   uint64_t selectors_version_ = 1;  // of Services and controllers

@@ -224,12 +224,21 @@ void Snapshot::UpdateVolumes(Kind kind, const Object* before, const Object* afte
   }
 }
 
+// Marks the rows whose devices are not what they were.
+void Snapshot::UpdateDevices(Kind kind, const ObjectPtr& before, const ObjectPtr& after) {
+  if (kind < Kind::kResourceClaim || (before == nullptr && after == nullptr)) return;
+  devices_.Update(kind, before, after, [this](const std::string& name) { return Find(name); });
+  for (const NodeIndex n : devices_.touched()) LogRow(n);
+  devices_.touched().clear();
+}
+
 void Snapshot::SetObject(Kind kind, ObjectPtr object) {
   const bool recount = kind == Kind::kNamespace && terms_.uses_namespaces();
   const bool selects = kind == Kind::kService || kind == Kind::kReplicationController || kind == Kind::kReplicaSet ||
                        kind == Kind::kStatefulSet;
   const ObjectPtr before = objects_->Find(kind, object->ns, object->name);
   UpdateVolumes(kind, before.get(), object.get());
+  UpdateDevices(kind, before, object);
   objects_->Set(kind, std::move(object));
   if (selects) ++selectors_version_;
   if (recount) CountAnew();
@@ -238,6 +247,7 @@ void Snapshot::SetObject(Kind kind, ObjectPtr object) {
 void Snapshot::RemoveObject(Kind kind, const std::string& ns, const std::string& name) {
   const ObjectPtr before = objects_->Find(kind, ns, name);
   UpdateVolumes(kind, before.get(), nullptr);
+  UpdateDevices(kind, before, nullptr);
   objects_->Remove(kind, ns, name);
   if (kind == Kind::kNamespace && terms_.uses_namespaces()) CountAnew();
   if (kind == Kind::kService || kind == Kind::kReplicationController || kind == Kind::kReplicaSet ||

@@ -63,6 +63,9 @@ void Kubelet::Replace(const PodPtr& pod) {
   next.deleting = false;
   next.preempted = false;
   next.scheduled = {};
+  for (PodClaim& claim : next.claims) {
+    if (!claim.template_name.empty()) claim.claim.clear(), claim.known = false;  // it gets one of its own
+  }
   const Life life = found->second;
   lives_[next.Key()] = life;
   After(options_.replace, [this, next = std::move(next)] { server_.CreatePod(next).IgnoreError(); });

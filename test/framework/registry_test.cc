@@ -42,6 +42,9 @@ TEST(RegistryTest, HasTheDefaultProfile) {
       {"VolumeZone", 0, {"preFilter", "filter"}},
       {"PodTopologySpread", 2, {"preFilter", "filter", "preScore", "score"}},
       {"InterPodAffinity", 2, {"preFilter", "filter", "preScore", "score"}},
+      {"DynamicResources",
+       2,
+       {"preEnqueue", "preFilter", "filter", "postFilter", "preScore", "score", "reserve", "preBind"}},
       {"DefaultPreemption", 0, {"preEnqueue", "postFilter"}},
       {"NodeResourcesBalancedAllocation", 1, {"preScore", "score"}},
       {"ImageLocality", 1, {"score"}},
@@ -64,8 +67,8 @@ TEST(RegistryTest, HasTheDefaultProfile) {
     EXPECT_EQ(registry.Find(entry.name), &entry);
     EXPECT_FALSE(registry.IsMissing(entry.name));
   }
-  EXPECT_EQ(registry.Find("DynamicResources"), nullptr);
-  EXPECT_TRUE(registry.IsMissing("DynamicResources"));
+  EXPECT_EQ(registry.Find("GangScheduling"), nullptr);
+  EXPECT_TRUE(registry.IsMissing("GangScheduling"));
   EXPECT_FALSE(registry.IsMissing("Nonsense"));
 }
 

@@ -20,6 +20,11 @@ var fallback = map[string]string{
 	"list devicetaintrules.resource.k8s.io":  "a server of 1.37; older ones have them behind a gate",
 	"watch devicetaintrules.resource.k8s.io": "a server of 1.37; older ones have them behind a gate",
 
+	"get resourceclaims.resource.k8s.io":            "a claim that others change at the same time",
+	"patch resourceclaims/status.resource.k8s.io":   "a pod that is not bound after its claims were reserved",
+	"update resourceclaims/binding.resource.k8s.io": "asked of the authorizer, which the audit log does not tell",
+	"patch resourceclaims/binding.resource.k8s.io":  "asked of the authorizer, which the audit log does not tell",
+
 	"list topologies.kueue.x-k8s.io":  "a cluster that has Kueue",
 	"watch topologies.kueue.x-k8s.io": "a cluster that has Kueue",
 }

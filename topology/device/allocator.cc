@@ -91,25 +91,39 @@ std::vector<AllocatedConfig> Configs(const ClaimPlan& plan) {
 
 }  // namespace
 
-DeviceAllocator::DeviceAllocator(DeviceFeatures features, std::vector<const ResourceSlice*> slices,
-                                 const AllocatedDevices* allocated, DeviceQuestions questions)
-    : features_(features), allocated_(allocated), questions_(std::move(questions)) {
-  for (const ResourceSlice* slice : slices) {
-    const std::string& node = slice->nodes.node_name;
-    (node.empty() ? shared_ : of_node_[node]).push_back(slice);
-    of_pool_[PoolId(slice->driver, slice->pool)].push_back(slice);
+struct DeviceAllocator::Known {
+  uint64_t slices_version = 0;
+  DeviceReach reach;
+};
+
+DeviceAllocator::DeviceAllocator(DeviceFeatures features, DeviceQuestions questions)
+    : features_(features), questions_(std::move(questions)), reach_(std::make_unique<DeviceReach>()) {}
+
+DeviceAllocator::~DeviceAllocator() = default;
+
+const DeviceReach& DeviceAllocator::ReachOf(const DeviceColumns& devices, const Node& node) {
+  const DeviceColumns::OfNode* own = devices.Of(node.name);
+  if (!devices.shared().empty() || own == nullptr) {
+    // Which of them reach it hangs on its labels too.
+    *reach_ = GatherReach(devices, node, features_, questions_);
+    return *reach_;
   }
+  if (known_.size() > 2 * devices.nodes() + 1024) known_.clear();  // mostly of nodes long gone
+  std::unique_ptr<Known>& known = known_[node.name];
+  if (known == nullptr) known = std::make_unique<Known>();
+  if (known->slices_version != own->slices_version) {
+    known->slices_version = own->slices_version;
+    known->reach = GatherReach(devices, node, features_, questions_);
+  }
+  return known->reach;
 }
 
-DeviceOutcome DeviceAllocator::Allocate(const Node& node, const std::vector<const ResourceClaim*>& claims,
-                                        int64_t step_limit) const {
-  std::vector<const ResourceSlice*> reachable;
-  if (const auto it = of_node_.find(node.name); it != of_node_.end()) reachable = it->second;
-  reachable.insert(reachable.end(), shared_.begin(), shared_.end());
-  const std::vector<DevicePool> pools = GatherPools(reachable, of_pool_, node, features_, questions_);
-
+DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node& node,
+                                        std::span<const ResourceClaim* const> claims, int64_t step_limit) {
+  const DeviceReach& reach = ReachOf(devices, node);
+  const std::vector<DevicePool>& pools = reach.pools;
   DeviceOutcome outcome;
-  DeviceSearch search(node, features_, questions_, *allocated_, pools, step_limit, outcome);
+  DeviceSearch search(node, features_, questions_, devices.allocated(), reach, step_limit, outcome);
   if (!search.Plan(claims)) return outcome;
   if (!search.Run()) {
     if (outcome.kind != DeviceOutcome::Kind::kNoFit) return outcome;

@@ -5,15 +5,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "scheduler/model/device.h"
+#include "scheduler/model/device/device_columns.h"
 #include "scheduler/model/node.h"
 
 namespace muster {
@@ -38,15 +38,6 @@ struct DeviceFeatures {
     return compatibility_groups || derived_attributes || list_type_attributes || optional_node_operations;
   }
 };
-
-// What of a device is taken by claims that have their allocation, admin access aside.
-struct DeviceUse {
-  bool exclusive = false;     // wholly
-  bool shared = false;        // by some with share ids
-  bool has_capacity = false;  // some of them have consumed capacity: then its sums, by name
-  absl::btree_map<std::string, Quantity> capacity;
-};
-using AllocatedDevices = absl::flat_hash_map<DeviceId, DeviceUse>;
 
 struct SelectorAnswer {
   enum class Kind : uint8_t { kNo, kYes, kCompileError, kRuntimeError };
@@ -86,25 +77,30 @@ struct DeviceOutcome {
   int64_t steps = 0;   // rounds and devices looked at: what the budget limits
 };
 
-// Holds what is the same for all nodes. Not for several threads at once.
+// What the devices that a node can reach are like, made of the slices.
+struct DeviceReach;
+
+// Remembers what it made of each node's slices until they change. Not for several threads at once.
 class DeviceAllocator {
  public:
-  // `slices` and `allocated` must outlive it and not change.
-  DeviceAllocator(DeviceFeatures features, std::vector<const ResourceSlice*> slices, const AllocatedDevices* allocated,
-                  DeviceQuestions questions);
+  explicit DeviceAllocator(DeviceFeatures features, DeviceQuestions questions);
+  ~DeviceAllocator();
+  DeviceAllocator(const DeviceAllocator&) = delete;
+  DeviceAllocator& operator=(const DeviceAllocator&) = delete;
 
   // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps.
-  DeviceOutcome Allocate(const Node& node, const std::vector<const ResourceClaim*>& claims, int64_t step_limit) const;
-
-  using PoolId = std::pair<std::string, std::string>;  // driver, pool
+  // Requires: `devices` is the same object at every call.
+  DeviceOutcome Allocate(const DeviceColumns& devices, const Node& node, std::span<const ResourceClaim* const> claims,
+                         int64_t step_limit);
 
  private:
-  DeviceFeatures features_;
-  const AllocatedDevices* allocated_;
-  DeviceQuestions questions_;
-  absl::flat_hash_map<std::string, std::vector<const ResourceSlice*>> of_node_;  // by the node that they name
-  std::vector<const ResourceSlice*> shared_;                                     // those that name none
-  absl::flat_hash_map<PoolId, std::vector<const ResourceSlice*>> of_pool_;
+  struct Known;
+  const DeviceReach& ReachOf(const DeviceColumns& devices, const Node& node);
+
+  const DeviceFeatures features_;
+  const DeviceQuestions questions_;
+  absl::flat_hash_map<std::string, std::unique_ptr<Known>> known_;  // by node
+  std::unique_ptr<DeviceReach> reach_;                              // of a node that reaches slices of several
 };
 
 }  // namespace muster

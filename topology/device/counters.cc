@@ -36,7 +36,7 @@ void PoolCounters::Load() {
         if (device.consumes_counters.empty()) continue;
         const auto use = allocated_->find(DeviceId{slice->driver, slice->pool, device.name});
         if (use == allocated_->end()) continue;
-        if (!use->second.exclusive && !use->second.shared && !use->second.has_capacity) continue;
+        if (use->second.free() && use->second.metered == 0) continue;
         for (const CounterConsumption& consumed : device.consumes_counters) {
           for (const auto& [name, amount] : consumed.counters) {
             const auto left = left_.find({consumed.counter_set, name});

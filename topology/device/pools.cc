@@ -112,18 +112,20 @@ bool Reaches(const DeviceNodes& nodes, const Node& node, const DeviceQuestions& 
   return nodes.all_nodes || (nodes.selector && questions.node_matches(*nodes.selector, node));
 }
 
-std::vector<DevicePool> GatherPools(
-    const std::vector<const ResourceSlice*>& reachable,
-    const absl::flat_hash_map<DeviceAllocator::PoolId, std::vector<const ResourceSlice*>>& of_pool, const Node& node,
-    const DeviceFeatures& features, const DeviceQuestions& questions) {
-  absl::btree_map<DeviceAllocator::PoolId, Slices> near;  // each pool's newest generation
-  for (const ResourceSlice* slice : reachable) {
-    if (!Relevant(*slice, node, features, questions)) continue;
-    Slices& slices = near[{slice->driver, slice->pool}];
-    if (!slices.empty() && slice->generation < slices[0]->generation) continue;
-    if (!slices.empty() && slice->generation > slices[0]->generation) slices.clear();
-    slices.push_back(slice);
+DeviceReach GatherReach(const DeviceColumns& devices, const Node& node, const DeviceFeatures& features,
+                        const DeviceQuestions& questions) {
+  absl::btree_map<DevicePoolId, Slices> near;  // each pool's newest generation
+  const auto look = [&](const ResourceSlice& slice) {
+    if (!Relevant(slice, node, features, questions)) return;
+    Slices& slices = near[{slice.driver, slice.pool}];
+    if (!slices.empty() && slice.generation < slices[0]->generation) return;
+    if (!slices.empty() && slice.generation > slices[0]->generation) slices.clear();
+    slices.push_back(&slice);
+  };
+  if (const auto* own = devices.Of(node.name)) {
+    for (const ResourceSlice* slice : own->slices) look(*slice);
   }
+  for (const ResourceSlice* slice : devices.shared()) look(*slice);
 
   std::vector<DevicePool> pools, with_conditions;
   for (auto& [id, slices] : near) {
@@ -135,7 +137,7 @@ std::vector<DevicePool> GatherPools(
     if (static_cast<int64_t>(slices.size()) != count) {
       // Slices of other nodes belong to it too; and one of them may be newer than all that this node sees.
       bool obsolete = false;
-      for (const ResourceSlice* slice : of_pool.at(id)) {
+      for (const ResourceSlice* slice : devices.OfPool(id)) {
         obsolete |= slice->generation > generation;
         if (slice->generation != generation) continue;
         if (features.compatibility_groups || !HasCompatibilityGroups(*slice)) all.push_back(slice);
@@ -147,7 +149,21 @@ std::vector<DevicePool> GatherPools(
     (HasBindingConditions(pool) ? with_conditions : pools).push_back(std::move(pool));
   }
   for (DevicePool& pool : with_conditions) pools.push_back(std::move(pool));
-  return pools;
+
+  DeviceReach reach;
+  for (uint32_t p = 0; p < pools.size(); ++p) {
+    reach.pool_begin.push_back(static_cast<uint32_t>(reach.candidates.size()));
+    for (const ResourceSlice* slice : pools[p].slices) {
+      for (const Device& device : slice->devices) {
+        Candidate& candidate = reach.candidates.emplace_back(Candidate{slice, &device, p, nullptr});
+        const auto use = devices.allocated().find(candidate.Id());
+        if (use != devices.allocated().end()) candidate.use = &use->second;
+      }
+    }
+  }
+  reach.pool_begin.push_back(static_cast<uint32_t>(reach.candidates.size()));
+  reach.pools = std::move(pools);
+  return reach;
 }
 
 }  // namespace muster

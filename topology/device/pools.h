@@ -19,13 +19,26 @@ struct DevicePool {
   std::string Text() const { return driver + "/" + name; }
 };
 
-// The pools with slices among `reachable` (those that name the node, and those that name none), in the order in which
-// devices are tried: by driver and name, those with binding conditions last. Only each pool's newest generation counts;
-// a pool whose newest does not reach the node is left out. `of_pool`: all slices of all nodes.
-std::vector<DevicePool> GatherPools(
-    const std::vector<const ResourceSlice*>& reachable,
-    const absl::flat_hash_map<DeviceAllocator::PoolId, std::vector<const ResourceSlice*>>& of_pool, const Node& node,
-    const DeviceFeatures& features, const DeviceQuestions& questions);
+// A device that the node can reach, of a pool that may be used.
+struct Candidate {
+  const ResourceSlice* slice;
+  const Device* device;
+  uint32_t pool;
+  const DeviceUse* use;  // null: nothing is taken
+  DeviceId Id() const { return {slice->driver, slice->pool, device->name}; }
+};
+
+struct DeviceReach {
+  std::vector<DevicePool> pools;
+  std::vector<Candidate> candidates;  // pool by pool
+  std::vector<uint32_t> pool_begin;   // first candidate of each pool, and the end
+};
+
+// The pools with slices that name the node, or none and reach it, in the order in which devices are tried: by driver
+// and name, those with binding conditions last. Only each pool's newest generation counts; a pool whose newest does not
+// reach the node is left out. Valid until slices change.
+DeviceReach GatherReach(const DeviceColumns& devices, const Node& node, const DeviceFeatures& features,
+                        const DeviceQuestions& questions);
 
 // Whether the node is among `nodes`.
 bool Reaches(const DeviceNodes& nodes, const Node& node, const DeviceQuestions& questions);

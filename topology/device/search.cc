@@ -33,27 +33,18 @@ std::string Where(const ResourceClaim& claim, const DeviceRequest& request) {
 }  // namespace
 
 DeviceSearch::DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-                           const AllocatedDevices& allocated, const std::vector<DevicePool>& pools, int64_t step_limit,
+                           const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit,
                            DeviceOutcome& outcome)
     : node_(node),
       features_(features),
       questions_(questions),
-      allocated_(allocated),
-      pools_(pools),
+      pools_(reach.pools),
+      candidates_(reach.candidates),
+      pool_begin_(reach.pool_begin),
       step_limit_(step_limit),
       outcome_(outcome) {
-  for (uint32_t p = 0; p < pools.size(); ++p) {
-    pool_begin_.push_back(static_cast<uint32_t>(candidates_.size()));
-    counters_.emplace_back(pools[p], allocated);
-    for (const ResourceSlice* slice : pools[p].slices) {
-      for (const Device& device : slice->devices) {
-        candidates_.push_back({slice, &device, p});
-        const auto use = allocated_.find(candidates_.back().Id());
-        use_.push_back(use == allocated_.end() ? nullptr : &use->second);
-      }
-    }
-  }
-  pool_begin_.push_back(static_cast<uint32_t>(candidates_.size()));
+  counters_.reserve(pools_.size());
+  for (const DevicePool& pool : pools_) counters_.emplace_back(pool, allocated);
   allocating_.resize(candidates_.size());
   shares_.resize(candidates_.size());
 }
@@ -71,7 +62,7 @@ bool DeviceSearch::CountStep() {
   return false;
 }
 
-bool DeviceSearch::Plan(const std::vector<const ResourceClaim*>& claims) {
+bool DeviceSearch::Plan(std::span<const ResourceClaim* const> claims) {
   claims_.resize(claims.size());
   for (size_t i = 0; i < claims.size(); ++i) {
     claims_[i].claim = claims[i];
@@ -268,7 +259,7 @@ DeviceSearch::Step DeviceSearch::Take(const At& at, const RequestPlan& plan, uin
 
 DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan, uint32_t candidate, Undo& undo) {
   ClaimPlan& claim = claims_[at.claim];
-  const auto& [slice, device, pool] = candidates_[candidate];
+  const auto& [slice, device, pool, use] = candidates_[candidate];
   const bool shareable = features_.consumable_capacity && device->allow_multiple_allocations.value_or(false);
   if (!shareable && plan.admin() && AllocatingFor(candidate, at.claim)) return Step::kNo;
   if (!plan.admin() && InUse(candidate)) return Step::kNo;
@@ -280,9 +271,8 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
   if (!features_.partitionable_devices && !device->consumes_counters.empty()) return Step::kNo;
 
   // The first share of a device takes its counters, for all of them.
-  const DeviceUse* use = use_[candidate];
   const bool taken_before =
-      shareable && ((use != nullptr && (use->has_capacity || use->shared)) || shares_[candidate].count > 0);
+      shareable && ((use != nullptr && (use->metered > 0 || use->shared > 0)) || shares_[candidate].count > 0);
   if (!taken_before && !device->consumes_counters.empty()) {
     if (features_.compatibility_groups && !counters_[pool].JoinGroups(*device, undo.groups)) return Step::kNo;
     if (!counters_[pool].Take(*device)) return Step::kNo;
@@ -336,7 +326,7 @@ DeviceSearch::Step DeviceSearch::Constrain(ClaimPlan& claim, const RequestPlan& 
 
 void DeviceSearch::Release(const Undo& undo) {
   ClaimPlan& claim = claims_[undo.claim];
-  const auto& [slice, device, pool] = candidates_[undo.candidate];
+  const auto& [slice, device, pool, use] = candidates_[undo.candidate];
   if (undo.shared) {
     Shares& shares = shares_[undo.candidate];
     for (const auto& [name, amount] : claim.devices.back().consumed) shares.sums[name] -= amount.value;
@@ -358,7 +348,7 @@ void DeviceSearch::Release(const Undo& undo) {
 }
 
 DeviceSearch::Step DeviceSearch::Selectable(const ResourceClaim& claim, RequestPlan& plan, uint32_t candidate) {
-  const auto& [slice, device, pool] = candidates_[candidate];
+  const auto& [slice, device, pool, use] = candidates_[candidate];
   if (!features_.binding_conditions && !device->binding_conditions.empty()) return Step::kNo;
   uint8_t& known = plan.selectable[candidate];
   if (known != 0) return known == 2 ? Step::kDone : Step::kNo;
@@ -395,10 +385,10 @@ DeviceSearch::Step DeviceSearch::SelectorsMatch(const std::string& whose, const 
 DeviceSearch::Step DeviceSearch::HasCapacity(const ResourceClaim& claim, const RequestPlan& plan, uint32_t candidate,
                                              std::string_view doing) {
   if (!features_.consumable_capacity) return Step::kDone;
-  const DeviceUse* use = use_[candidate];
+  const DeviceUse* use = candidates_[candidate].use;
   const absl::StatusOr<bool> fits =
       CapacityFits(plan.request->capacity, *candidates_[candidate].device, features_.fractional_capacity_range,
-                   use != nullptr && use->has_capacity ? &use->capacity : nullptr, &shares_[candidate].sums);
+                   use != nullptr && use->metered > 0 ? &use->capacity : nullptr, &shares_[candidate].sums);
   if (fits.ok()) return *fits ? Step::kDone : Step::kNo;
   Fail(absl::StrCat(Where(claim, *plan.request), ": ", AsAbsl(doing), " capacity for device ",
                     candidates_[candidate].Id().Text(), ": ", fits.status().message()));
@@ -407,7 +397,7 @@ DeviceSearch::Step DeviceSearch::HasCapacity(const ResourceClaim& claim, const R
 
 DeviceSearch::Step DeviceSearch::AttributeOf(const RequestPlan& plan, uint32_t candidate, const std::string& name,
                                              const DeviceAttribute** found) {
-  const auto& [slice, device, pool] = candidates_[candidate];
+  const auto& [slice, device, pool, use] = candidates_[candidate];
   const auto& derived = plan.request->derived_attributes;
   const auto it = std::find_if(derived.rbegin(), derived.rend(), [&](const auto& d) { return d.name == name; });
   if (it == derived.rend()) {
@@ -428,7 +418,8 @@ DeviceSearch::Step DeviceSearch::AttributeOf(const RequestPlan& plan, uint32_t c
 }
 
 bool DeviceSearch::InUse(uint32_t candidate) const {
-  return (use_[candidate] != nullptr && use_[candidate]->exclusive) || !allocating_[candidate].empty();
+  return (candidates_[candidate].use != nullptr && candidates_[candidate].use->exclusive > 0) ||
+         !allocating_[candidate].empty();
 }
 
 bool DeviceSearch::AllocatingFor(uint32_t candidate, size_t claim) const {

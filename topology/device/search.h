@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,23 +51,14 @@ struct ClaimPlan {
   std::vector<TakenDevice> devices;
 };
 
-// A device that the node can reach, of a pool that may be used.
-struct Candidate {
-  const ResourceSlice* slice;
-  const Device* device;
-  uint32_t pool;
-  DeviceId Id() const { return {slice->driver, slice->pool, device->name}; }
-};
-
 class DeviceSearch {
  public:
   // All must outlive it. `outcome` gets rounds, steps and, where something fails, kind and message.
   DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-               const AllocatedDevices& allocated, const std::vector<DevicePool>& pools, int64_t step_limit,
-               DeviceOutcome& outcome);
+               const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome);
 
   // Reads the claims. False: outcome says why not.
-  bool Plan(const std::vector<const ResourceClaim*>& claims);
+  bool Plan(std::span<const ResourceClaim* const> claims);
   // After Plan. True: claims() has a solution. False: there is none, or outcome has an error.
   bool Run();
 
@@ -120,14 +112,12 @@ class DeviceSearch {
   const Node& node_;
   const DeviceFeatures& features_;
   const DeviceQuestions& questions_;
-  const AllocatedDevices& allocated_;
   const std::vector<DevicePool>& pools_;
+  const std::vector<Candidate>& candidates_;
+  const std::vector<uint32_t>& pool_begin_;
   const int64_t step_limit_;
   DeviceOutcome& outcome_;
 
-  std::vector<Candidate> candidates_;
-  std::vector<uint32_t> pool_begin_;             // first candidate of each pool, and the end
-  std::vector<const DeviceUse*> use_;            // of each candidate, by claims allocated before; or null
   std::vector<std::vector<size_t>> allocating_;  // of each candidate: the claims that take it now
   struct Shares {
     int count = 0;

@@ -35,7 +35,7 @@ void GroupCommits::Start(const std::string& key, Time popped_at, Duration timeou
     of_pod_[member.pod->uid] = id;
     Place& place = commit.places.emplace_back();
     place.member = std::move(member);
-    if (place.member.volumes.empty()) {
+    if (place.member.first.empty()) {
       place.stage = Place::Stage::kReady;
     } else {
       ++commit.preparing;
@@ -44,11 +44,12 @@ void GroupCommits::Start(const std::string& key, Time popped_at, Duration timeou
   ++preparing_[key];
   if (commit.preparing == 0) return SendBinds(id);
   for (Place& place : commit.places) {
-    if (place.stage == Place::Stage::kPreparing) volumes_.Start(TaskOf(commit, place), std::move(place.member.volumes));
+    if (place.stage == Place::Stage::kPreparing)
+      preparation_.Start(TaskOf(commit, place), std::move(place.member.first));
   }
 }
 
-void GroupCommits::OnVolumesEnded(const BindingCycle::Task& task, const std::string& error) {
+void GroupCommits::OnPreparationEnded(const BindingCycle::Task& task, const std::string& error) {
   Place* place = nullptr;
   uint64_t id = 0;
   Commit* commit = Find(task.pod->uid, &place, &id);
@@ -79,7 +80,7 @@ void GroupCommits::Abort(uint64_t id, const PodPtr& culprit, const std::string& 
   commits_.erase(id);
   for (const Place& place : places) of_pod_.erase(place.member.pod->uid);
   for (const Place& place : places) {
-    volumes_.Cancel(place.member.pod->uid);
+    preparation_.GiveUp(place.member.pod->uid);
     undone.pods.push_back(place.member.pod);
   }
   callbacks_.undone(undone);
@@ -124,7 +125,8 @@ bool GroupCommits::OnGone(const std::string& uid) {
     Abort(id, place->member.pod, "");
     return false;
   }
-  if (commit->expired) {
+  // What claims the pod had is not its successor's.
+  if (commit->expired || !place->member.pod->claims.empty()) {
     Drop(id, uid);
     return false;
   }

@@ -1,5 +1,5 @@
-// Groups between their decision and their last bind. The volumes of all pods that were decided together are
-// ready before the first of them is bound; then all binds go out. A pod whose bind fails keeps its slot, and
+// Groups between their decision and their last bind. The volumes and claims of all pods that were decided together
+// are ready before the first of them is bound; then all binds go out. A pod whose bind fails keeps its slot, and
 // so does one that goes away, for a pod that replaces it, until the group's time is up.
 //
 // Decision thread only.
@@ -16,7 +16,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "scheduler/engine/binding/binding_cycle.h"
-#include "scheduler/engine/binding/volume_binding.h"
+#include "scheduler/engine/binding/preparation.h"
 #include "scheduler/framework/plugin.h"
 #include "scheduler/model/pod.h"
 #include "scheduler/model/snapshot.h"
@@ -31,7 +31,7 @@ class GroupCommits {
     PodPtr pod;
     PodInfoPtr info;
     std::string node;
-    std::vector<Intent> volumes;  // what is to be done before its bind
+    std::vector<Intent> first;  // what is to be done before its bind
   };
   // The slots that these pods had are free again. `culprit` is the pod that this is due to, with `error`; ""
   // where nothing is wrong but the pods changed. Some of the pods may be gone.
@@ -49,17 +49,17 @@ class GroupCommits {
   };
 
   // All outlive this.
-  GroupCommits(EventLoop& loop, VolumeBinder& volumes, BindingCycle& binding, Callbacks callbacks)
-      : loop_(loop), volumes_(volumes), binding_(binding), callbacks_(std::move(callbacks)) {}
+  GroupCommits(EventLoop& loop, Preparation& preparation, BindingCycle& binding, Callbacks callbacks)
+      : loop_(loop), preparation_(preparation), binding_(binding), callbacks_(std::move(callbacks)) {}
 
   // Pods of the group `key` that were decided together, and assumed. May call `prepared` at once.
   void Start(const std::string& key, Time popped_at, Duration timeout, std::vector<Member> members);
 
-  // Whether the pod has a slot here: its volumes' and bind's ends are to be told here then.
+  // Whether the pod has a slot here: its preparation's and bind's ends are to be told here then.
   bool Has(const std::string& uid) const { return of_pod_.contains(uid); }
   // The batch's binds are not out yet.
   bool Preparing(const std::string& key) const { return preparing_.contains(key); }
-  void OnVolumesEnded(const BindingCycle::Task& task, const std::string& error);
+  void OnPreparationEnded(const BindingCycle::Task& task, const std::string& error);
   void OnBindEnded(const BindingCycle::Task& task, const ApiStatus& status);
   // The watch shows it bound, here or elsewhere.
   void OnBound(const std::string& uid);
@@ -95,7 +95,7 @@ class GroupCommits {
     Time decided_at, popped_at;
     Duration timeout;
     EventLoop::TimerId timer = 0;
-    size_t preparing = 0;  // pods whose volumes are not ready
+    size_t preparing = 0;  // pods that are not ready
     bool binding = false;  // the binds are out
     bool expired = false;
     std::vector<Place> places;
@@ -115,7 +115,7 @@ class GroupCommits {
   void EndIfOver(uint64_t id);
 
   EventLoop& loop_;
-  VolumeBinder& volumes_;
+  Preparation& preparation_;
   BindingCycle& binding_;
   const Callbacks callbacks_;
   uint64_t next_id_ = 0;

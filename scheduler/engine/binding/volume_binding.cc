@@ -32,14 +32,6 @@ const ObjectPtr& ObjectIn(const Intent& intent) {
 
 }  // namespace
 
-std::vector<Intent> VolumeIntents(const std::vector<Intent>& intents) {
-  std::vector<Intent> out;
-  for (const Intent& intent : intents) {
-    if (intent.kind != Intent::Kind::kBind) out.push_back(intent);
-  }
-  return out;
-}
-
 VolumeBinder::Running* VolumeBinder::Find(const std::string& uid, uint64_t id) {
   const auto it = tasks_.find(uid);
   return it == tasks_.end() || it->second.id != id ? nullptr : &it->second;

@@ -22,9 +22,6 @@
 
 namespace muster {
 
-// Of a pod's intents those that are about volumes.
-std::vector<Intent> VolumeIntents(const std::vector<Intent>& intents);
-
 class VolumeBinder {
  public:
   // The claims are bound (error ""), or will not be: why. Not called for a task that was cancelled.

@@ -13,6 +13,12 @@ namespace {
 // What may leave a queue room.
 constexpr ClusterEvents kRoomInQueue = kPodRemoved | kPodScaledDown | kNodeAdded | kNodeLabel | kQueueChanged;
 
+// Whether the profile has a PostFilter that evicts; DynamicResources' takes allocations from claims alone.
+bool Preempts(const Framework& framework) {
+  const auto plugins = framework.post_filters();
+  return std::any_of(plugins.begin(), plugins.end(), [](const auto* p) { return p->Name() != "DynamicResources"; });
+}
+
 }  // namespace
 
 const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupRequest& request,
@@ -62,8 +68,8 @@ bool GroupCycle::CollectIntents(const Framework& framework, std::span<const Memb
     const NodeIndex node = result_.placements[i].node;
     if (node == kNoNode) continue;
     for (const PreBindPlugin* plugin : framework.pre_binds()) {
-      if (Outcome o = plugin->PreBind(*members[i].info, snapshot_, node, result_.intents); !o.ok())
-        return Reject(*plugin, o);
+      const PodOnNode pod{members[i].pod.get(), members[i].info.get()};
+      if (Outcome o = plugin->PreBind(pod, snapshot_, node, result_.intents); !o.ok()) return Reject(*plugin, o);
     }
     of(i);
   }
@@ -130,8 +136,9 @@ bool GroupCycle::PlacePod(const Framework& framework, const GroupRequest& reques
     return false;
   }
   result_.placements.push_back({node, entry.answer.Total(node)});
-  statement_.Place({member.pod.get(), &pod}, node);
-  return Reserve(framework, pod, node);
+  const PodOnNode placed{member.pod.get(), &pod};
+  statement_.Place(placed, node);
+  return Reserve(framework, placed, node);
 }
 
 // The node that was made room on for the pod, while it fits there; else the best.
@@ -169,7 +176,7 @@ void GroupCycle::AddNoQuota() {
   rejected_.rejectors.clear();
 }
 
-bool GroupCycle::Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node) {
+bool GroupCycle::Reserve(const Framework& framework, const PodOnNode& pod, NodeIndex node) {
   Outcome why;
   const Plugin* plugin = WhoRefuses(framework, pod, snapshot_, node, statement_, &why);
   return plugin == nullptr || Reject(*plugin, why);
@@ -209,13 +216,16 @@ void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group,
     // of the nomination.
     const bool last = said.code != Code::kUnschedulable;
     if (last) messages.clear();
-    messages.push_back(said.message);
+    if (!said.message.empty()) messages.push_back(said.message);
+    ClaimPtr deallocate = result_.room ? std::move(result_.room->deallocate) : nullptr;
+    if (said.deallocate != nullptr) deallocate = std::move(said.deallocate);
     if (last || !result_.room || said.nominate) result_.room = std::move(said);
+    result_.room->deallocate = std::move(deallocate);
     if (last) break;
   }
   if (stages != nullptr) stages->End(result_.room->code ? CodeName(*result_.room->code) : "Error");
   rejected_ = *result_.why;
-  absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
+  if (!messages.empty()) absl::StrAppend(&rejected_.message, " ", absl::StrJoin(messages, ", "));
   result_.why = &rejected_;
 }
 
@@ -223,7 +233,7 @@ void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group,
 void GroupCycle::MakeRoomInQueue(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                  StageListener* stages) {
   TakePromisesBack();
-  if (framework.post_filters().empty()) return;
+  if (!Preempts(framework)) return;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const bool sound = search_.Begin(framework, request, shapes_, nominated, nullptr, result_.work);
   if (sound) {
@@ -336,8 +346,7 @@ bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest
                                   StageListener* stages) {
   TakePromisesBack();
   const bool no_quota = search_.without_quota() != nullptr;
-  if (framework.post_filters().empty() || request.min == 0 || !(rejected_.preemption_may_help || no_quota))
-    return false;
+  if (!Preempts(framework) || request.min == 0 || !(rejected_.preemption_may_help || no_quota)) return false;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const GroupContext context{framework, request, snapshot_, search_, places_, nominated};
   RoomForGroup room = InQueue(*request.members[0].info) ? preemption_.MakeRoomInQueue(context, *rule_, *ledger_)

@@ -87,7 +87,7 @@ class GroupCycle {
   std::string WhyNoRoom(const PodInfo& pod) const;
   void NoQuota(const PodInfo& pod);
   void AddNoQuota();
-  bool Reserve(const Framework& framework, const PodInfo& pod, NodeIndex node);
+  bool Reserve(const Framework& framework, const PodOnNode& pod, NodeIndex node);
   const Explanation& WhyNot(const Framework& framework, ShapeCache::Entry& entry, const Nominated* nominated);
   void MakeRoom(const Framework& framework, const GroupRequest& request, ShapeCache::Entry& entry,
                 const Nominated* nominated, StageListener* stages);

@@ -23,13 +23,13 @@ bool MayGrow(const PodInfo& pod) {
 
 }  // namespace
 
-const Plugin* WhoRefuses(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+const Plugin* WhoRefuses(const Framework& framework, const PodOnNode& pod, const Snapshot& snap, NodeIndex node,
                          Statement& statement, Outcome* why) {
   for (const ReservePlugin* plugin : framework.reserves()) {
     if (*why = plugin->Reserve(pod, snap, node, statement); !why->ok()) return plugin;
   }
   for (const PermitPlugin* plugin : framework.permits()) {
-    if (*why = plugin->Permit(pod, snap, node); !why->ok()) return plugin;
+    if (*why = plugin->Permit(*pod.info, snap, node); !why->ok()) return plugin;
   }
   return nullptr;
 }
@@ -207,7 +207,8 @@ bool GroupSearch::PlaceOn(uint32_t member, NodeIndex n) {
   const size_t mark = statement_.Checkpoint();
   statement_.Place({m.pod.get(), m.info.get()}, n);
   Outcome why;
-  if (const Plugin* plugin = WhoRefuses(*framework_, *m.info, snapshot_, n, statement_, &why); plugin != nullptr) {
+  if (const Plugin* plugin = WhoRefuses(*framework_, {m.pod.get(), m.info.get()}, snapshot_, n, statement_, &why);
+      plugin != nullptr) {
     refused_by_ = plugin;
     statement_.Rollback(mark);
     return false;

@@ -25,7 +25,7 @@ namespace muster {
 
 // Reserves for a pod that is on the node in the statement, and asks for permission: null, or who refuses and `why`.
 // What was reserved until then stays in the statement.
-const Plugin* WhoRefuses(const Framework& framework, const PodInfo& pod, const Snapshot& snap, NodeIndex node,
+const Plugin* WhoRefuses(const Framework& framework, const PodOnNode& pod, const Snapshot& snap, NodeIndex node,
                          Statement& statement, Outcome* why);
 
 class GroupSearch {

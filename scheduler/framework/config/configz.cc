@@ -97,6 +97,11 @@ void Fill(Json& json, const DefaultPreemptionArgs& args) {
   json["minCandidateNodesAbsolute"] = args.min_candidate_nodes_absolute;
 }
 
+void Fill(Json& json, const DynamicResourcesArgs& args) {
+  json["filterTimeout"] = absl::FormatDuration(args.filter_timeout);
+  json["bindingTimeout"] = absl::FormatDuration(args.binding_timeout);
+}
+
 void Fill(Json&, std::monostate) {}
 
 Json ToJson(const ProfileConfig& profile) {

@@ -246,6 +246,13 @@ void ReadArgs(YamlObject& object, DefaultPreemptionArgs* args) {
     object.Error("minCandidateNodesPercentage", "must not be 0 at the same time as minCandidateNodesAbsolute");
 }
 
+void ReadArgs(YamlObject& object, DynamicResourcesArgs* args) {
+  if (object.Read("filterTimeout", &args->filter_timeout) && args->filter_timeout < absl::ZeroDuration())
+    object.Error("filterTimeout", "must be zero or positive");
+  if (object.Read("bindingTimeout", &args->binding_timeout) && args->binding_timeout < absl::Seconds(1))
+    object.Error("bindingTimeout", "must be at least 1 second");
+}
+
 void ReadArgs(YamlObject& object, std::monostate*) { object.TakeRest(); }
 
 }  // namespace

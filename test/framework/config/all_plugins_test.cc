@@ -29,16 +29,16 @@ TEST(ConfigOfAllPlugins, DefaultProfileIsKubeSchedulers) {
   const Configuration config = DefaultConfiguration(registry);
   ASSERT_EQ(config.profiles.size(), 1u);
   const ProfileConfig& profile = config.profiles[0];
-  EXPECT_EQ(Text(profile.At(Point::kPreEnqueue)), "SchedulingGates DefaultPreemption");
+  EXPECT_EQ(Text(profile.At(Point::kPreEnqueue)), "SchedulingGates DynamicResources DefaultPreemption");
   EXPECT_EQ(Text(profile.At(Point::kQueueSort)), "PrioritySort");
   EXPECT_EQ(Text(profile.At(Point::kFilter)),
             "NodeName NodeUnschedulable TaintToleration NodeAffinity NodePorts NodeResourcesFit "
             "VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity "
-            "NodeDeclaredFeatures");
+            "DynamicResources NodeDeclaredFeatures");
   EXPECT_EQ(
       Text(profile.At(Point::kScore)),
       "TaintToleration*3 NodeAffinity*2 NodeResourcesFit*1 VolumeBinding*1 PodTopologySpread*2 InterPodAffinity*2 "
-      "NodeResourcesBalancedAllocation*1 ImageLocality*1");
+      "DynamicResources*2 NodeResourcesBalancedAllocation*1 ImageLocality*1");
   EXPECT_EQ(Text(profile.At(Point::kBind)), "DefaultBinder");
   EXPECT_TRUE(Framework::Create(profile, registry).ok());
 }
@@ -120,7 +120,7 @@ TEST(ConfigOfAllPlugins, ArgumentsOfDisabledPluginsAreCheckedToo) {
 
 // Those of kube-scheduler that come later are not taken for misspellings.
 TEST(ConfigOfAllPlugins, MissingPluginsAreNamedAsSuch) {
-  for (const char* name : {"DynamicResources", "GangScheduling"}) {
+  for (const char* name : {"PodGroupPodsCount", "GangScheduling"}) {
     const auto config = ParseConfiguration(
         absl::StrCat(kHead, "profiles: [{plugins: {multiPoint: {enabled: [{name: ", name, "}]}}}]"), "f", AllPlugins());
     EXPECT_THAT(std::string(config.status().message()),

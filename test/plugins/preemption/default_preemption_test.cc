@@ -73,7 +73,7 @@ class DefaultPreemptionTest : public testing::Test {
     if (answer.feasible_count() > 0) return "fits";
     EXPECT_TRUE(verdicts.Update(*framework_, *info_, *snap_, answer, &nominated).ok());
     const uint64_t version = snap_->cell_version();
-    result_ = framework_->post_filters()[0]->PostFilter(
+    result_ = framework_->post_filters().back()->PostFilter(
         {*framework_, *pod, *info_, *snap_, answer, verdicts, statement, &nominated, 0, all_nodes_}, memo);
     EXPECT_EQ(statement.Checkpoint(), 0u);
     EXPECT_EQ(snap_->cell_version(), version) << "a trial shows as a change";

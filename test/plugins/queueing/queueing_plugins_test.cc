@@ -13,11 +13,11 @@ namespace {
 
 TEST(SchedulingGatesTest, GatedPodsWait) {
   const SchedulingGates plugin;
-  EXPECT_TRUE(plugin.PreEnqueue(MakePod().Build()).ok());
-  const Outcome one = plugin.PreEnqueue(MakePod().Gate("foo").Build());
+  EXPECT_TRUE(plugin.PreEnqueue(MakePod().Build(), {}).ok());
+  const Outcome one = plugin.PreEnqueue(MakePod().Gate("foo").Build(), {});
   EXPECT_EQ(one.code, Code::kUnschedulableAndUnresolvable);
   EXPECT_EQ(one.reasons, std::vector<std::string>{"waiting for scheduling gates: [foo]"});
-  const Outcome two = plugin.PreEnqueue(MakePod().Gate("foo").Gate("bar").Build());
+  const Outcome two = plugin.PreEnqueue(MakePod().Gate("foo").Gate("bar").Build(), {});
   EXPECT_EQ(two.reasons, std::vector<std::string>{"waiting for scheduling gates: [foo bar]"});
   EXPECT_EQ(plugin.RequeueOn(), kSelfGates);
 }

@@ -189,9 +189,9 @@ TEST(VolumeBindingTest, StaticMatching) {
     for (const NodeIndex n : {0u, 1u}) {
       if (on[n].empty()) continue;
       Statement statement(snap);
-      EXPECT_TRUE(dynamic_cast<VolumeBinding&>(**plugin).Reserve(*pod, snap, n, statement).ok());
+      EXPECT_TRUE(dynamic_cast<VolumeBinding&>(**plugin).Reserve({nullptr, pod.get()}, snap, n, statement).ok());
       std::vector<Intent> intents;
-      EXPECT_TRUE(dynamic_cast<VolumeBinding&>(**plugin).PreBind(*pod, snap, n, intents).ok());
+      EXPECT_TRUE(dynamic_cast<VolumeBinding&>(**plugin).PreBind({nullptr, pod.get()}, snap, n, intents).ok());
       ASSERT_EQ(intents.size(), 1u);
       EXPECT_EQ(intents[0].kind, Intent::Kind::kBindVolume);
       EXPECT_EQ(intents[0].timeout, absl::Minutes(10));
@@ -274,10 +274,10 @@ TEST(VolumeBindingTest, ReserveSelectsTheNode) {
   };
   {
     Statement statement(snap);
-    EXPECT_TRUE(plugin.Reserve(*pod, snap, 1, statement).ok());
+    EXPECT_TRUE(plugin.Reserve({nullptr, pod.get()}, snap, 1, statement).ok());
     EXPECT_EQ(selected(), "n1");
     std::vector<Intent> intents;
-    EXPECT_TRUE(plugin.PreBind(*pod, snap, 1, intents).ok());
+    EXPECT_TRUE(plugin.PreBind({nullptr, pod.get()}, snap, 1, intents).ok());
     ASSERT_EQ(intents.size(), 1u);
     EXPECT_EQ(intents[0].kind, Intent::Kind::kProvisionClaim);
     EXPECT_EQ(static_cast<const PersistentVolumeClaim&>(*intents[0].claim).selected_node, "n1");
@@ -293,8 +293,8 @@ TEST(VolumeBindingTest, BoundClaimsNeedNothing) {
   const auto& plugin = dynamic_cast<const VolumeBinding&>(**made);
   Statement statement(snap);
   std::vector<Intent> intents;
-  EXPECT_TRUE(plugin.Reserve(*pod, snap, 1, statement).ok());
-  EXPECT_TRUE(plugin.PreBind(*pod, snap, 1, intents).ok());
+  EXPECT_TRUE(plugin.Reserve({nullptr, pod.get()}, snap, 1, statement).ok());
+  EXPECT_TRUE(plugin.PreBind({nullptr, pod.get()}, snap, 1, intents).ok());
   EXPECT_EQ(statement.Checkpoint(), 0u);
   EXPECT_TRUE(intents.empty());
 }

@@ -1,6 +1,7 @@
 #include "topology/device/allocator.h"
 
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,16 +66,24 @@ class World {
     questions.node_matches = [](const auto&, const auto&) { return false; };
     questions.find_class = [this](const std::string& name) { return name == "c" ? &class_ : nullptr; };
     questions.new_share_id = [n = 0]() mutable { return absl::StrCat("share-", ++n); };
-    return DeviceAllocator({}, {&slice_}, &allocated_, questions).Allocate(node_, {&claim_}, steps);
+    DeviceColumns devices;
+    const auto no_row = [](const std::string&) { return kNoNode; };
+    devices.Update(muster::Kind::kResourceSlice, nullptr, std::make_shared<ResourceSlice>(slice_), no_row);
+    devices.Update(muster::Kind::kResourceClaim, nullptr, std::make_shared<ResourceClaim>(other_), no_row);
+    const ResourceClaim* claims[] = {&claim_};
+    return DeviceAllocator({}, questions).Allocate(devices, node_, claims, steps);
   }
-  AllocatedDevices& allocated() { return allocated_; }
+  // By another claim.
+  void Take(const std::string& device) {
+    if (!other_.allocation) other_.allocation.emplace();
+    other_.allocation->devices.emplace_back().id = {"d", "p", device};
+  }
 
  private:
   Node node_;
   DeviceClass class_;
   ResourceSlice slice_;
-  ResourceClaim claim_;
-  AllocatedDevices allocated_;
+  ResourceClaim claim_, other_;
 };
 
 std::vector<std::string> Devices(const DeviceOutcome& outcome) {
@@ -88,7 +97,7 @@ std::vector<std::string> Devices(const DeviceOutcome& outcome) {
 TEST(DeviceAllocatorTest, TakesTheFirstThatAreFree) {
   World world(4);
   world.Ask("ExactCount", 2);
-  world.allocated()[{"d", "p", "dev-1"}].exclusive = true;
+  world.Take("dev-1");
   EXPECT_THAT(Devices(world.Allocate()), testing::ElementsAre("dev-0", "dev-2"));
   world.Ask("ExactCount", 2);
   const DeviceOutcome outcome = world.Allocate();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,29 +33,39 @@ DeviceFeatures ReadFeatures(const Json& names) {
           .prioritized_list = has("DRAPrioritizedList")};
 }
 
-AllocatedDevices ReadAllocated(const Json& uses) {
-  AllocatedDevices allocated;
+// A claim that has what the row says is taken.
+std::shared_ptr<ResourceClaim> ReadAllocated(const Json& uses) {
+  auto claim = std::make_shared<ResourceClaim>();
+  claim->name = "allocated";
+  claim->allocation.emplace();
   for (const Json& use : uses) {
-    DeviceUse& read = allocated[DeviceId{use.at("driver"), use.at("pool"), use.at("device")}];
-    read.exclusive = use.value("exclusive", false);
-    read.shared = use.value("shared", false);
-    read.has_capacity = !use.at("capacity").is_null();
-    if (!read.has_capacity) continue;
-    for (const auto& [name, amount] : use.at("capacity").items()) read.capacity[name] = ReadQuantity(amount).value;
+    AllocatedDevice taken;
+    taken.id = DeviceId{use.at("driver"), use.at("pool"), use.at("device")};
+    if (use.value("exclusive", false)) claim->allocation->devices.push_back(taken);
+    taken.share_id = "share";
+    if (!use.at("capacity").is_null()) {
+      for (const auto& [name, amount] : use.at("capacity").items())
+        taken.consumed_capacity[name] = ReadQuantity(amount);
+    }
+    if (use.value("shared", false) || !use.at("capacity").is_null()) claim->allocation->devices.push_back(taken);
   }
-  return allocated;
+  return claim;
 }
 
 struct Row {
   explicit Row(const Json& row)
-      : json(row), node(ReadNode(row.at("node"))), allocated(ReadAllocated(row["allocated"])) {
-    for (const Json& one : row.at("slices")) slices.push_back(ReadSlice(one));
+      : json(row), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
+    for (const Json& one : row.at("slices")) slices.push_back(std::make_shared<ResourceSlice>(ReadSlice(one)));
     for (const Json& one : row.at("classes")) classes.push_back(ReadClass(one));
     for (const Json& one : row.at("claims")) claims.push_back(ReadClaim(one));
     size_t index = 0;
-    for (const ResourceSlice& slice : slices) {
-      for (const Device& device : slice.devices) indices[&device] = index++;
+    const auto no_row = [](const std::string&) { return kNoNode; };
+    for (size_t i = 0; i < slices.size(); ++i) {
+      for (const Device& device : slices[i]->devices) indices[&device] = index++;
+      slices[i]->uid = absl::StrCat(i);
+      devices.Update(Kind::kResourceSlice, nullptr, slices[i], no_row);
     }
+    devices.Update(Kind::kResourceClaim, nullptr, claims_before, no_row);
   }
   const Json& Answer(const char* of, const std::string& expression, const Device& device) const {
     return json.at(of).at(expression).at(indices.at(&device));
@@ -62,8 +73,9 @@ struct Row {
 
   const Json& json;
   Node node;
-  AllocatedDevices allocated;
-  std::vector<ResourceSlice> slices;
+  std::shared_ptr<ResourceClaim> claims_before;
+  std::vector<std::shared_ptr<ResourceSlice>> slices;
+  DeviceColumns devices;
   std::vector<DeviceClass> classes;
   std::vector<ResourceClaim> claims;
   absl::flat_hash_map<const Device*, size_t> indices;
@@ -166,13 +178,11 @@ RowAnswer AskRow(const std::string& line) {
       return answer;
     }
     Row row(json);
-    std::vector<const ResourceSlice*> slices;
-    for (const ResourceSlice& slice : row.slices) slices.push_back(&slice);
     std::vector<const ResourceClaim*> claims;
     for (const ResourceClaim& claim : row.claims) claims.push_back(&claim);
-    const DeviceAllocator allocator(ReadFeatures(json.at("features")), slices, &row.allocated, Questions(row));
+    DeviceAllocator allocator(ReadFeatures(json.at("features")), Questions(row));
     const auto start = std::chrono::steady_clock::now();
-    const DeviceOutcome outcome = allocator.Allocate(row.node, claims, int64_t{100'000'000});
+    const DeviceOutcome outcome = allocator.Allocate(row.devices, row.node, claims, int64_t{100'000'000});
     answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     answer.allocated = outcome.kind == DeviceOutcome::Kind::kAllocated;
     answer.steps = outcome.steps;
