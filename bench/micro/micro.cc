@@ -280,7 +280,7 @@ void QueueWake(benchmark::State& state) {
   }
   for (auto _ : state)
     queue.Wake(
-        kNodeAdded, [](const QueuedGroup&) { return false; }, now);
+        kNodeAdded, [](const QueuedGroup&) { return false; }, [](const QueuedGroup&) { return true; }, now);
 }
 BENCHMARK(QueueWake)->Apply(Sizes);
 
