@@ -18,8 +18,8 @@ namespace muster {
 // What a team has at a moment.
 struct MondayUse {
   std::array<int64_t, kPools> used = {};   // thousandths of cores in kGeneral, GPUs else, by pods bound and not ended
-  std::array<int64_t, kPools> going = {};  // of that, by pods that were told to go and use their grace period
   uint32_t pending = 0;                    // pods
+  std::array<int64_t, kPools> going = {};  // of what is used, by pods that were told to go
 };
 
 struct MondaySample {

@@ -103,7 +103,7 @@ MondayTeam Team(const char* name, size_t parent, int32_t weight, bool hungry, st
 
 MondaySample Sample(Duration at, std::vector<int64_t> cores, std::vector<uint32_t> pending) {
   MondaySample sample{at, std::vector<MondayUse>(cores.size())};
-  for (size_t t = 0; t < cores.size(); ++t) sample.teams[t] = {{cores[t] * 1000, 0, 0}, pending[t]};
+  for (size_t t = 0; t < cores.size(); ++t) sample.teams[t] = {{cores[t] * 1000, 0, 0}, pending[t], {}};
   return sample;
 }
 
@@ -115,9 +115,10 @@ TEST(MondayShares, AreMeanBorrowedByWeightOfThoseThatWantMore) {
   MondayResult result;
   const Duration burst = kBurstBegin;
   result.samples = {Sample(burst - absl::Seconds(10), {90, 10, 0, 10}, {5, 5, 0, 5}),   // not yet
-                    Sample(burst, {12, 18, 0, 10}, {1, 1, 0, 1}),                       // 2 and 8
+                    Sample(burst, {15, 18, 0, 10}, {1, 1, 0, 1}),                       // 2 (see below) and 8
                     Sample(burst + absl::Seconds(10), {90, 10, 0, 10}, {1, 0, 0, 1}),   // b wants nothing
                     Sample(burst + absl::Seconds(20), {18, 22, 0, 10}, {1, 1, 0, 0})};  // 8 and 12
+  result.samples[1].teams[0].going[0] = 3000;  // of 15 cores, and promised to others
   MeasureShares(plan, result);
   EXPECT_EQ(result.shares_over, absl::Seconds(20));
   // Means 5 and 10 of 15 by weights 1 and 2; the parent alone, at 30 to 50 of its 40, has borrowed 0 and 10.
