@@ -7,6 +7,8 @@ namespace muster {
 namespace {
 
 constexpr Duration kLeftoverScan = absl::Seconds(30);
+// Of an event's room one of a shape is told that waits for room that is kept for it; there may be enough for more.
+constexpr Duration kKeptScan = absl::Seconds(1);
 
 // Backoffs end in windows of a second, and inside a window by priority, so that a pod of low
 // priority does not slip in just before one of high priority.
@@ -159,6 +161,7 @@ void SchedulingQueue::SetReserved(QueuedGroup& group, bool reserved) {
   Detach(group);
   group.reserved = reserved;
   Attach(group, part);
+  if (reserved) next_leftover_flush_ = std::min(next_leftover_flush_, group.rejected_at + kKeptScan);
 }
 
 void SchedulingQueue::SetExpress(QueuedGroup& group, bool express) {
@@ -293,7 +296,7 @@ void SchedulingQueue::Rejected(QueuedGroup& group, Time now) {
   group.backoff_until = now + backoff_rule_.After(group.unschedulable_count, group.members.size());
   group.rejected_at = now;
   Attach(group, QueuedGroup::Part::kUnschedulable);
-  if (next_leftover_flush_ == absl::InfiniteFuture()) next_leftover_flush_ = now + kLeftoverScan;
+  next_leftover_flush_ = std::min(next_leftover_flush_, now + kLeftoverScan);
 }
 
 void SchedulingQueue::Failed(QueuedGroup& group, Time now) {
@@ -374,7 +377,7 @@ void SchedulingQueue::Flush(Time now) {
   std::vector<QueuedGroup*> old;
   for (const void* key : bucket_order_) {
     for (QueuedGroup* group : unschedulable_[key]) {
-      if (now - group->rejected_at > max_unschedulable_) old.push_back(group);
+      if (now - group->rejected_at > max_unschedulable_ || group->reserved) old.push_back(group);
     }
   }
   for (QueuedGroup* group : old) WakeOne(*group, now);

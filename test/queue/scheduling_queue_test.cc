@@ -152,6 +152,20 @@ TEST_F(SchedulingQueueTest, WakesOfThoseWithRoomKeptWhomItIsForAndOne) {
   }
 }
 
+// Nobody says how many an event's room is enough for.
+TEST_F(SchedulingQueueTest, WhoHasRoomKeptLooksAgainEverySecond) {
+  for (const char* name : {"a", "b"}) {
+    Add(name);
+    ASSERT_EQ(Pop(), name);
+    Reject(name);
+  }
+  queue_.SetReserved(*queue_.Find("a"), true);
+  EXPECT_EQ(queue_.NextDeadline(), now_ + absl::Seconds(1));
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Pop(), "a");
+  EXPECT_EQ(Pop(), "-");
+}
+
 TEST_F(SchedulingQueueTest, AHeldPodIsNotTriedAndForgetsNoEvent) {
   for (const bool woken : {false, true}) {
     Add("a");
