@@ -121,7 +121,7 @@ class GroupPreemption {
   uint32_t ClassOf(QueueIndex queue) const { return class_of_[queue == kNoQueue ? class_of_.size() - 1 : queue]; }
   int64_t DearOf(const Victim& victim) const;
   void Lend(std::span<const VictimRule::Unit* const> units, int sign);
-  void LendGoing(int sign);
+  void LendAll(std::span<const int64_t> amounts, int sign);
   void RemoveGoing();
   bool PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed);
   bool PlaceAtAll(const GroupContext& group, Found& found);
@@ -154,7 +154,7 @@ class GroupPreemption {
   std::vector<const VictimRule::Unit*> all_asked_, asked_;
   std::vector<int64_t> free_;                                // scratch
   std::vector<PlacedPod> going_;                             // on their way out
-  std::vector<Charge> going_charges_;                        // scratch
+  std::vector<int64_t> going_lent_;                          // what they are charged with, by queue and cell
   std::vector<std::pair<NodeIndex, const Victim*>> on_row_;  // the chosen by row: each of a whole group's too
   std::vector<int64_t> lent_;                                // scratch: by queue and cell
   std::vector<uint32_t> illegal_;                            // scratch

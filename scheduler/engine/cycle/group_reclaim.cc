@@ -110,9 +110,9 @@ void GroupPreemption::WithoutGoing(Ledger& ledger, absl::FunctionRef<void()> f) 
   ledger_ = &ledger;
   FindGoing();
   if (!going_.empty()) {
-    LendGoing(-1);
+    LendAll(going_lent_, -1);
     f();
-    LendGoing(+1);
+    LendAll(going_lent_, +1);
   }
   ledger_ = nullptr;
 }
@@ -121,21 +121,26 @@ void GroupPreemption::FindGoing() {
   if (!index_) index_.emplace(snapshot_, *ledger_);
   index_->Update();
   going_.clear();
+  going_lent_.assign(ledger_->tree().size() * ledger_->tree().cells(), 0);
+  std::vector<Charge> charges;
   for (const NodeIndex n : index_->going()) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (pod.pod->going()) going_.push_back({pod, n});
+      if (!pod.pod->going()) continue;
+      going_.push_back({pod, n});
+      const QueueIndex queue = ledger_->AccountOf(*pod.info).queue;
+      if (queue == kNoQueue) continue;
+      ledger_->ChargesOn(*pod.info, n, charges);
+      for (const Charge& charge : charges) going_lent_[queue * ledger_->tree().cells() + charge.cell] += charge.amount;
     }
   }
 }
 
-// Takes what they are charged with out of the tree; +1: puts it back.
-void GroupPreemption::LendGoing(int sign) {
-  for (const PlacedPod& p : going_) {
-    const QueueIndex queue = ledger_->AccountOf(*p.pod.info).queue;
-    if (queue == kNoQueue) continue;
-    ledger_->ChargesOn(*p.pod.info, p.row, going_charges_);
-    for (const Charge& charge : going_charges_)
-      ledger_->tree_for_trials().Add(queue, charge.cell, sign * charge.amount);
+// Adds the amounts, by queue and cell, to the tree; -1: takes them out.
+void GroupPreemption::LendAll(std::span<const int64_t> amounts, int sign) {
+  QuotaTree& tree = ledger_->tree_for_trials();
+  for (size_t i = 0; i < amounts.size(); ++i) {
+    if (amounts[i] != 0)
+      tree.Add(static_cast<QueueIndex>(i / tree.cells()), static_cast<QuotaCell>(i % tree.cells()), sign * amounts[i]);
   }
 }
 
@@ -146,12 +151,12 @@ void GroupPreemption::RemoveGoing() {
 // Whether the group has a place once those on their way out are gone: on nodes that have room now, if there is one.
 // Afterwards the rule knows what is used without them; `removed`: they are taken from their nodes.
 bool GroupPreemption::PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed) {
-  LendGoing(-1);
+  LendAll(going_lent_, -1);
   rule_->TakeUsage();
   const VictimRule::Preemptor& p = rule_->preemptor();
   const bool room = Fits(ledger_->tree(), p.queue, p.all, p.any);
   const bool placed = room && HasSlots(group) && PlaceAtAll(group, found);
-  LendGoing(+1);
+  LendAll(going_lent_, +1);
   if (placed || !room) return placed;
   RemoveGoing();
   removed = true;
@@ -272,10 +277,7 @@ void GroupPreemption::Lend(std::span<const VictimRule::Unit* const> but, int sig
     for (const Charge& charge : unit.charges) lent_[unit.queue * tree.cells() + charge.cell] += by * charge.amount;
   };
   for (const VictimRule::Unit* unit : but) add(*unit, -1);
-  for (size_t i = 0; i < lent_.size(); ++i) {
-    if (lent_[i] != 0)
-      tree.Add(static_cast<QueueIndex>(i / tree.cells()), static_cast<QuotaCell>(i % tree.cells()), sign * lent_[i]);
-  }
+  LendAll(lent_, sign);
   for (const VictimRule::Unit* unit : but) add(*unit, +1);
 }
 

@@ -23,6 +23,7 @@ bool Ledger::Refresh() {
       accounts_.clear();
       known_.clear();
       reserved_.clear();
+      promised_.clear();
       changed_.clear();
       ++epoch_;
     }
@@ -33,6 +34,7 @@ bool Ledger::Refresh() {
     accounts_.clear();
     known_.clear();
     reserved_.clear();
+    promised_.clear();
   }
   const bool rows = std::exchange(rows_changed_, false);
   const bool flavors = (objects || static_version_ != snapshot_.static_version()) && FindFlavors();
@@ -180,20 +182,27 @@ void Ledger::Count(const PodOnNode& on, NodeIndex row, int sign) {
 void Ledger::Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges, bool promised) {
   Release(key);
   for (const Charge& charge : charges) Add(queue, charge.cell, charge.amount);
-  reserved_[key] = {queue, std::move(charges), promised};
+  const Kept& kept = reserved_[key] = {queue, std::move(charges), promised};
+  CountPromise(kept, +1);
 }
 
 void Ledger::Release(const std::string& key) {
   const auto it = reserved_.find(key);
   if (it == reserved_.end()) return;
   for (const Charge& charge : it->second.charges) Add(it->second.queue, charge.cell, -charge.amount);
+  CountPromise(it->second, -1);
   reserved_.erase(it);
 }
 
 void Ledger::LendPromises(int sign) {
-  for (const auto& [key, kept] : reserved_) {
-    if (!kept.promised) continue;
-    for (const Charge& charge : kept.charges) tree_.Add(kept.queue, charge.cell, sign * charge.amount);
+  for (const auto& [of, amount] : promised_) tree_.Add(of.first, of.second, sign * amount);
+}
+
+void Ledger::CountPromise(const Kept& kept, int sign) {
+  if (!kept.promised) return;
+  for (const Charge& charge : kept.charges) {
+    const auto it = promised_.try_emplace({kept.queue, charge.cell}, 0).first;
+    if ((it->second += sign * charge.amount) == 0) promised_.erase(it);
   }
 }
 

@@ -136,6 +136,9 @@ class Ledger final : public PodObserver {
     bool promised;
   };
   absl::flat_hash_map<std::string, Kept> reserved_;
+  void CountPromise(const Kept& kept, int sign);
+  // The sums of promises by queue and cell: thousands wait in some hundred queues.
+  absl::btree_map<std::pair<QueueIndex, QuotaCell>, int64_t> promised_;
   std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty where it is everywhere
   uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
   uint64_t static_version_ = 0;   // that rows_of_ is true for
