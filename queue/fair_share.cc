@@ -196,18 +196,26 @@ QueuedGroup* FairShare::SearchOwn(const Node& node) const {
   return nullptr;
 }
 
+template <typename Own, typename OfChild>
+bool FairShare::InOrder(const Node& node, Own&& own, OfChild&& of) const {
+  bool waits = node.first() != nullptr;
+  for (Node* child : node.children) {
+    if (waits && !First(child->share, *child->head, node.own_share, *node.first())) {
+      waits = false;
+      if (own()) return true;
+    }
+    if (of(*child)) return true;
+  }
+  return waits && own();
+}
+
 QueuedGroup* FairShare::Search(Node& node) {
   const bool trial = trial_ != absl::InfinitePast();  // what is needed is known for the tree as it is else
   if (!trial && !MayFit(node)) return nullptr;
-  bool own = node.first() != nullptr;
-  for (Node* child : node.children) {
-    if (own && !First(child->share, *child->head, node.own_share, *node.first())) {
-      own = false;
-      if (QueuedGroup* group = SearchOwn(node)) return group;
-    }
-    if (QueuedGroup* group = Search(*child)) return group;
-  }
-  QueuedGroup* const group = own ? SearchOwn(node) : nullptr;
+  QueuedGroup* group = nullptr;
+  InOrder(
+      node, [&] { return (group = SearchOwn(node)) != nullptr; },
+      [&](Node& child) { return (group = Search(child)) != nullptr; });
   if (group == nullptr && !trial) FindNeeds(node);
   return group;
 }
@@ -220,15 +228,8 @@ QueuedGroup* FairShare::TopOfTrial(Time now) {
 }
 
 void FairShare::List(const Node& node, std::vector<const Node*>& queues) const {
-  bool own = node.first() != nullptr;
-  for (const Node* child : node.children) {
-    if (own && !First(child->share, *child->head, node.own_share, *node.first())) {
-      own = false;
-      queues.push_back(&node);
-    }
-    List(*child, queues);
-  }
-  if (own) queues.push_back(&node);
+  InOrder(
+      node, [&] { return queues.push_back(&node), false; }, [&](Node& child) { return List(child, queues), false; });
 }
 
 }  // namespace muster

@@ -159,7 +159,10 @@ class FairShare {
   bool MayFit(const Node& node) const;
   QueuedGroup* Search(Node& node);
   QueuedGroup* SearchOwn(const Node& node) const;
-  // The queues that have groups in, in the order of shares.
+  // In the order of shares, until one returns true: own(), where the node has groups of its own, and of(child).
+  template <typename Own, typename OfChild>
+  bool InOrder(const Node& node, Own&& own, OfChild&& of) const;
+  // The queues that have groups in, in that order.
   void List(const Node& node, std::vector<const Node*>& queues) const;
 
   const Before before_;

@@ -47,6 +47,16 @@ inline Time StartOf(const Pod& pod) {
   return pod.started == absl::InfinitePast() ? absl::InfiniteFuture() : pod.started;
 }
 
+// Leaves of the members of a group those above its minimum: who started last. Minimum 0: it is no gang, none is left.
+inline void KeepElastic(std::vector<const Pod*>& members, size_t minimum) {
+  if (minimum == 0 || members.size() <= minimum) return members.clear();
+  std::sort(members.begin(), members.end(), [](const Pod* a, const Pod* b) {
+    const Time start_a = StartOf(*a), start_b = StartOf(*b);
+    return std::tie(start_a, a->rank, a->name) < std::tie(start_b, b->rank, b->name);
+  });
+  members.erase(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(minimum));
+}
+
 struct PlacedPod {
   PodOnNode pod;
   NodeIndex row;

@@ -7,6 +7,15 @@
 
 namespace muster {
 
+namespace {
+
+// As kube-scheduler words what a plugin's PreBind says; "" stays.
+std::string PreBindError(const char* plugin, const std::string& error) {
+  return error.empty() ? error : absl::StrCat("running PreBind plugin \"", plugin, "\": ", error);
+}
+
+}  // namespace
+
 std::vector<Intent> PreparationsIn(const std::vector<Intent>& intents) {
   std::vector<Intent> out;
   for (const Intent& intent : intents) {
@@ -20,9 +29,7 @@ Preparation::Preparation(EventLoop& loop, ApiServer& api, ClusterCache& cache, C
       volumes_(loop, api, cache, [this](const auto& task, const auto& error) { OnVolumesEnded(task, error); }),
       claims_(loop, api, cache,
               {[this](const auto& task, const auto& error) {
-                 callbacks_.ended(task, error.empty()
-                                            ? error
-                                            : absl::StrCat("running PreBind plugin \"DynamicResources\": ", error));
+                 callbacks_.ended(task, PreBindError("DynamicResources", error));
                },
                callbacks_.claim_changed}) {}
 
@@ -45,7 +52,7 @@ void Preparation::OnVolumesEnded(const BindingCycle::Task& task, const std::stri
   }
   if (error.empty() && !claims.empty()) return claims_.Start(task, std::move(claims));
   if (!error.empty()) claims_.Abandon(task.pod->uid, claims);
-  callbacks_.ended(task, error.empty() ? error : absl::StrCat("running PreBind plugin \"VolumeBinding\": ", error));
+  callbacks_.ended(task, PreBindError("VolumeBinding", error));
 }
 
 void Preparation::GiveUp(const std::string& uid) {

@@ -103,13 +103,8 @@ void GroupPreemption::AddElastic() {
     members.clear();
     for (const PlacedMember& m : snapshot_.MembersOf(pod.ns(), pod.group)) members.push_back(m.pod);
     looked.insert(members.begin(), members.end());
-    const size_t minimum = MinimumOf(pod, snapshot_.objects());
-    if (minimum == 0 || members.size() <= minimum) continue;
-    std::sort(members.begin(), members.end(), [](const Pod* a, const Pod* b) {
-      const Time start_a = StartOf(*a), start_b = StartOf(*b);
-      return std::tie(start_a, a->rank, a->name) < std::tie(start_b, b->rank, b->name);
-    });
-    elastic.insert(members.begin() + static_cast<ptrdiff_t>(minimum), members.end());
+    KeepElastic(members, MinimumOf(pod, snapshot_.objects()));
+    elastic.insert(members.begin(), members.end());
   }
   for (Unit& unit : units_) unit.elastic = !unit.whole && elastic.contains(pods_[unit.first].pod.pod);
 }

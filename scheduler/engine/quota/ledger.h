@@ -109,6 +109,13 @@ class Ledger final : public PodObserver {
   void OnRowsChanged() override { rows_changed_ = true; }
 
  private:
+  struct Kept {
+    QueueIndex queue;
+    std::vector<Charge> charges;
+    bool promised;
+  };
+
+  void CountPromise(const Kept& kept, int sign);
   using Key = std::tuple<QueueIndex, std::string, std::vector<std::pair<std::string, int64_t>>, Labels>;
 
   void Count(const PodOnNode& pod, NodeIndex row, int sign);
@@ -130,13 +137,7 @@ class Ledger final : public PodObserver {
   std::vector<std::string> no_borrowing_;
   std::map<Key, uint32_t> known_;  // in accounts_
   std::vector<Account> accounts_;
-  struct Kept {
-    QueueIndex queue;
-    std::vector<Charge> charges;
-    bool promised;
-  };
   absl::flat_hash_map<std::string, Kept> reserved_;
-  void CountPromise(const Kept& kept, int sign);
   // The sums of promises by queue and cell: thousands wait in some hundred queues.
   absl::btree_map<std::pair<QueueIndex, QuotaCell>, int64_t> promised_;
   std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty where it is everywhere

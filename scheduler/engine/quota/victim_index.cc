@@ -146,14 +146,9 @@ void VictimIndex::ReadGroup(uint32_t index) {
   }
   const PodGroup* own = NativeGroupOf(*placed[0].pod, snapshot_.objects());
   group.whole = own != nullptr && own->disrupted_whole;
+  KeepElastic(members_, group.whole ? 0 : minimum);
   elastic_.clear();
-  if (!group.whole && minimum > 0 && members_.size() > minimum) {
-    std::sort(members_.begin(), members_.end(), [](const Pod* a, const Pod* b) {
-      const Time start_a = StartOf(*a), start_b = StartOf(*b);
-      return std::tie(start_a, a->rank, a->name) < std::tie(start_b, b->rank, b->name);
-    });
-    elastic_.insert(members_.begin() + static_cast<ptrdiff_t>(minimum), members_.end());
-  }
+  elastic_.insert(members_.begin(), members_.end());
   for (const PlacedMember& m : placed) {
     Victim* const victim = Find(m.pod, m.row);
     if (victim == nullptr) continue;
