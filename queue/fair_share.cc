@@ -39,6 +39,11 @@ FairShare::Demand FairShare::DemandOf(const Node& node, const QueuedGroup& group
   return demand;
 }
 
+void FairShare::Stir(Node& node) {
+  node.quiet_until = absl::InfinitePast();
+  for (Node* above = &node; above != nullptr; above = above->parent) above->all_quiet_until = absl::InfinitePast();
+}
+
 void FairShare::SetBlocked(QueuedGroup* group, bool blocked) {
   Node& node = NodeOf(group->queue);
   if (node.order == Queue::Order::kBestEffortFIFO) return;
@@ -47,7 +52,7 @@ void FairShare::SetBlocked(QueuedGroup* group, bool blocked) {
   } else {
     node.blocked.erase(group);
   }
-  node.quiet_until = absl::InfinitePast();
+  Stir(node);
   Update(&node);
 }
 
@@ -70,7 +75,7 @@ void FairShare::Push(QueuedGroup* group) {
   if (!bucket.groups.empty()) node.own.erase(&bucket);
   bucket.groups.Push(group);
   node.own.insert(&bucket);
-  node.quiet_until = absl::InfinitePast();
+  Stir(node);
   ++size_;
   if (group->queue != kNoQueue) {
     std::fill(needed_.begin(), needed_.end(), 0);
@@ -91,7 +96,7 @@ void FairShare::Remove(QueuedGroup* group) {
   } else {
     node.own.insert(&bucket);
   }
-  node.quiet_until = absl::InfinitePast();
+  Stir(node);
   --size_;
   Update(&node);
 }
@@ -141,9 +146,9 @@ void FairShare::SetPast(QueueIndex q, std::span<const int64_t> usage, std::span<
   Update(&node);
 }
 
-bool FairShare::MayFit(const Node& node) const {
+bool FairShare::MayFit(const Node& node, const QuotaTree& tree) {
   for (size_t c = 0; c < node.need.size(); ++c) {
-    if (node.need[c] > 0 && node.need[c] > tree_->Available(node.queue, static_cast<QuotaCell>(c))) return false;
+    if (node.need[c] > 0 && node.need[c] > tree.Available(node.queue, static_cast<QuotaCell>(c))) return false;
   }
   return true;
 }
@@ -181,55 +186,32 @@ bool Fits(const QuotaTree& tree, QueueIndex queue, std::span<const Charge> all, 
   });
 }
 
-QueuedGroup* FairShare::SearchOwn(const Node& node) const {
-  const bool trial = trial_ != absl::InfinitePast();
+QueuedGroup* FairShare::SearchOwn(const Node& node, const Trial* trial) const {
   const QueuedGroup* blocked = BlockedFirst(node);
-  if (trial && blocked != nullptr) return nullptr;
+  if (trial != nullptr && blocked != nullptr) return nullptr;
+  const QuotaTree& tree = trial == nullptr ? *tree_ : trial->tree;
   for (const Bucket* bucket : node.own) {
     QueuedGroup* const group = bucket->first();
     if (blocked != nullptr && node.order == Queue::Order::kStrictFIFO) break;
     const bool in_order = blocked == nullptr || node.order == Queue::Order::kBestEffortFIFO ||
                           (goes_ahead_ != nullptr && goes_ahead_(*group, *blocked));
-    if (in_order && (!trial || group->promise_again <= trial_) && Fits(*group)) return group;
+    if (in_order && (trial == nullptr || group->promise_again <= trial->now) && muster::Fits(tree, *group))
+      return group;
     if (blocked == nullptr) blocked = group;
   }
   return nullptr;
 }
 
-template <typename Own, typename OfChild>
-bool FairShare::InOrder(const Node& node, Own&& own, OfChild&& of) const {
-  bool waits = node.first() != nullptr;
-  for (Node* child : node.children) {
-    if (waits && !First(child->share, *child->head, node.own_share, *node.first())) {
-      waits = false;
-      if (own()) return true;
-    }
-    if (of(*child)) return true;
-  }
-  return waits && own();
-}
-
-QueuedGroup* FairShare::Search(Node& node) {
-  const bool trial = trial_ != absl::InfinitePast();  // what is needed is known for the tree as it is else
-  if (!trial && !MayFit(node)) return nullptr;
+QueuedGroup* FairShare::Search(Node& node, const Trial* trial) {
+  // Of children more may be free in a trial, which then need less of their parent than is known.
+  const bool known = trial == nullptr || node.children.empty();
+  if (known && !MayFit(node, trial == nullptr ? *tree_ : trial->tree)) return nullptr;
   QueuedGroup* group = nullptr;
   InOrder(
-      node, [&] { return (group = SearchOwn(node)) != nullptr; },
-      [&](Node& child) { return (group = Search(child)) != nullptr; });
-  if (group == nullptr && !trial) FindNeeds(node);
+      node, [&] { return (group = SearchOwn(node, trial)) != nullptr; },
+      [&](Node& child) { return (group = Search(child, trial)) != nullptr; });
+  if (group == nullptr && trial == nullptr) FindNeeds(node);
   return group;
-}
-
-QueuedGroup* FairShare::TopOfTrial(Time now) {
-  trial_ = now;
-  QueuedGroup* const group = Search(*nodes_.back());
-  trial_ = absl::InfinitePast();
-  return group;
-}
-
-void FairShare::List(const Node& node, std::vector<const Node*>& queues) const {
-  InOrder(
-      node, [&] { return queues.push_back(&node), false; }, [&](Node& child) { return List(child, queues), false; });
 }
 
 }  // namespace muster

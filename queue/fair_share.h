@@ -67,9 +67,13 @@ class FairShare {
   bool Fits(const QueuedGroup& group) const { return muster::Fits(*tree_, group); }
   // The order inside a queue.
   bool ComesBefore(const QueuedGroup& a, const QueuedGroup& b) const { return before_(a, b); }
-  // As Top, of the tree as it is for a trial; but groups that are to be left alone until later
-  // (QueuedGroup::promise_again), and queues whose first is not to go and holds others back, are passed over.
-  QueuedGroup* TopOfTrial(Time now);
+  // As Top, but what is available is told by another tree, which is built alike and has not more in use anywhere.
+  // Groups that are to be left alone until later (QueuedGroup::promise_again), and queues whose first is not to go and
+  // holds others back, are passed over.
+  QueuedGroup* TopOfTrial(const QuotaTree& tree, Time now) {
+    const Trial trial{tree, now};
+    return Search(*nodes_.back(), &trial);
+  }
   // Calls f(QueuedGroup&) for what is in without room and not to be left alone until later (QueuedGroup::room_again),
   // queue by queue in the order of shares: of groups that ask for the same the first, in the queue's order; of a
   // StrictFIFO queue the first alone. Returns when the first of the others is to be looked at again.
@@ -78,7 +82,7 @@ class FairShare {
   size_t size() const { return size_; }
   // The next group, which stays in; null where none is in whose demand is available.
   QueuedGroup* Top() {
-    if (!searched_) top_ = Search(*nodes_.back());
+    if (!searched_) top_ = Search(*nodes_.back(), nullptr);
     searched_ = true;
     return top_;
   }
@@ -141,6 +145,7 @@ class FairShare {
     std::vector<int64_t> past, own_past;
     // Until then all are to be left alone for which room would be looked for.
     mutable Time quiet_until = absl::InfinitePast();
+    mutable Time all_quiet_until = absl::InfinitePast();  // the least of it and of all queues below it
     // By cell, not more than what must be available here (QuotaTree::Available) for any group to fit.
     std::vector<int64_t> need;
   };
@@ -156,14 +161,24 @@ class FairShare {
   void Choose(Node& node);
   int64_t NeedAbove(const Node& node, size_t cell) const;  // of the node's parent
   void FindNeeds(Node& node);
-  bool MayFit(const Node& node) const;
-  QueuedGroup* Search(Node& node);
-  QueuedGroup* SearchOwn(const Node& node) const;
+  struct Trial {
+    const QuotaTree& tree;
+    Time now;
+  };
+  static bool MayFit(const Node& node, const QuotaTree& tree);
+  // Null: it is no trial.
+  QueuedGroup* Search(Node& node, const Trial* trial);
+  QueuedGroup* SearchOwn(const Node& node, const Trial* trial) const;
   // In the order of shares, until one returns true: own(), where the node has groups of its own, and of(child).
   template <typename Own, typename OfChild>
   bool InOrder(const Node& node, Own&& own, OfChild&& of) const;
-  // The queues that have groups in, in that order.
-  void List(const Node& node, std::vector<const Node*>& queues) const;
+  // Somebody's room is to be looked for there.
+  static void Stir(Node& node);
+  // ForEachWithoutRoom of the node's own, and of all below it too.
+  template <typename F>
+  void LookAtOwn(const Node& node, Time now, F&& f) const;
+  template <typename F>
+  Time LookAt(const Node& node, Time now, F&& f) const;
 
   const Before before_;
   GoesAhead goes_ahead_;
@@ -173,30 +188,63 @@ class FairShare {
   bool suspended_ = false;
   bool searched_ = false;  // `top_` is what Top says
   QueuedGroup* top_ = nullptr;
-  Time trial_ = absl::InfinitePast();  // during TopOfTrial: now
-  std::vector<Charge> passed_;         // scratch
-  std::vector<int64_t> needed_;        // scratch
+  std::vector<Charge> passed_;   // scratch
+  std::vector<int64_t> needed_;  // scratch
 };
+
+template <typename Own, typename OfChild>
+bool FairShare::InOrder(const Node& node, Own&& own, OfChild&& of) const {
+  bool waits = node.first() != nullptr;
+  for (Node* child : node.children) {
+    if (waits && !First(child->share, *child->head, node.own_share, *node.first())) {
+      waits = false;
+      if (own()) return true;
+    }
+    if (of(*child)) return true;
+  }
+  return waits && own();
+}
 
 template <typename F>
 Time FairShare::ForEachWithoutRoom(Time now, F&& f) const {
-  Time next = absl::InfiniteFuture();
-  std::vector<const Node*> in_order;
-  List(*nodes_.back(), in_order);
-  for (const Node* node : in_order) {
-    if (node->queue == kNoQueue) continue;
-    if (now >= node->quiet_until) {
-      node->quiet_until = absl::InfiniteFuture();
-      if (BlockedFirst(*node) != nullptr) continue;
-      for (const Bucket* bucket : node->own) {
-        QueuedGroup& group = *bucket->first();
-        node->quiet_until = std::min(node->quiet_until, group.room_again);
-        if (group.room_again <= now && !Fits(group)) f(group);
-        if (node->order == Queue::Order::kStrictFIFO) break;
-      }
-    }
-    if (node->quiet_until > now) next = std::min(next, node->quiet_until);
+  return LookAt(*nodes_.back(), now, f);
+}
+
+template <typename F>
+void FairShare::LookAtOwn(const Node& node, Time now, F&& f) const {
+  if (now < node.quiet_until) return;
+  node.quiet_until = absl::InfiniteFuture();
+  if (node.queue == kNoQueue || BlockedFirst(node) != nullptr) return;
+  for (const Bucket* bucket : node.own) {
+    QueuedGroup& group = *bucket->first();
+    node.quiet_until = std::min(node.quiet_until, group.room_again);
+    if (group.room_again <= now && !Fits(group)) f(group);
+    if (node.order == Queue::Order::kStrictFIFO) break;
   }
+}
+
+// Returns when something is to be looked at again that is not now.
+template <typename F>
+Time FairShare::LookAt(const Node& node, Time now, F&& f) const {
+  if (node.all_quiet_until > now) return node.all_quiet_until;
+  Time next = absl::InfiniteFuture();
+  node.all_quiet_until = absl::InfiniteFuture();
+  const auto take = [&](Time quiet_until, Time again) {
+    node.all_quiet_until = std::min(node.all_quiet_until, quiet_until);
+    if (again > now) next = std::min(next, again);
+  };
+  InOrder(
+      node,
+      [&] {
+        LookAtOwn(node, now, f);
+        take(node.quiet_until, node.quiet_until);
+        return false;
+      },
+      [&](const Node& child) {
+        const Time again = LookAt(child, now, f);
+        take(child.all_quiet_until, again);
+        return false;
+      });
   return next;
 }
 

@@ -263,13 +263,21 @@ void SchedulingQueue::Attach(QueuedGroup& group, QueuedGroup::Part part) {
 }
 
 void SchedulingQueue::Enqueue(QueuedGroup& group, Time now) {
-  Attach(group, group.backoff_until <= now ? QueuedGroup::Part::kActive : QueuedGroup::Part::kBackoff);
+  // Room that is kept is not to lie idle.
+  const bool ready = group.backoff_until <= now || (group.reserved && !group.backoff_is_error);
+  Attach(group, ready ? QueuedGroup::Part::kActive : QueuedGroup::Part::kBackoff);
 }
 
 QueuedGroup* SchedulingQueue::Pop(Time now) {
   Flush(now);
   QueuedGroup* group = active_.Top();
-  if (group == nullptr && !backoff_.empty() && active_.Fits(*backoff_.Top())) group = backoff_.Top();
+  // What has no room in its queue is not tried before it has, wherever it waits; behind it somebody may have room.
+  while (group == nullptr && !backoff_.empty()) {
+    group = backoff_.Top();
+    if (active_.Fits(*group)) break;
+    Detach(*group);
+    Attach(*std::exchange(group, nullptr), QueuedGroup::Part::kActive);
+  }
   if (group != nullptr) Take(*group);
   return group;
 }

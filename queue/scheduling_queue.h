@@ -78,8 +78,8 @@ class SchedulingQueue {
   // What GoesAhead says may be something else now.
   void Reconsider() { active_.Reconsider(); }
   const FairShare& order() const { return active_; }
-  // The next of the active where charges are as for a trial (FairShare::TopOfTrial).
-  QueuedGroup* TopOfTrial(Time now) { return active_.TopOfTrial(now); }
+  // As FairShare::TopOfTrial, of the active.
+  QueuedGroup* TopOfTrial(const QuotaTree& tree, Time now) { return active_.TopOfTrial(tree, now); }
 
   // --- The cycle -----------------------------------------------------------------------------
   // The group to try next, now in no part; null if none is ready. Takes from backoff what was

@@ -225,6 +225,7 @@ absl::StatusOr<Row> MeasurePlacing(const QueueFlags& flags, std::string name, bo
   SimEventLoop loop;
   SimApiServer::Options server_options;
   server_options.keep_events = false;
+  server_options.termination = absl::ZeroDuration();  // in Kueue's test nothing runs that would have to stop
   SimApiServer server(loop, server_options);
   Kubelet::Options kubelet_options;
   kubelet_options.start = absl::ZeroDuration();

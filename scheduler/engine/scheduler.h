@@ -132,6 +132,7 @@ class Scheduler {
   std::string Assign(QueuedGroup& group, size_t count);
   void HoldLone(QueuedGroup& group, bool gated);
   void KeepRoom(QueuedGroup& group);
+  bool StillWaits(const QueuedGroup& group);
   void ReleaseRoom(QueuedGroup& group);
   void LookForRoom();
   // Another one once it may be otherwise who has to go for whom.

@@ -20,6 +20,7 @@ void Scheduler::RunCycle(QueuedGroup& group) {
   ++cycle_;
   const Time popped_at = loop_.Now();
   cache_.Refresh();
+  if (StillWaits(group)) return queue_.Rejected(group, popped_at);
   request_.kept = group.reserved;
   ReleaseRoom(group);
   if (!(group.lone() ? FillRequest(group) : FillGroupRequest(group))) return;

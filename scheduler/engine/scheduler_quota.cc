@@ -117,6 +117,15 @@ void Scheduler::KeepRoom(QueuedGroup& group) {
   if (has_room || had_room) Assign(group, std::max<size_t>(1, group.needed));
 }
 
+// Whether nothing but what those leave who are on their way out gives the pod its room: then it is not looked for.
+// Thousands may wait so, and look every second.
+bool Scheduler::StillWaits(const QueuedGroup& group) {
+  if (!group.reserved || !group.lone()) return false;
+  const std::string& uid = group.first().pod->uid;
+  const std::string node = group_cycle_.nominator().NodeOf(uid);
+  return cache_.Refresh().Find(node) != kNoNode && ledger_.WaitsForGoing(uid, *group.first().info);
+}
+
 void Scheduler::ReleaseRoom(QueuedGroup& group) {
   if (!group.reserved) return;
   queue_.SetReserved(group, false);
@@ -192,7 +201,11 @@ void Scheduler::LookForRoom() {
     if (cycles == kCyclesPerTurn) return Kick();
     RefreshQuota();
     QueuedGroup* group = nullptr;
-    group_cycle_.WithoutGoing([&] { group = queue_.TopOfTrial(loop_.Now()); });
+    if (ledger_.any_going()) {
+      ledger_.Use(Ledger::View::kWithoutGoing);
+      group = queue_.TopOfTrial(ledger_.tree(), loop_.Now());
+      ledger_.Use(Ledger::View::kAll);
+    }
     if (group == nullptr) break;
     queue_.Take(*group);
     promising_ = true;

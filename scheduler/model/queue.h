@@ -62,21 +62,21 @@ struct QueueStatus {
     int64_t used = 0, borrowed = 0;  // in QueueResource's units; of the queue and its children
     friend bool operator==(const Usage&, const Usage&) = default;
   };
-  struct Pending {  // the first groups in the queue's order
-    std::string group;       // "namespace/name" of the pod, or of the group with its kind: "team-a/PodGroup/train"
-    int32_t position = 0;    // 1 = next
+  struct Pending {         // the first groups in the queue's order
+    std::string group;     // "namespace/name" of the pod, or of the group with its kind: "team-a/PodGroup/train"
+    int32_t position = 0;  // 1 = next
     int32_t pods = 0;
-    std::string ahead;       // who goes before it: "", or the names of the nearest
+    std::string ahead;  // who goes before it: "", or the names of the nearest
     std::string waiting_for;
     Time estimated_start = absl::InfiniteFuture();  // InfiniteFuture: not known
-    std::string assumption;  // what the estimate rests on, or why there is none
+    std::string assumption;                         // what the estimate rests on, or why there is none
     friend bool operator==(const Pending&, const Pending&) = default;
   };
   int64_t observed_generation = 0;
-  PodCondition ready;  // condition Ready: True, or False with a reason and message
+  PodCondition ready;                      // condition Ready: True, or False with a reason and message
   Time transition = absl::InfinitePast();  // when it last changed; InfinitePast: leave as it is
   int64_t pending_groups = 0, pending_pods = 0, running_pods = 0;
-  std::string share;   // weighted share as a decimal number, "inf"
+  std::string share;  // weighted share as a decimal number, "inf"
   std::vector<Usage> usage;
   std::vector<Pending> pending;
   friend bool operator==(const QueueStatus&, const QueueStatus&) = default;
@@ -99,7 +99,7 @@ struct Queue : Object {
   StopPolicy stop_policy = StopPolicy::kNone;
   // Why it cannot be interpreted ("spec.resources[1].nominalQuota: ..."), or "".
   std::string invalid;
-  PodCondition ready;   // the status' condition Ready, as read
+  PodCondition ready;                       // the status' condition Ready, as read
   Time ready_since = absl::InfinitePast();  // its lastTransitionTime
 };
 

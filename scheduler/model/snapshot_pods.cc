@@ -56,7 +56,10 @@ void Snapshot::RemovePod(const Pod& pod, NodeIndex n) {
 void Snapshot::RenewPod(const Pod& before, const PodOnNode& after, NodeIndex n) {
   for (auto it = pods_[n].rbegin(); it != pods_[n].rend(); ++it) {
     if (it->pod != &before) continue;
+    const bool tell = observer_ != nullptr && before.going() != after.pod->going();
+    if (tell) observer_->OnRemoved(*it, n);
     *it = after;
+    if (tell) observer_->OnPlaced(after, n);
     pods_version_[n] = ++pods_changes_;
     if (before.group.present()) group_members_.Renew(before, *after.pod);
     if (!before.group.present() && after.pod->group.present()) group_members_.Add({after.pod, after.info, n});

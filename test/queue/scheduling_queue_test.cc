@@ -166,6 +166,45 @@ TEST_F(SchedulingQueueTest, WhoHasRoomKeptLooksAgainEverySecond) {
   EXPECT_EQ(Pop(), "-");
 }
 
+// Its victims are gone: nobody else may have the room meanwhile.
+TEST_F(SchedulingQueueTest, WhoHasRoomKeptWaitsForNoBackoff) {
+  for (const bool is_error : {false, true}) {
+    Add("a");
+    ASSERT_EQ(Pop(), "a");
+    Reject("a");
+    queue_.SetReserved(*queue_.Find("a"), true);
+    if (is_error) {
+      queue_.Failed(*queue_.Find("a"), now_);
+    } else {
+      Wake(kEvent);
+    }
+    EXPECT_EQ(queue_.active(), is_error ? 0u : 1u);
+    EXPECT_EQ(Pop(), is_error ? "-" : "a");
+    queue_.Remove("a");
+  }
+}
+
+TEST_F(SchedulingQueueTest, WhoHasNoRoomHoldsNobodyBackInBackoff) {
+  const QuotaTree::Queue queues[] = {{kNoQueue, 1, {{0, 1, kUnlimited, kUnlimited}}}};
+  const uint32_t resource[] = {0};
+  QuotaTree tree;
+  tree.Build(queues, resource);
+  queue_.SetQueues(tree, {Queue::Order::kBestEffortFIFO}, nullptr);
+  const auto add = [&](const std::string& name, int priority, int64_t amount) {
+    Add(name, priority);
+    queue_.SetDemand(*queue_.Find(name), 0, {{0, 1}}, {}, absl::InfiniteDuration(), now_);
+    ASSERT_EQ(Pop(), name);
+    Reject(name);
+    queue_.SetDemand(*queue_.Find(name), 0, {{0, amount}}, {}, absl::InfiniteDuration(), now_);
+  };
+  add("large", 10, 2);
+  add("small", 0, 1);
+  Wake(kEvent);
+  EXPECT_EQ(queue_.backing_off(), 2u);
+  EXPECT_EQ(Pop(), "small");
+  EXPECT_EQ(Pop(), "-");
+}
+
 TEST_F(SchedulingQueueTest, AHeldPodIsNotTriedAndForgetsNoEvent) {
   for (const bool woken : {false, true}) {
     Add("a");

@@ -43,9 +43,9 @@ const GroupDecision& GroupCycle::Decide(const Framework& framework, const GroupR
   const bool lone =
       request.members.size() == 1 && request.min == 1 && !request.group.present() && !request.topology.present();
   // What is kept for it is there once those have left whom it waits for, whoever was promised the rest.
-  if (request.kept) LendPromises();
+  if (request.kept) UseQuota(Ledger::View::kWithoutPromises);
   const bool fits = lone ? PlacePod(framework, request, stages) : PlaceGroup(framework, request, stages);
-  TakePromisesBack();
+  UseQuota(Ledger::View::kAll);
   if (!fits || !CollectIntents(framework, request.members)) {
     statement_.Rollback(start);
     result_.placements.clear();
@@ -96,16 +96,6 @@ bool GroupCycle::Reject(const Plugin& plugin, const Outcome& outcome) {
   rejected_.preemption_may_help = outcome.code == Code::kUnschedulable;
   result_.why = &rejected_;
   return false;
-}
-
-void GroupCycle::LendPromises() {
-  if (ledger_ == nullptr) return;
-  ledger_->LendPromises(-1);
-  lent_ = true;
-}
-
-void GroupCycle::TakePromisesBack() {
-  if (std::exchange(lent_, false)) ledger_->LendPromises(+1);
 }
 
 // --- A lone pod --------------------------------------------------------------------------------
@@ -232,7 +222,6 @@ void GroupCycle::MakeRoom(const Framework& framework, const GroupRequest& group,
 // Of a lone pod, by its queue's rules. Requires: rejected_ says why it has no place.
 void GroupCycle::MakeRoomInQueue(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                  StageListener* stages) {
-  TakePromisesBack();
   if (!Preempts(framework)) return;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);
   const bool sound = search_.Begin(framework, request, shapes_, nominated, nullptr, result_.work);
@@ -344,7 +333,7 @@ void GroupCycle::TakePlacements(const Framework& framework, const GroupRequest& 
 // True: the group was placed after all, for nobody has to go.
 bool GroupCycle::MakeRoomForGroup(const Framework& framework, const GroupRequest& request, const Nominated* nominated,
                                   StageListener* stages) {
-  TakePromisesBack();
+  UseQuota(Ledger::View::kAll);
   const bool no_quota = search_.without_quota() != nullptr;
   if (!Preempts(framework) || request.min == 0 || !(rejected_.preemption_may_help || no_quota)) return false;
   if (stages != nullptr) stages->Begin(Point::kPostFilter);

@@ -74,14 +74,11 @@ class GroupCycle {
   bool MayMakeRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const {
     return rule_ && rule_->MayHelp(queue, all, any);
   }
-  // Calls f while queues' charges are as they will be once those on their way out are gone, if there are any.
-  void WithoutGoing(absl::FunctionRef<void()> f) {
-    if (ledger_ != nullptr) preemption_.WithoutGoing(*ledger_, f);
-  }
 
  private:
-  void LendPromises();
-  void TakePromisesBack();
+  void UseQuota(Ledger::View view) {
+    if (ledger_ != nullptr) ledger_->Use(view);
+  }
   bool PlacePod(const Framework& framework, const GroupRequest& request, StageListener* stages);
   NodeIndex Choose(const Pod& pod, const Evaluation& answer, const NodeSet* room) const;
   std::string WhyNoRoom(const PodInfo& pod) const;
@@ -123,7 +120,6 @@ class GroupCycle {
   GroupPlaces places_;
   GroupPreemption preemption_;
   EvictionLog evictions_;
-  bool lent_ = false;                      // promises are out of the ledger's tree
   std::optional<VictimRule> rule_;         // where there is a ledger
   Explanation rejected_;                   // by Reserve, Permit or PreBind; or with what PostFilter said; or of a group
   std::vector<std::string> nominated_;     // by member: the node that it waits for; empty where none does

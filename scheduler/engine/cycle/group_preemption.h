@@ -51,8 +51,6 @@ class GroupPreemption {
   // the queue too. Pods that are on their way out already are waited for: where they are enough, nobody goes, and
   // `victims` is empty. `rule` and `ledger` are of the same queues. group_reclaim.cc.
   RoomForGroup MakeRoomInQueue(const GroupContext& group, VictimRule& rule, Ledger& ledger);
-  // Calls f while the ledger's tree is as it will be once those on their way out are gone, if there are any.
-  void WithoutGoing(Ledger& ledger, absl::FunctionRef<void()> f);
 
  private:
   using Victim = VictimIndex::Victim;
@@ -106,7 +104,6 @@ class GroupPreemption {
 
   // Where there are queues.
   void FindVictims(const GroupContext& group);
-  void FindGoing();
   void SelectVictims();
   std::optional<Found> ChooseVictims(const GroupContext& group, std::string& places);
   bool MayHaveRoom();
@@ -121,9 +118,8 @@ class GroupPreemption {
   uint32_t ClassOf(QueueIndex queue) const { return class_of_[queue == kNoQueue ? class_of_.size() - 1 : queue]; }
   int64_t DearOf(const Victim& victim) const;
   void Lend(std::span<const VictimRule::Unit* const> units, int sign);
-  void LendAll(std::span<const int64_t> amounts, int sign);
   void RemoveGoing();
-  bool PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed);
+  bool PlaceWithoutGoing(const GroupContext& group, Found& found);
   bool PlaceAtAll(const GroupContext& group, Found& found);
   bool Complete(const GroupContext& group, Found& found);
   std::string Explain(const Found& found, RoomForGroup& room) const;
@@ -153,8 +149,8 @@ class GroupPreemption {
   std::vector<const Victim*> tried_;  // beside asked_: first those of units_, then the other chosen
   std::vector<const VictimRule::Unit*> all_asked_, asked_;
   std::vector<int64_t> free_;                                // scratch
-  std::vector<PlacedPod> going_;                             // on their way out
-  std::vector<int64_t> going_lent_;                          // what they are charged with, by queue and cell
+  bool removed_ = false;                                     // those on their way out are taken from their rows
+  std::vector<PlacedPod> going_;                             // scratch
   std::vector<std::pair<NodeIndex, const Victim*>> on_row_;  // the chosen by row: each of a whole group's too
   std::vector<int64_t> lent_;                                // scratch: by queue and cell
   std::vector<uint32_t> illegal_;                            // scratch

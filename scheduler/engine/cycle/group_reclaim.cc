@@ -37,6 +37,7 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   room.result.nominate = "";  // unless room is found
   rule_ = &rule;
   ledger_ = &ledger;
+  if (!index_) index_.emplace(snapshot_, ledger);
   units_.clear();
   pods_.clear();
   VictimRule::Preemptor preemptor;
@@ -50,7 +51,9 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
     if (infos.size() <= group.search.need()) preemptor.created = std::max(preemptor.created, member.pod->created);
   }
   ledger.Demand(infos, group.search.need(), preemptor.all, preemptor.any);
-  rule.Begin(std::move(preemptor));
+  // As it will be once those on their way out are gone.
+  ledger.Use(Ledger::View::kWithoutGoing);
+  rule.Begin(std::move(preemptor), ledger.tree());
   // Of equal pods that are tried one after the other the first is told for all.
   Refusal asked{request.members[0].info.get(),
                 request.members.size(),
@@ -61,23 +64,22 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
                 ledger.version()};
   const bool known = request.members.size() == 1 && asked == refused_;
   if (known) {
+    ledger.Use(Ledger::View::kAll);
     rule_ = nullptr;
     ledger_ = nullptr;
     room.result.message = "preemption: no pods may go that make room";
     return room;
   }
-  FindGoing();
+  index_->Update();
   const size_t mark = statement_.Checkpoint();
   std::optional<Found> best;
-  bool removed = false;
-  if (Found found; !going_.empty() && PlaceWithoutGoing(group, found, removed)) {
+  removed_ = false;
+  if (Found found; !index_->going().empty() && PlaceWithoutGoing(group, found)) {
     best = std::move(found);
     room.waits = true;
   }
   std::string places;
   if (!best && rule.MayFind([&](QueueIndex q, int32_t priority) { return ledger.MayHaveBelow(q, priority); })) {
-    if (!removed) RemoveGoing();
-    removed = true;
     FindVictims(group);
     for (const VictimRule::Plan& plan : rule.Plans(all_asked_)) {
       rule.Follow(plan);
@@ -86,6 +88,7 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
     }
   }
   statement_.Rollback(mark);
+  ledger.Use(Ledger::View::kAll);
   // Of a lone pod nobody reads the answer any more.
   if (request.members.size() > 1 || request.group.present()) group.search.RefreshAll();
   room.result.again_at = rule.again_at();
@@ -106,60 +109,23 @@ RoomForGroup GroupPreemption::MakeRoomInQueue(const GroupContext& group, VictimR
   return room;
 }
 
-void GroupPreemption::WithoutGoing(Ledger& ledger, absl::FunctionRef<void()> f) {
-  ledger_ = &ledger;
-  FindGoing();
-  if (!going_.empty()) {
-    LendAll(going_lent_, -1);
-    f();
-    LendAll(going_lent_, +1);
-  }
-  ledger_ = nullptr;
-}
-
-void GroupPreemption::FindGoing() {
-  if (!index_) index_.emplace(snapshot_, *ledger_);
-  index_->Update();
+void GroupPreemption::RemoveGoing() {
+  if (std::exchange(removed_, true)) return;
   going_.clear();
-  going_lent_.assign(ledger_->tree().size() * ledger_->tree().cells(), 0);
-  std::vector<Charge> charges;
   for (const NodeIndex n : index_->going()) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) {
-      if (!pod.pod->going()) continue;
-      going_.push_back({pod, n});
-      const QueueIndex queue = ledger_->AccountOf(*pod.info).queue;
-      if (queue == kNoQueue) continue;
-      ledger_->ChargesOn(*pod.info, n, charges);
-      for (const Charge& charge : charges) going_lent_[queue * ledger_->tree().cells() + charge.cell] += charge.amount;
+      if (pod.pod->going()) going_.push_back({pod, n});
     }
   }
-}
-
-// Adds the amounts, by queue and cell, to the tree; -1: takes them out.
-void GroupPreemption::LendAll(std::span<const int64_t> amounts, int sign) {
-  QuotaTree& tree = ledger_->tree_for_trials();
-  for (size_t i = 0; i < amounts.size(); ++i) {
-    if (amounts[i] != 0)
-      tree.Add(static_cast<QueueIndex>(i / tree.cells()), static_cast<QuotaCell>(i % tree.cells()), sign * amounts[i]);
-  }
-}
-
-void GroupPreemption::RemoveGoing() {
   for (const PlacedPod& p : going_) statement_.Remove(p.pod, p.row);
 }
 
 // Whether the group has a place once those on their way out are gone: on nodes that have room now, if there is one.
-// Afterwards the rule knows what is used without them; `removed`: they are taken from their nodes.
-bool GroupPreemption::PlaceWithoutGoing(const GroupContext& group, Found& found, bool& removed) {
-  LendAll(going_lent_, -1);
-  rule_->TakeUsage();
+bool GroupPreemption::PlaceWithoutGoing(const GroupContext& group, Found& found) {
   const VictimRule::Preemptor& p = rule_->preemptor();
-  const bool room = Fits(ledger_->tree(), p.queue, p.all, p.any);
-  const bool placed = room && HasSlots(group) && PlaceAtAll(group, found);
-  LendAll(going_lent_, +1);
-  if (placed || !room) return placed;
+  if (!Fits(ledger_->tree(), p.queue, p.all, p.any)) return false;
+  if (HasSlots(group) && PlaceAtAll(group, found)) return true;
   RemoveGoing();
-  removed = true;
   return PlaceAtAll(group, found);
 }
 
@@ -170,6 +136,7 @@ void GroupPreemption::FindVictims(const GroupContext& group) {
       request.group.present() ? index_->GroupOf(request.members[0].pod->ns(), request.group) : VictimIndex::kNoGroup;
   // For room in the queue anybody of a queue may go, who is in no queue only where the nodes are of use.
   const bool uncharged = ledger_->MayHaveBelow(kNoQueue, request.priority);
+  if (uncharged) RemoveGoing();
   const NodeSet useful = uncharged ? UsefulRows(group) : NodeSet();
   all_.clear();
   all_asked_.clear();
@@ -234,7 +201,6 @@ void GroupPreemption::SelectVictims() {
 std::optional<GroupPreemption::Found> GroupPreemption::ChooseVictims(const GroupContext& group, std::string& places) {
   const bool any_place = !group.search.heeds_others() && group.search.shapes().size() == 1 &&
                          GroupPlaces::PluginFor(group.framework, group.request) == nullptr;
-  if (!group.search.RefreshAll()) return std::nullopt;
   kept_.clear();
   for (int i = 0; i < kChoices; ++i) {
     SelectVictims();
@@ -251,6 +217,11 @@ std::optional<GroupPreemption::Found> GroupPreemption::ChooseVictims(const Group
     // Where room in the queue is all that lacks, nodes stay as they are.
     Tried said;
     if (HasSlots(group)) said = tried(NodeSet(snapshot_.size()));
+    if (!said.best && !(said.placed && any_place) && !removed_) {
+      RemoveGoing();
+      if (!group.search.RefreshAll()) return std::nullopt;
+      if (HasSlots(group)) said = tried(NodeSet(snapshot_.size()));
+    }
     if (!said.best && !(said.placed && any_place)) {
       FindRows(group, any_place);
       NodeSet rows(snapshot_.size());
@@ -277,7 +248,10 @@ void GroupPreemption::Lend(std::span<const VictimRule::Unit* const> but, int sig
     for (const Charge& charge : unit.charges) lent_[unit.queue * tree.cells() + charge.cell] += by * charge.amount;
   };
   for (const VictimRule::Unit* unit : but) add(*unit, -1);
-  LendAll(lent_, sign);
+  for (size_t i = 0; i < lent_.size(); ++i) {
+    if (lent_[i] != 0)
+      tree.Add(static_cast<QueueIndex>(i / tree.cells()), static_cast<QuotaCell>(i % tree.cells()), sign * lent_[i]);
+  }
   for (const VictimRule::Unit* unit : but) add(*unit, +1);
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "queue/fair_share.h"
 #include "scheduler/model/amount_text.h"
 
 namespace muster {
@@ -19,11 +20,10 @@ bool Ledger::Refresh() {
   snapshot_.SetObserver(on() ? this : nullptr);
   if (!on()) {
     if (objects && had_queues) {
-      tree_.Build({}, {});
+      for (QuotaTree& tree : trees_) tree.Build({}, {});
       accounts_.clear();
       known_.clear();
       reserved_.clear();
-      promised_.clear();
       changed_.clear();
       ++epoch_;
     }
@@ -34,7 +34,6 @@ bool Ledger::Refresh() {
     accounts_.clear();
     known_.clear();
     reserved_.clear();
-    promised_.clear();
   }
   const bool rows = std::exchange(rows_changed_, false);
   const bool flavors = (objects || static_version_ != snapshot_.static_version()) && FindFlavors();
@@ -80,18 +79,19 @@ void Ledger::CountAll() {
     if (std::find(no_borrowing_.begin(), no_borrowing_.end(), catalog_.queue(q).name) == no_borrowing_.end()) continue;
     for (Quota& quota : queues[q].quotas) quota.borrowing_limit = 0;
   }
-  tree_.Build(queues, catalog_.resource_of());
-  priorities_.assign(tree_.size() + 1, {});
-  is_changed_.assign(tree_.size(), true);
-  charged_as_.assign(tree_.size(), 0);
-  taken_as_.assign(tree_.size(), UINT64_MAX);  // all are told of
+  for (QuotaTree& tree : trees_) tree.Build(queues, catalog_.resource_of());
+  going_ = 0;
+  priorities_.assign(queues.size() + 1, {});
+  is_changed_.assign(queues.size(), true);
+  charged_as_.assign(queues.size(), 0);
+  taken_as_.assign(queues.size(), UINT64_MAX);  // all are told of
   changed_.clear();
-  for (QueueIndex q = 0; q < tree_.size(); ++q) changed_.push_back(q);
+  for (QueueIndex q = 0; q < queues.size(); ++q) changed_.push_back(q);
   for (NodeIndex n = 0; n < snapshot_.size(); ++n) {
     for (const PodOnNode& pod : snapshot_.PodsOn(n)) Count(pod, n, +1);
   }
   for (const auto& [key, kept] : reserved_) {
-    for (const Charge& charge : kept.charges) Add(kept.queue, charge.cell, charge.amount);
+    for (const Charge& charge : kept.charges) Add(kept.queue, charge.cell, charge.amount, ViewWithout(kept));
   }
 }
 
@@ -155,8 +155,14 @@ void Ledger::ChargesOn(const PodInfo& pod, NodeIndex row, std::vector<Charge>& c
   }
 }
 
-void Ledger::Add(QueueIndex queue, QuotaCell cell, int64_t amount) {
-  tree_.Add(queue, cell, amount);
+void Ledger::AddToTrees(QueueIndex queue, QuotaCell cell, int64_t amount, View but) {
+  for (const View view : {View::kAll, View::kWithoutPromises, View::kWithoutGoing}) {
+    if (view == View::kAll || view != but) trees_[static_cast<size_t>(view)].Add(queue, cell, amount);
+  }
+}
+
+void Ledger::Add(QueueIndex queue, QuotaCell cell, int64_t amount, View but) {
+  AddToTrees(queue, cell, amount, but);
   charged_as_[queue] += Mix(cell) * static_cast<uint64_t>(amount);
   ++version_;
   if (is_changed_[queue]) return;
@@ -173,37 +179,43 @@ void Ledger::Count(const PodOnNode& on, NodeIndex row, int sign) {
   const auto count = counts.try_emplace(in_group ? INT32_MIN : on.info->spec->priority, 0).first;
   if ((count->second += sign) == 0) counts.erase(count);
   if (account.queue == kNoQueue) return;
-  for (const Charge& charge : account.fixed) Add(account.queue, charge.cell, sign * charge.amount);
+  const View but = on.pod->going() ? View::kWithoutGoing : View::kAll;
+  if (on.pod->going()) going_ += sign;
+  for (const Charge& charge : account.fixed) Add(account.queue, charge.cell, sign * charge.amount, but);
   for (const AnyCharge& any : account.any) {
-    if (const QuotaCell cell = CellOn(any, row); cell != kNoCell) Add(account.queue, cell, sign * any.each);
+    if (const QuotaCell cell = CellOn(any, row); cell != kNoCell) Add(account.queue, cell, sign * any.each, but);
   }
 }
 
 void Ledger::Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges, bool promised) {
   Release(key);
-  for (const Charge& charge : charges) Add(queue, charge.cell, charge.amount);
   const Kept& kept = reserved_[key] = {queue, std::move(charges), promised};
-  CountPromise(kept, +1);
+  for (const Charge& charge : kept.charges) Add(queue, charge.cell, charge.amount, ViewWithout(kept));
 }
 
 void Ledger::Release(const std::string& key) {
   const auto it = reserved_.find(key);
   if (it == reserved_.end()) return;
-  for (const Charge& charge : it->second.charges) Add(it->second.queue, charge.cell, -charge.amount);
-  CountPromise(it->second, -1);
+  const Kept& kept = it->second;
+  for (const Charge& charge : kept.charges) Add(kept.queue, charge.cell, -charge.amount, ViewWithout(kept));
   reserved_.erase(it);
 }
 
-void Ledger::LendPromises(int sign) {
-  for (const auto& [of, amount] : promised_) tree_.Add(of.first, of.second, sign * amount);
-}
-
-void Ledger::CountPromise(const Kept& kept, int sign) {
-  if (!kept.promised) return;
-  for (const Charge& charge : kept.charges) {
-    const auto it = promised_.try_emplace({kept.queue, charge.cell}, 0).first;
-    if ((it->second += sign * charge.amount) == 0) promised_.erase(it);
-  }
+bool Ledger::WaitsForGoing(const std::string& key, const PodInfo& pod) {
+  const auto it = reserved_.find(key);
+  if (it == reserved_.end()) return false;
+  const Kept& kept = it->second;
+  const auto add = [&](int sign) {
+    for (const Charge& charge : kept.charges)
+      AddToTrees(kept.queue, charge.cell, sign * charge.amount, ViewWithout(kept));
+  };
+  const PodInfo* const pods[] = {&pod};
+  Demand(pods, 1, all_, any_);
+  add(-1);
+  const bool waits = !Fits(tree(View::kWithoutPromises), kept.queue, all_, any_) &&
+                     Fits(tree(View::kWithoutGoing), kept.queue, all_, any_);
+  add(+1);
+  return waits;
 }
 
 void Ledger::Demand(std::span<const PodInfo* const> pods, size_t count, std::vector<Charge>& all,
@@ -263,7 +275,7 @@ const NodeSet* Ledger::RoomFor(const PodInfo& pod) {
   if (!on()) return nullptr;
   const Account& account = AccountOf(pod);
   if (account.queue == kNoQueue) return nullptr;
-  if (tree_.Lacking(account.queue, account.fixed) != nullptr) {
+  if (tree().Lacking(account.queue, account.fixed) != nullptr) {
     room_.Reset(snapshot_.size());
     return &room_;
   }
@@ -273,7 +285,7 @@ const NodeSet* Ledger::RoomFor(const PodInfo& pod) {
     some_.Reset(snapshot_.size());
     taken_.Reset(snapshot_.size());  // rows that a cell before has
     for (const QuotaCell cell : any.cells) {
-      const bool has_room = tree_.Available(account.queue, cell) >= any.each;
+      const bool has_room = tree().Available(account.queue, cell) >= any.each;
       const NodeSet& rows = IsEverywhere(cell) ? snapshot_.all() : rows_of_[cell];
       for (size_t w = 0; w < some_.words(); ++w) {
         if (has_room) some_.word(w) |= rows.word(w) & ~taken_.word(w);
@@ -293,17 +305,17 @@ std::string Ledger::WhyNoRoom(const PodInfo& pod) {
 std::string Ledger::WhyNoRoom(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const {
   const auto text = [&](QuotaCell cell, int64_t wants) {
     const auto& [resource, flavor] = catalog_.cells()[cell];
-    const int64_t available = std::max<int64_t>(0, tree_.Available(queue, cell));
+    const int64_t available = std::max<int64_t>(0, tree().Available(queue, cell));
     return absl::StrCat(resource, flavor.empty() ? "" : absl::StrCat(" (", flavor, ")"), " asks for ",
                         AmountText(resource, wants), ", available ", AmountText(resource, available), ", used ",
-                        AmountText(resource, tree_.Usage(queue, cell)), " of ",
-                        AmountText(resource, tree_.SubtreeQuota(queue, cell)));
+                        AmountText(resource, tree().Usage(queue, cell)), " of ",
+                        AmountText(resource, tree().SubtreeQuota(queue, cell)));
   };
   std::vector<std::string> lacks;
-  if (const Charge* lacking = tree_.Lacking(queue, all)) lacks.push_back(text(lacking->cell, lacking->amount));
+  if (const Charge* lacking = tree().Lacking(queue, all)) lacks.push_back(text(lacking->cell, lacking->amount));
   for (const AnyCharge& charge : any) {
     int64_t pods = 0;
-    for (const QuotaCell cell : charge.cells) pods += std::max<int64_t>(0, tree_.Available(queue, cell)) / charge.each;
+    for (const QuotaCell cell : charge.cells) pods += std::max<int64_t>(0, tree().Available(queue, cell)) / charge.each;
     if (pods >= charge.pods) continue;
     for (const QuotaCell cell : charge.cells) lacks.push_back(text(cell, charge.each));
   }

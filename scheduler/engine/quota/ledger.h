@@ -10,6 +10,8 @@
 #ifndef MUSTER_SCHEDULER_ENGINE_QUOTA_LEDGER_H_
 #define MUSTER_SCHEDULER_ENGINE_QUOTA_LEDGER_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -56,16 +58,24 @@ class Ledger final : public PodObserver {
   // Whether there is any Queue: else there is no quota, and nothing is charged.
   bool on() const { return catalog_.any(); }
   const QueueCatalog& catalog() const { return catalog_; }
-  const QuotaTree& tree() const { return tree_; }
-  QuotaTree& tree_for_trials() { return tree_; }  // for who undoes all that it changes
+  // What is charged: all, or without promises (Reserve), or without pods that are on their way out.
+  enum class View : uint8_t { kAll, kWithoutPromises, kWithoutGoing };
+  // Of the methods below those that tell of room, and the trees, are of this view until the next call.
+  void Use(View view) { view_ = view; }
+  const QuotaTree& tree() const { return tree(view_); }
+  const QuotaTree& tree(View view) const { return trees_[static_cast<size_t>(view)]; }
+  QuotaTree& tree_for_trials() { return trees_[static_cast<size_t>(view_)]; }  // for who undoes all that it changes
+  // Whether pods that are on their way out are charged to queues.
+  bool any_going() const { return going_ > 0; }
   // Queues, by name, that may borrow nothing for now: taken up by the next Refresh.
   void SetNoBorrowing(std::vector<std::string> queues);
   // Keeps room in the queue for a group, by its key, that waits until its victims are gone: charged like pods.
   // `promised`: it waits for what others leave anyway.
   void Reserve(const std::string& key, QueueIndex queue, std::vector<Charge> charges, bool promised);
-  // Takes what is kept as promises out of the tree; +1: puts it back. For a trial.
-  void LendPromises(int sign);
   void Release(const std::string& key);  // no effect where nothing is kept
+  // Whether the pod, for which something is kept, has no room even without all promises until those leave who are on
+  // their way out, and then has it.
+  bool WaitsForGoing(const std::string& key, const PodInfo& pod);
 
   // Valid until Refresh says true.
   const Account& AccountOf(const PodInfo& pod);
@@ -115,11 +125,13 @@ class Ledger final : public PodObserver {
     bool promised;
   };
 
-  void CountPromise(const Kept& kept, int sign);
   using Key = std::tuple<QueueIndex, std::string, std::vector<std::pair<std::string, int64_t>>, Labels>;
 
   void Count(const PodOnNode& pod, NodeIndex row, int sign);
-  void Add(QueueIndex queue, QuotaCell cell, int64_t amount);
+  // `but`: the view that is without it; kAll: none is.
+  void Add(QueueIndex queue, QuotaCell cell, int64_t amount, View but);
+  void AddToTrees(QueueIndex queue, QuotaCell cell, int64_t amount, View but);
+  static View ViewWithout(const Kept& kept) { return kept.promised ? View::kWithoutPromises : View::kAll; }
   bool MayHave(const PodSpec& pod, QuotaCell cell) const;
   // Without flavor; one with a flavor is nowhere while there are no nodes.
   bool IsEverywhere(QuotaCell cell) const { return catalog_.cells()[cell].flavor.empty(); }
@@ -133,13 +145,13 @@ class Ledger final : public PodObserver {
   const std::string default_queue_;
   const std::function<bool(const std::string&)> ours_;
   QueueCatalog catalog_;
-  QuotaTree tree_;
+  std::array<QuotaTree, 3> trees_;  // by View
+  View view_ = View::kAll;
+  int64_t going_ = 0;
   std::vector<std::string> no_borrowing_;
   std::map<Key, uint32_t> known_;  // in accounts_
   std::vector<Account> accounts_;
   absl::flat_hash_map<std::string, Kept> reserved_;
-  // The sums of promises by queue and cell: thousands wait in some hundred queues.
-  absl::btree_map<std::pair<QueueIndex, QuotaCell>, int64_t> promised_;
   std::vector<NodeSet> rows_of_;  // by cell: the rows of its flavor; empty where it is everywhere
   uint64_t epoch_ = 1;            // of accounts_; PodInfo::account is of it, or is not
   uint64_t static_version_ = 0;   // that rows_of_ is true for
@@ -154,6 +166,8 @@ class Ledger final : public PodObserver {
   uint64_t version_ = 0, generation_ = 0;
   NodeSet room_, some_, taken_;   // scratch
   std::vector<int64_t> amounts_;  // scratch
+  std::vector<Charge> all_;       // scratch
+  std::vector<AnyCharge> any_;    // scratch
 };
 
 }  // namespace muster

@@ -186,7 +186,7 @@ bool VictimRule::MayHelp(QueueIndex queue, std::span<const Charge> all, std::spa
   return false;
 }
 
-void VictimRule::Begin(Preemptor preemptor) {
+void VictimRule::Begin(Preemptor preemptor, const QuotaTree& used) {
   p_ = std::move(preemptor);
   again_at_ = absl::InfiniteFuture();
   plan_ = {};
@@ -208,7 +208,7 @@ void VictimRule::Begin(Preemptor preemptor) {
   asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
   asked_at_.assign(live_.cells(), kNotAsked);
   for (uint32_t i = 0; i < asked_.size(); ++i) asked_at_[asked_[i]] = i;
-  TakeUsage();
+  tree_ = used;
 
   const QueuePreemption& policy = PolicyOf(catalog_, p_.queue);
   const bool others =
@@ -257,11 +257,6 @@ int32_t VictimRule::below() const {
   if (within == QueuePreemption::Within::kNever) return INT32_MIN;
   const bool equal = within == QueuePreemption::Within::kLowerOrNewerEqualPriority && p_.priority < INT32_MAX;
   return p_.priority + (equal ? 1 : 0);
-}
-
-void VictimRule::TakeUsage() {
-  tree_ = live_;
-  ++round_;
 }
 
 std::vector<VictimRule::Plan> VictimRule::Plans(std::span<const Unit* const> units) {

@@ -96,16 +96,15 @@ class VictimRule {
   // certain. O(cells * depth * children).
   bool MayHelp(QueueIndex queue, std::span<const Charge> all, std::span<const AnyCharge> any) const;
 
-  // Takes up who wants room. Valid until the tree is built anew.
-  void Begin(Preemptor preemptor);
+  // Takes up who wants room, and what is used before anybody goes, of a tree that is built alike. Valid until the tree
+  // is built anew.
+  void Begin(Preemptor preemptor, const QuotaTree& used);
   const Preemptor& preemptor() const { return p_; }
   // Whether pods of the queue are worth a look.
   bool MayLose(QueueIndex queue) const { return queue == kNoQueue || look_[queue] != Reason::kNone; }
   // Whether by some plan somebody may go; false is certain. `has_below(queue, priority)`: whether pods that are charged
   // to the queue (kNoQueue: to none) may rank below the priority.
   bool MayFind(absl::FunctionRef<bool(QueueIndex, int32_t)> has_below) const;
-  // Takes up the tree as it is now: what is used before anybody goes.
-  void TakeUsage();
   // What to try, the best first. `units`: all of the preemptor's own queue; others do not matter.
   std::vector<Plan> Plans(std::span<const Unit* const> units);
   // Tries this from now on.

@@ -29,7 +29,9 @@ class MakeQueue {
     queue_.resources.push_back({name, flavor, nominal, borrow, lend});
     return *this;
   }
-  MakeQueue& Weight(int32_t weight) { return With([&](Queue& q) { q.weight = weight; }); }
+  MakeQueue& Weight(int32_t weight) {
+    return With([&](Queue& q) { q.weight = weight; });
+  }
   template <typename F>
   MakeQueue& With(F&& change) {
     change(queue_);

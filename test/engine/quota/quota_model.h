@@ -45,8 +45,7 @@ class QuotaModel {
       if (node == nullptr) continue;
       const std::string queue = OwnerOf(*pod);
       if (queue.empty()) continue;
-      for (const auto& [cell, amount] : ChargesOn(*pod, queue, *node))
-        own_[queue][cell] += amount;
+      for (const auto& [cell, amount] : ChargesOn(*pod, queue, *node)) own_[queue][cell] += amount;
     }
   }
 

@@ -223,6 +223,7 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
     const std::vector<PodPtr> pods = c_.server.Pods();
     const bool kept =
         std::any_of(pods.begin(), pods.end(), [](const PodPtr& pod) { return !pod->nominated_node.empty(); });
+    const bool going = std::any_of(pods.begin(), pods.end(), [](const PodPtr& pod) { return pod->deleting; });
     ASSERT_EQ(catalog.size(), model.queues().size());
     EXPECT_EQ(c_.scheduler->cache().assumed_count(), 0u);
     for (QueueIndex q = 0; q < catalog.size(); ++q) {
@@ -236,6 +237,10 @@ class QuotaWorld final : public QuotaSteps, public SimApiServer::Observer {
           EXPECT_GE(tree.Own(q, c), model.Own(name, cell)) << name << " " << resource << " " << flavor;
         } else {
           EXPECT_EQ(tree.Own(q, c), model.Own(name, cell)) << name << " " << resource << " " << flavor;
+          for (const auto view : {Ledger::View::kWithoutPromises, Ledger::View::kWithoutGoing}) {
+            if (going) continue;
+            EXPECT_EQ(c_.scheduler->ledger().tree(view).Own(q, c), tree.Own(q, c)) << name;
+          }
           if (tree.Counts(q, c)) {
             EXPECT_EQ(tree.Usage(q, c), model.Usage(name, cell)) << name << " " << resource << " " << flavor;
           }

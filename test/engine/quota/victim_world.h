@@ -127,8 +127,7 @@ class VictimWorld {
     if (tree_.Lacking(p.queue, charges) == nullptr) return "fits";
     const uint64_t before = tree_.fingerprint();
     const bool may_help = rule.MayHelp(p.queue, charges, {});
-    rule.Begin(std::move(p));
-    rule.TakeUsage();
+    rule.Begin(std::move(p), tree_);
     std::vector<VictimRule::Unit> looked_at;
     std::vector<uint32_t> of;
     for (uint32_t u = 0; u < units.size(); ++u) {
