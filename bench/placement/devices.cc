@@ -120,12 +120,15 @@ std::vector<Case> Cases() {
                      .bound = kLongestBound});
     return cases.back();
   };
+  std::vector<DeviceRequest> first_none = Alternatives(31);
+  std::swap(first_none.front(), first_none.back());
   worst("32 of 64 that match, 31 do", many, {Ask("r", "gpu", 32)}, {match});
   worst("the same, pods to evict", many, {Ask("r", "gpu", 32)}, {match}).running = true;
   worst("8 of 64 that differ, 7 do", distinct, {Ask("r", "gpu", 8)}, {differ});
   worst("All over 32, then none", half, {Ask("all", "gpu", 0)}, {match}, 2);
   worst("31 x 8 alternatives, then none", many, Alternatives(31));
   worst("8 claims of these", many, Alternatives(31), {}, 8);
+  worst("8 claims of 1 + 248, none for the first", many, first_none, {}, 8);
   worst("hostile CEL", many, {Ask("r", "gpu", 1, {kHostile})});
   worst("hostile CEL, pods to evict", many, {Ask("r", "gpu", 1, {kHostile})}).running = true;
   worst("31 x 8 alternatives of hostile CEL", many, Alternatives(31, {kHostile}));
