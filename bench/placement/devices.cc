@@ -265,7 +265,7 @@ absl::StatusOr<Row> Measure(const Case& c, const DeviceFlags& flags, const Confi
   Steady::time_point start;
   double cpu = 0;
   const auto watch_end = [&](auto&& self) -> void {
-    const bool done = c.fits ? counter.bound() >= row.pods : loop.decisions().size() >= row.pods;
+    const bool done = c.fits ? counter.bound() >= row.pods : loop.decisions().size() >= row.pods && server.Idle();
     if (done || Seconds(Steady::now() - start) > kTimeout) return loop.Stop();
     loop.After(absl::Milliseconds(5), [self] { self(self); });
   };

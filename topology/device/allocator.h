@@ -75,7 +75,7 @@ struct DeviceOutcome {
   // Index of the alternative chosen, by claim and request; 0 where there are none.
   std::vector<std::vector<uint32_t>> chosen;
   int64_t rounds = 0;  // how often a place in the claims was taken up (upstream's allocateOne)
-  // What the budget limits, in units of some 70 ns: rounds, devices looked at, constraints, alternatives planned, and
+  // What the budget limits, in units of some 30 ns: rounds, devices looked at, constraints, alternatives planned, and
   // what selectors cost. The last may go beyond the limit by one evaluation.
   int64_t steps = 0;
 };
