@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -99,6 +100,7 @@ struct DynamicResources::Row {
   uint64_t version = 0;
   Kind kind = Kind::kNotAsked;
   int64_t worth = 0;    // kFits
+  int64_t loss = 0;     // kFits
   std::string message;  // of errors
 };
 
@@ -116,7 +118,8 @@ absl::StatusOr<std::unique_ptr<Plugin>> DynamicResources::Make(const PluginArgs&
   return std::unique_ptr<Plugin>(new DynamicResources(given != nullptr ? *given : DynamicResourcesArgs()));
 }
 
-DynamicResources::DynamicResources(const DynamicResourcesArgs& args) : nodes_fail_alone_(args.nodes_fail_alone) {}
+DynamicResources::DynamicResources(const DynamicResourcesArgs& args)
+    : nodes_fail_alone_(args.nodes_fail_alone), choice_{args.first_fit, args.groups} {}
 
 // --- The allocator --------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ void DynamicResources::Look(const Snapshot& snap) const {
     return objects_->Get<DeviceClass>(Kind::kDeviceClass, "", name);
   };
   questions.new_share_id = [this] { return ShareId(); };
-  allocator_ = std::make_unique<DeviceAllocator>(DeviceFeatures(), std::move(questions));
+  allocator_ = std::make_unique<DeviceAllocator>(DeviceFeatures(), std::move(questions), choice_);
 }
 
 // A UUID in form. Decisions have no random source: it is made of what there is once only.
@@ -252,6 +255,7 @@ DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Sn
     case DeviceOutcome::Kind::kAllocated:
       row.kind = Row::Kind::kFits;
       row.worth = WorthOf(outcome, made.wanted);
+      row.loss = outcome.loss;
       break;
     case DeviceOutcome::Kind::kNoFit: row.kind = Row::Kind::kNoFit; break;
     case DeviceOutcome::Kind::kError: row.kind = nodes_fail_alone_ ? Row::Kind::kNodeError : Row::Kind::kError; break;
@@ -349,13 +353,22 @@ absl::Status DynamicResources::Score(const PodInfo&, const Snapshot& snap, const
   std::fill(out + range.begin * kWordBits, out + range.end * kWordBits, 0);
   if (!state.Has(slot())) return absl::OkStatus();
   const State& made = state.Get<State>(slot());
-  int64_t most = 0;
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  int64_t most = 0, least = kMax, most_loss = 0, least_loss = kMax;
   feasible.ForEach([&](NodeIndex n) {
     if (n >= snap.size()) return;
-    out[n] = made.located_worth + made.rows[n].worth;
-    most = std::max(most, out[n]);
+    const Row& row = made.rows[n];
+    out[n] = made.located_worth + row.worth;
+    most = std::max(most, out[n]), least = std::min(least, out[n]);
+    most_loss = std::max(most_loss, row.loss), least_loss = std::min(least_loss, row.loss);
   });
   if (most > 0) feasible.ForEach([&](NodeIndex n) { out[n] = out[n] * kMaxNodeScore / most; });
+  if (choice_.first_fit || most_loss <= least_loss) return absl::OkStatus();
+  feasible.ForEach([&](NodeIndex n) {
+    if (n >= snap.size()) return;
+    const int64_t saved = (most_loss - made.rows[n].loss) * kMaxNodeScore / (most_loss - least_loss);
+    out[n] = most == least ? saved : (9 * out[n] + saved) / 10;
+  });
   return absl::OkStatus();
 }
 

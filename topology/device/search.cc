@@ -11,6 +11,8 @@ namespace {
 
 // Planning a request or alternative is some 100 ns, and a byte for each device of the node.
 constexpr int64_t kStepsOfPlan = 2, kCandidatesAStep = 64;
+// What looking for better devices may cost beside as much again as it took to find some.
+constexpr int64_t kStepsToImprove = 256;
 constexpr std::string_view kOptionalNodeOperations = "DRAOptionalNodeOperations";
 
 bool Tolerates(const DeviceToleration& toleration, const DeviceTaint& taint) {
@@ -35,18 +37,18 @@ std::string Where(const ResourceClaim& claim, const DeviceRequest& request) {
 }  // namespace
 
 DeviceSearch::DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-                           const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit,
-                           DeviceOutcome& outcome)
+                           const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome)
     : node_(node),
       features_(features),
       questions_(questions),
+      reach_(reach),
       pools_(reach.pools),
       candidates_(reach.candidates),
       pool_begin_(reach.pool_begin),
       step_limit_(step_limit),
       outcome_(outcome) {
   counters_.reserve(pools_.size());
-  for (const DevicePool& pool : pools_) counters_.emplace_back(pool, allocated);
+  for (const DevicePool& pool : pools_) counters_.emplace_back(pool);
   allocating_.resize(candidates_.size());
   shares_.resize(candidates_.size());
 }
@@ -185,6 +187,70 @@ bool DeviceSearch::Run() {
   return step == Step::kDone;
 }
 
+void DeviceSearch::Reset() {
+  for (ClaimPlan& plan : claims_) {
+    for (const TakenDevice& taken : plan.devices) {
+      allocating_[taken.candidate].clear();
+      shares_[taken.candidate] = {};
+      counters_[candidates_[taken.candidate].pool] = PoolCounters(pools_[candidates_[taken.candidate].pool]);
+    }
+    for (ConstraintState& constraint : plan.constraints) constraint.Clear();
+  }
+}
+
+void DeviceSearch::SetOrders(const DeviceOrder& order) {
+  int64_t wanted = 0;
+  const auto for_counted = [&](auto&& f) {
+    for (ClaimPlan& claim : claims_) {
+      for (size_t r = 0; r < claim.requests.size(); ++r) {
+        RequestPlan& plan = claim.requests[r][claim.chosen[r]];
+        if (!plan.admin()) f(claim, plan);
+      }
+    }
+  };
+  const auto concerns = [](const ConstraintState& constraint, const RequestPlan& plan) {
+    return plan.parent != nullptr ? constraint.Concerns(plan.parent->name, plan.FullName())
+                                  : constraint.Concerns(plan.request->name, "");
+  };
+  for_counted([&](const ClaimPlan&, const RequestPlan& plan) { wanted += plan.count; });
+  for_counted([&](ClaimPlan& claim, RequestPlan& plan) {
+    plan.order = order.Of(wanted > 1);
+    for (const ConstraintState& constraint : claim.constraints) {
+      if (!constraint.matches() || plan.all || !concerns(constraint, plan)) continue;
+      int64_t together = 0;
+      for (size_t r = 0; r < claim.requests.size(); ++r) {
+        const RequestPlan& other = claim.requests[r][claim.chosen[r]];
+        if (concerns(constraint, other)) together += other.count;
+      }
+      order.Match(reach_, constraint.attribute(), together, plan.matched);
+      plan.order = plan.matched;
+      return;
+    }
+  });
+}
+
+void DeviceSearch::Improve(DeviceOrder& order, bool up_to_date) {
+  std::vector<std::vector<TakenDevice>> first(claims_.size());
+  Reset();
+  for (size_t i = 0; i < claims_.size(); ++i) first[i].swap(claims_[i].devices);
+  if (!up_to_date) order.Update(reach_, counters_);
+  SetOrders(order);
+  improving_ = true;
+  step_limit_ = std::min(step_limit_, 2 * outcome_.steps + kStepsToImprove);
+  const int64_t rounds = outcome_.rounds;
+  if (!Run()) {
+    for (size_t i = 0; i < claims_.size(); ++i) claims_[i].devices = std::move(first[i]);
+    outcome_.kind = DeviceOutcome::Kind::kNoFit;
+    outcome_.message.clear();
+  }
+  outcome_.rounds = rounds;
+  for (const ClaimPlan& plan : claims_) {
+    for (const TakenDevice& taken : plan.devices) {
+      if (!taken.plan->admin()) outcome_.loss += order.Loss(taken.candidate);
+    }
+  }
+}
+
 DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32_t start) {
   ++outcome_.rounds;
   if (!CountSteps()) return Step::kError;
@@ -206,13 +272,14 @@ DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32
 
 DeviceSearch::Step DeviceSearch::PlaceAlternatives(At at) {
   bool all_too_many = true;
-  const size_t count = claims_[at.claim].requests[at.request].size();
-  for (at.alternative = 0; at.alternative < count; ++at.alternative) {
+  ClaimPlan& claim = claims_[at.claim];
+  const size_t count = improving_ ? claim.chosen[at.request] + 1 : claim.requests[at.request].size();
+  for (at.alternative = improving_ ? claim.chosen[at.request] : 0; at.alternative < count; ++at.alternative) {
     const Step step = Place(at, true, 0);
     if (step == Step::kTooMany) continue;
     all_too_many = false;
     if (step == Step::kNo) continue;
-    if (step == Step::kDone) claims_[at.claim].chosen[at.request] = at.alternative;
+    if (step == Step::kDone) claim.chosen[at.request] = at.alternative;
     return step;
   }
   return all_too_many ? Step::kTooMany : Step::kNo;
@@ -234,7 +301,10 @@ DeviceSearch::Step DeviceSearch::PlaceCounted(const At& at, RequestPlan& plan, u
   const ResourceClaim& claim = *claims_[at.claim].claim;
   At next = at;
   ++next.nth;
-  for (uint32_t c = start; c < candidates_.size(); ++c) {
+  const bool ordered = improving_ && !plan.admin();
+  const size_t end = ordered ? plan.order.size() : candidates_.size();
+  for (uint32_t i = start; i < end; ++i) {
+    const uint32_t c = ordered ? plan.order[i] : i;
     if (!CountSteps()) return Step::kError;
     if (plan.admin() ? AllocatingFor(c, at.claim) : InUse(c)) continue;
     Step step = Selectable(claim, plan, c);
@@ -244,7 +314,7 @@ DeviceSearch::Step DeviceSearch::PlaceCounted(const At& at, RequestPlan& plan, u
     if (step == Step::kNo) continue;
     if (step == Step::kError) return step;
     // The others of the request lie behind it: combinations, not permutations.
-    step = Place(next, plan.parent != nullptr, c + 1);
+    step = Place(next, plan.parent != nullptr, i + 1);
     if (step == Step::kDone) return step;
     Release(undo);
     if (step != Step::kNo) return step;
@@ -263,7 +333,7 @@ DeviceSearch::Step DeviceSearch::Take(const At& at, const RequestPlan& plan, uin
 
 DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan, uint32_t candidate, Undo& undo) {
   ClaimPlan& claim = claims_[at.claim];
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   const bool shareable = features_.consumable_capacity && device->allow_multiple_allocations.value_or(false);
   if (!shareable && plan.admin() && AllocatingFor(candidate, at.claim)) return Step::kNo;
   if (!plan.admin() && InUse(candidate)) return Step::kNo;
@@ -279,7 +349,7 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
       shareable && ((use != nullptr && (use->metered > 0 || use->shared > 0)) || shares_[candidate].count > 0);
   if (!taken_before && !device->consumes_counters.empty()) {
     if (features_.compatibility_groups && !counters_[pool].JoinGroups(*device, undo.groups)) return Step::kNo;
-    if (!counters_[pool].Take(*device)) return Step::kNo;
+    if (!counters_[pool].Take(consumer)) return Step::kNo;
     undo.counters = true;
   }
   if (features_.device_taints && TaintsPrevent(*device, *plan.request)) return Step::kNo;
@@ -331,7 +401,7 @@ DeviceSearch::Step DeviceSearch::Constrain(ClaimPlan& claim, const RequestPlan& 
 
 void DeviceSearch::Release(const Undo& undo) {
   ClaimPlan& claim = claims_[undo.claim];
-  const auto& [slice, device, pool, use] = candidates_[undo.candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[undo.candidate];
   if (undo.shared) {
     Shares& shares = shares_[undo.candidate];
     for (const auto& [name, amount] : claim.devices.back().consumed) shares.sums[name] -= amount.value;
@@ -349,11 +419,11 @@ void DeviceSearch::Release(const Undo& undo) {
   if (undo.taken) claim.devices.pop_back();
   if (undo.marked) allocating_[undo.candidate].pop_back();
   counters_[pool].LeaveGroups(undo.groups);
-  if (undo.counters) counters_[pool].Give(*device);
+  if (undo.counters) counters_[pool].Give(consumer);
 }
 
 DeviceSearch::Step DeviceSearch::Selectable(const ResourceClaim& claim, RequestPlan& plan, uint32_t candidate) {
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   if (!features_.binding_conditions && !device->binding_conditions.empty()) return Step::kNo;
   uint8_t& known = plan.selectable[candidate];
   if (known != 0) return known == 2 ? Step::kDone : Step::kNo;
@@ -403,7 +473,7 @@ DeviceSearch::Step DeviceSearch::HasCapacity(const ResourceClaim& claim, const R
 
 DeviceSearch::Step DeviceSearch::AttributeOf(const RequestPlan& plan, uint32_t candidate, const std::string& name,
                                              const DeviceAttribute** found) {
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   const auto& derived = plan.request->derived_attributes;
   const auto it = std::find_if(derived.rbegin(), derived.rend(), [&](const auto& d) { return d.name == name; });
   if (it == derived.rend()) {

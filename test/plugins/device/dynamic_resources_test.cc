@@ -18,12 +18,19 @@
 namespace muster {
 namespace {
 
+using ::testing::_;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr char kNone[] = "R: cannot allocate all claims";
 constexpr char kElsewhere[] = "R: resourceclaim not available on the node";
+
+DynamicResourcesArgs FirstFit() {
+  DynamicResourcesArgs args;
+  args.first_fit = true;
+  return args;
+}
 
 class DynamicResourcesTest : public ::testing::Test {
  protected:
@@ -294,8 +301,43 @@ TEST_F(DynamicResourcesTest, PrefersEarlierAlternatives) {
   claim.requests[0].first_available = {MakeDeviceRequest(3, "three"), MakeDeviceRequest(1, "one")};
   PutClaim(claim);
   const Pod pod = WithClaims(MakePod());
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_THAT(first.Filter(*InfoOf(pod), snap_), ElementsAre("", "", kNone));
+  EXPECT_THAT(first.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(100, 87, 0));  // 8 and 7 of 8
+  // Scored, n1 loses less, and has a tenth for it.
   EXPECT_THAT(Filter(pod), ElementsAre("", "", kNone));
-  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(100, 87, 0));  // 8 and 7 of 8
+  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(90, 88, _));
+}
+
+TEST_F(DynamicResourcesTest, PrefersNodesThatLoseLess) {
+  PutSlices(8, 2);
+  Put(Kind::kResourceSlice, MakeSlice("n2", 4));
+  const Pod pod = PodAskingFor(1);
+  EXPECT_THAT(Filter(pod), ElementsAre("", "", ""));
+  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(0, 100, 66));  // 7, 1 and 3 others are free
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_THAT(first.Filter(*InfoOf(pod), snap_), ElementsAre("", "", ""));
+  EXPECT_THAT(first.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(0, 0, 0));
+}
+
+// Of three devices, those on one root first where one of them is in use; in first fit by name.
+TEST_F(DynamicResourcesTest, TakesDevicesOfBrokenGroups) {
+  ResourceSlice slice = MakeSlice("n0", 3);
+  for (size_t i = 0; i < 3; ++i)
+    slice.devices[i].attributes["resource.kubernetes.io/pcieRoot"] = {
+        DeviceAttribute::Type::kString, false, {}, {i == 0 ? "a" : "b"}};
+  slice.devices.push_back(slice.devices[0]);
+  slice.devices.back().name = "dev-3";
+  Put(Kind::kResourceSlice, slice);
+  PutClaim(WithDevices(MakeDeviceClaim("other", 1), "n0", {"dev-1"}));
+  const Pod pod = PodAskingFor(1);
+  const auto taken = [&](const DynamicResources& of) {
+    std::vector<ClaimPtr> claims;
+    return of.Allocate(pod, snap_, 0, &claims).allocations.at(0).devices.at(0).id.device;
+  };
+  EXPECT_EQ(taken(plugin()), "dev-2");
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_EQ(taken(dynamic_cast<const DynamicResources&>(first.plugin())), "dev-0");
 }
 
 TEST_F(DynamicResourcesTest, ABrokenSelectorIsAnError) {

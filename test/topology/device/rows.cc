@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "plugins/node/node_selector.h"
 #include "test/topology/device/row_objects.h"
@@ -53,7 +54,8 @@ std::shared_ptr<ResourceClaim> ReadAllocated(const Json& uses) {
 }
 
 struct Row {
-  explicit Row(const Json& row)
+  // `only`: of devices that nobody uses, these alone are left; null: all.
+  explicit Row(const Json& row, const absl::flat_hash_set<DeviceId>* only = nullptr)
       : json(row), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
     for (const Json& one : row.at("slices")) slices.push_back(std::make_shared<ResourceSlice>(ReadSlice(one)));
     for (const Json& one : row.at("classes")) classes.push_back(ReadClass(one));
@@ -61,8 +63,21 @@ struct Row {
     size_t index = 0;
     const auto no_row = [](const std::string&) { return kNoNode; };
     for (size_t i = 0; i < slices.size(); ++i) {
-      for (const Device& device : slices[i]->devices) indices[&device] = index++;
       slices[i]->uid = absl::StrCat(i);
+      std::vector<Device> kept;
+      std::vector<size_t> numbers;
+      for (Device& device : slices[i]->devices) {
+        const DeviceId id{slices[i]->driver, slices[i]->pool, device.name};
+        const auto& used = claims_before->allocation->devices;
+        if (only == nullptr || only->contains(id) ||
+            std::any_of(used.begin(), used.end(), [&](const AllocatedDevice& use) { return use.id == id; })) {
+          kept.push_back(std::move(device));
+          numbers.push_back(index);
+        }
+        ++index;
+      }
+      slices[i]->devices = std::move(kept);
+      for (size_t d = 0; d < numbers.size(); ++d) indices[&slices[i]->devices[d]] = numbers[d];
       devices.Update(Kind::kResourceSlice, nullptr, slices[i], no_row);
     }
     devices.Update(Kind::kResourceClaim, nullptr, claims_before, no_row);
@@ -146,7 +161,7 @@ DeviceQuestions Questions(Row& row) {
 }
 
 // Amounts are compared as numbers where their texts differ for another reason than the number's.
-std::string Differences(const Json& row, const DeviceOutcome& outcome) {
+std::string Differences(const Json& row, const DeviceOutcome& outcome, bool scored, bool* others) {
   using Kind = DeviceOutcome::Kind;
   const std::string theirs = row.value("error", "");
   if (Comparable(outcome.message) != Comparable(theirs))
@@ -159,7 +174,8 @@ std::string Differences(const Json& row, const DeviceOutcome& outcome) {
   }
   Json ours = Json::array();
   for (const DeviceAllocation& allocation : outcome.allocations) ours.push_back(WriteAllocation(allocation));
-  if (allocated && ours != results) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
+  *others = allocated && ours != results;
+  if (*others && !scored) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
   const int64_t rounds = row.value("rounds", int64_t{0});
   if (rounds != 0 && rounds != outcome.rounds) {
     return absl::StrCat(outcome.rounds, " rounds, upstream ", rounds);
@@ -167,9 +183,29 @@ std::string Differences(const Json& row, const DeviceOutcome& outcome) {
   return "";
 }
 
+DeviceOutcome Ask(Row& row, bool scored) {
+  std::vector<const ResourceClaim*> claims;
+  for (const ResourceClaim& claim : row.claims) claims.push_back(&claim);
+  DeviceAllocator allocator(ReadFeatures(row.json.at("features")), Questions(row),
+                            {.first_fit = !scored, .groups = {"resource.kubernetes.io/pcieRoot"}});
+  return allocator.Allocate(row.devices, row.node, claims, int64_t{100'000'000});
+}
+
+// Why the first fit does not take those devices where there are no others, or "".
+std::string Problem(const Json& json, const DeviceOutcome& outcome) {
+  absl::flat_hash_set<DeviceId> taken;
+  for (const DeviceAllocation& allocation : outcome.allocations) {
+    for (const AllocatedDevice& device : allocation.devices) taken.insert(device.id);
+  }
+  Row row(json, &taken);
+  const DeviceOutcome again = Ask(row, /*scored=*/false);
+  if (again.kind != DeviceOutcome::Kind::kAllocated) return absl::StrCat("not to be had: ", again.message);
+  return again.chosen == outcome.chosen ? "" : "other alternatives";
+}
+
 }  // namespace
 
-RowAnswer AskRow(const std::string& line) {
+RowAnswer AskRow(const std::string& line, bool scored) {
   RowAnswer answer;
   try {
     const Json json = Json::parse(line);
@@ -178,15 +214,13 @@ RowAnswer AskRow(const std::string& line) {
       return answer;
     }
     Row row(json);
-    std::vector<const ResourceClaim*> claims;
-    for (const ResourceClaim& claim : row.claims) claims.push_back(&claim);
-    DeviceAllocator allocator(ReadFeatures(json.at("features")), Questions(row));
     const auto start = std::chrono::steady_clock::now();
-    const DeviceOutcome outcome = allocator.Allocate(row.devices, row.node, claims, int64_t{100'000'000});
+    const DeviceOutcome outcome = Ask(row, scored);
     answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     answer.allocated = outcome.kind == DeviceOutcome::Kind::kAllocated;
     answer.steps = outcome.steps;
-    answer.difference = row.difference.empty() ? Differences(json, outcome) : row.difference;
+    answer.difference = row.difference.empty() ? Differences(json, outcome, scored, &answer.others) : row.difference;
+    if (answer.difference.empty() && answer.others) answer.difference = Problem(json, outcome);
     if (!answer.difference.empty()) {
       answer.difference = absl::StrCat(json.at("name").get<std::string>(), ": ", answer.difference);
     }
