@@ -25,7 +25,8 @@ constexpr char kDeallocated[] = "deallocation of ResourceClaim completed";
 
 constexpr size_t kMostConsumers = 256;  // of a claim: status.reservedFor
 constexpr int64_t kMostAlternatives = 8;
-// A step is some 30 ns: 0.6 ms for a node, and 12 ms for all that one look at the cluster may cost.
+// A step is some 30 ns: 0.6 ms for a node, and 12 ms for all that one look at the cluster may cost; as much again for
+// better devices than the first that fit, so that scoring keeps no node from being asked.
 constexpr int64_t kStepsForNode = 20'000, kStepsInAll = 400'000;
 
 bool IsReadyOrMayBe(const ResourceClaim& claim) {
@@ -110,7 +111,7 @@ struct DynamicResources::State final : PluginState {
   std::vector<const ResourceClaim*> wanted;   // are to get one
   int64_t located_worth = 0;
   mutable std::vector<Row> rows;
-  mutable int64_t steps = kStepsInAll;  // that are left
+  mutable int64_t steps = kStepsInAll, better_steps = kStepsInAll;  // that are left
 };
 
 absl::StatusOr<std::unique_ptr<Plugin>> DynamicResources::Make(const PluginArgs& args) {
@@ -152,10 +153,10 @@ std::string DynamicResources::ShareId() const {
                          (b >> 48 & 0x3fff) | 0x8000, b & 0xffff'ffff'ffff);
 }
 
-DeviceOutcome DynamicResources::Run(const Snapshot& snap, NodeIndex node,
-                                    std::span<const ResourceClaim* const> claims) const {
+DeviceOutcome DynamicResources::Run(const Snapshot& snap, NodeIndex node, std::span<const ResourceClaim* const> claims,
+                                    int64_t better_limit) const {
   Look(snap);
-  return allocator_->Allocate(*devices_, snap.node(node), claims, kStepsForNode);
+  return allocator_->Allocate(*devices_, snap.node(node), claims, kStepsForNode, better_limit);
 }
 
 DeviceOutcome DynamicResources::Allocate(const Pod& pod, const Snapshot& snap, NodeIndex node,
@@ -173,7 +174,7 @@ DeviceOutcome DynamicResources::Allocate(const Pod& pod, const Snapshot& snap, N
     wanted.push_back(found.claim.get());
     claims->push_back(std::move(found.claim));
   }
-  return wanted.empty() ? outcome : Run(snap, node, wanted);
+  return wanted.empty() ? outcome : Run(snap, node, wanted, kStepsForNode);
 }
 
 // --- Queueing -------------------------------------------------------------------------------------
@@ -243,12 +244,12 @@ bool DynamicResources::Available(const State& made, const Node& node) const {
   });
 }
 
-DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Snapshot& snap, NodeIndex n,
-                                                     int64_t* steps) const {
+DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Snapshot& snap, NodeIndex n) const {
   Row row;
   row.version = snap.devices().VersionOf(n);
-  DeviceOutcome outcome = Run(snap, n, made.wanted);
-  *steps -= outcome.steps;
+  DeviceOutcome outcome = Run(snap, n, made.wanted, std::max<int64_t>(made.better_steps, 0));
+  made.steps -= outcome.steps;
+  made.better_steps -= outcome.better_steps;
   row.message = std::move(outcome.message);
   if (outcome.kind == DeviceOutcome::Kind::kError && nodes_fail_alone_) row.message.insert(0, 1, kFatalMark);
   switch (outcome.kind) {
@@ -274,7 +275,7 @@ absl::Status DynamicResources::Filter(const PodInfo&, const Snapshot& snap, cons
   if (!state.Has(slot())) return absl::InternalError("not found");
   const State& made = state.Get<State>(slot());
   const bool many = LooksAtMany(nodes);
-  if (many) made.steps = kStepsInAll;
+  if (many) made.steps = made.better_steps = kStepsInAll;
   absl::Status status;
   for (size_t w = nodes.range().begin; w < nodes.range().end && status.ok(); ++w) {
     NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
@@ -287,7 +288,7 @@ absl::Status DynamicResources::Filter(const PodInfo&, const Snapshot& snap, cons
       if (!known && !made.wanted.empty()) {
         // One node alone, with devices that nobody was asked about, is no more than its own limit.
         const bool may = made.steps > 0 || (!many && !same && !nodes.explaining());
-        row = may ? AskAllocator(made, snap, n, &made.steps) : Row();
+        row = may ? AskAllocator(made, snap, n) : Row();
         row.version = snap.devices().VersionOf(n);
       }
       if (made.wanted.empty()) row.kind = Row::Kind::kFits;

@@ -68,9 +68,10 @@ class DynamicResources final : public PreEnqueuePlugin,
 
   explicit DynamicResources(const DynamicResourcesArgs& args);
   void Look(const Snapshot& snap) const;
-  DeviceOutcome Run(const Snapshot& snap, NodeIndex node, std::span<const ResourceClaim* const> claims) const;
+  DeviceOutcome Run(const Snapshot& snap, NodeIndex node, std::span<const ResourceClaim* const> claims,
+                    int64_t better_limit) const;
   bool Available(const State& made, const Node& node) const;
-  Row AskAllocator(const State& made, const Snapshot& snap, NodeIndex n, int64_t* steps) const;
+  Row AskAllocator(const State& made, const Snapshot& snap, NodeIndex n) const;
   std::string ShareId() const;
 
   const bool nodes_fail_alone_;

@@ -130,7 +130,8 @@ DeviceAllocator::Known& DeviceAllocator::KnownOf(const DeviceColumns& devices, c
 }
 
 DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node& node,
-                                        std::span<const ResourceClaim* const> claims, int64_t step_limit) {
+                                        std::span<const ResourceClaim* const> claims, int64_t step_limit,
+                                        int64_t better_limit) {
   Known& known = KnownOf(devices, node);
   const std::vector<DevicePool>& pools = known.reach.pools;
   DeviceOutcome outcome;
@@ -148,7 +149,7 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
     const DeviceColumns::OfNode* own = &known == shared_.get() ? nullptr : devices.Of(node.name);
     const bool up_to_date = own != nullptr && known.version == own->version;
     if (own != nullptr) known.version = own->version;
-    search.Improve(known.order, up_to_date);
+    search.Improve(known.order, up_to_date, better_limit);
   }
   for (const ClaimPlan& plan : search.claims()) {
     DeviceAllocation& allocation = outcome.allocations.emplace_back();

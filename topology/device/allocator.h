@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -92,6 +93,7 @@ struct DeviceOutcome {
   // What the budget limits, in units of some 30 ns: rounds, devices looked at, constraints, alternatives planned, and
   // what selectors cost. The last may go beyond the limit by one evaluation.
   int64_t steps = 0;
+  int64_t better_steps = 0;  // without the first fit: the same, of looking for better devices than that finds
 };
 
 // Remembers what it made of each node's slices until they change. Not for several threads at once.
@@ -102,10 +104,11 @@ class DeviceAllocator {
   DeviceAllocator(const DeviceAllocator&) = delete;
   DeviceAllocator& operator=(const DeviceAllocator&) = delete;
 
-  // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps.
+  // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps, and
+  // `better_limit` for better ones.
   // Requires: `devices` is the same object at every call.
   DeviceOutcome Allocate(const DeviceColumns& devices, const Node& node, std::span<const ResourceClaim* const> claims,
-                         int64_t step_limit);
+                         int64_t step_limit, int64_t better_limit = std::numeric_limits<int64_t>::max() / 2);
 
  private:
   struct Known;

@@ -120,12 +120,11 @@ void DeviceOrder::AddPieces(const DevicePool& pool, uint32_t begin, uint32_t end
   }
 }
 
-std::vector<int64_t> DeviceOrder::FreeOf(const Grouping& grouping) const {
-  std::vector<int64_t> free(grouping.groups, 0);
+void DeviceOrder::CountFree(const Grouping& grouping) const {
+  group_free_.assign(grouping.groups, 0);
   for (size_t c = 0; c < free_.size(); ++c) {
-    if (grouping.group[c] != kNone) free[grouping.group[c]] += free_[c];
+    if (grouping.group[c] != kNone) group_free_[grouping.group[c]] += free_[c];
   }
-  return free;
 }
 
 void DeviceOrder::Update(const DeviceReach& reach, std::vector<PoolCounters>& counters) {
@@ -148,9 +147,9 @@ void DeviceOrder::Update(const DeviceReach& reach, std::vector<PoolCounters>& co
     for (uint32_t c = begin; c < end; ++c) loss_[c] += (free - 1) * kOfPoolMember;
   }
   for (const Grouping& grouping : groupings_) {
-    const std::vector<int64_t> free = FreeOf(grouping);
+    CountFree(grouping);
     for (size_t c = 0; c < count; ++c) {
-      if (grouping.group[c] != kNone) loss_[c] += (free[grouping.group[c]] - 1) * kOfGroupMember;
+      if (grouping.group[c] != kNone) loss_[c] += (group_free_[grouping.group[c]] - 1) * kOfGroupMember;
     }
   }
   for (const bool many : {false, true}) {
@@ -169,12 +168,12 @@ void DeviceOrder::Match(const DeviceReach& reach, const std::string& attribute, 
   Grouping made;
   if (!configured) made = GroupBy(reach, attribute);
   const Grouping& grouping = configured ? groupings_[static_cast<size_t>(known - attributes_.begin())] : made;
-  const std::vector<int64_t> free = FreeOf(grouping);
+  CountFree(grouping);
   entries_.clear();
   for (uint32_t c = 0; c < free_.size(); ++c) {
     const uint32_t group = grouping.group[c];
     if (free_[c] == 0) continue;
-    const int64_t others = group == kNone ? 0 : free[group] - 1;
+    const int64_t others = group == kNone ? 0 : group_free_[group] - 1;
     entries_.push_back({others + 1 < wanted, 0, UnitOf(reach.candidates[c].pool, group),
                         loss_[c] + (configured ? 0 : others * kOfGroupMember), c});
   }

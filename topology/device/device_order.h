@@ -53,7 +53,7 @@ class DeviceOrder {
 
   static Grouping GroupBy(const DeviceReach& reach, const std::string& attribute);
   static void Sort(bool many, std::vector<Entry>& entries, std::vector<uint32_t>& out);
-  std::vector<int64_t> FreeOf(const Grouping& grouping) const;
+  void CountFree(const Grouping& grouping) const;  // into group_free_
   void AddPieces(const DevicePool& pool, uint32_t begin, uint32_t end, const DeviceReach& reach,
                  const std::vector<Quantity>& left);
   // Of a shared device; -1: it is full.
@@ -68,8 +68,9 @@ class DeviceOrder {
   std::vector<uint8_t> free_;  // by candidate
   std::vector<int64_t> loss_;  // by candidate
   std::vector<uint32_t> order_[2];
-  std::vector<uint8_t> possible_;  // by consumer of a pool
-  std::vector<int64_t> demand_;    // by counter of a pool
+  std::vector<uint8_t> possible_;            // by consumer of a pool
+  std::vector<int64_t> demand_;              // by counter of a pool
+  mutable std::vector<int64_t> group_free_;  // by group
   mutable std::vector<Entry> entries_;
 };
 

@@ -229,21 +229,23 @@ void DeviceSearch::SetOrders(const DeviceOrder& order) {
   });
 }
 
-void DeviceSearch::Improve(DeviceOrder& order, bool up_to_date) {
+void DeviceSearch::Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit) {
   std::vector<std::vector<TakenDevice>> first(claims_.size());
   Reset();
   for (size_t i = 0; i < claims_.size(); ++i) first[i].swap(claims_[i].devices);
   if (!up_to_date) order.Update(reach_, counters_);
   SetOrders(order);
   improving_ = true;
-  step_limit_ = std::min(step_limit_, 2 * outcome_.steps + kStepsToImprove);
-  const int64_t rounds = outcome_.rounds;
+  const int64_t steps = outcome_.steps, rounds = outcome_.rounds;
+  step_limit_ = steps + std::min(step_limit, steps + kStepsToImprove);
   if (!Run()) {
     for (size_t i = 0; i < claims_.size(); ++i) claims_[i].devices = std::move(first[i]);
     outcome_.kind = DeviceOutcome::Kind::kNoFit;
     outcome_.message.clear();
   }
   outcome_.rounds = rounds;
+  outcome_.better_steps = outcome_.steps - steps;
+  outcome_.steps = steps;
   for (const ClaimPlan& plan : claims_) {
     for (const TakenDevice& taken : plan.devices) {
       if (!taken.plan->admin()) outcome_.loss += order.Loss(taken.candidate);

@@ -64,10 +64,10 @@ class DeviceSearch {
   bool Plan(std::span<const ResourceClaim* const> claims);
   // After Plan. True: claims() has a solution. False: there is none, or outcome has an error.
   bool Run();
-  // After Run found a solution: looks for another of the same alternatives, with devices tried in that order, for twice
-  // the steps and some more, and keeps the old one where that is not enough. Sets the outcome's loss. `up_to_date`:
-  // the order is that of what is taken now.
-  void Improve(DeviceOrder& order, bool up_to_date);
+  // After Run found a solution: looks for another of the same alternatives, with devices tried in that order, for as
+  // many steps again and 256 more, and no more than `step_limit`; keeps the old one where that is not enough. Sets the
+  // outcome's loss. `up_to_date`: the order is that of what is taken now.
+  void Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit);
 
   const std::vector<ClaimPlan>& claims() const { return claims_; }
   const Candidate& candidate(uint32_t index) const { return candidates_[index]; }

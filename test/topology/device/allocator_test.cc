@@ -15,17 +15,20 @@ namespace {
 
 using Kind = DeviceOutcome::Kind;
 
-// Generated scenarios with upstream's answers (test/conformance/devices).
+// Generated scenarios with upstream's answers (test/conformance/devices); scored, whether there are devices.
 TEST(DeviceAllocatorTest, AnswersAsUpstream) {
   std::ifstream file("test/topology/device/upstream.jsonl");
-  int rows = 0, allocated = 0;
+  int rows = 0, allocated = 0, others = 0;
   for (std::string line; std::getline(file, line); ++rows) {
-    const RowAnswer answer = AskRow(line);
+    const RowAnswer answer = AskRow(line), scored = AskRow(line, /*scored=*/true);
     EXPECT_EQ(answer.difference, "");
+    EXPECT_EQ(scored.difference, "");
     allocated += answer.allocated ? 1 : 0;
+    others += scored.others ? 1 : 0;
   }
   EXPECT_GE(rows, 100);
   EXPECT_GE(allocated, 50);
+  EXPECT_GE(others, 10);
 }
 
 // One node with a pool of devices, each with an attribute "d/a" of its own number.
