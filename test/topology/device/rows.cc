@@ -54,9 +54,9 @@ std::shared_ptr<ResourceClaim> ReadAllocated(const Json& uses) {
 }
 
 struct Row {
-  // `only`: of devices that nobody uses, these alone are left; null: all.
-  explicit Row(const Json& row, const absl::flat_hash_set<DeviceId>* only = nullptr)
-      : json(row), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
+  // `allowed`: no class has other devices than these; null: all.
+  explicit Row(const Json& row, const absl::flat_hash_set<DeviceId>* allowed = nullptr)
+      : json(row), only(allowed), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
     for (const Json& one : row.at("slices")) slices.push_back(std::make_shared<ResourceSlice>(ReadSlice(one)));
     for (const Json& one : row.at("classes")) classes.push_back(ReadClass(one));
     for (const Json& one : row.at("claims")) claims.push_back(ReadClaim(one));
@@ -64,29 +64,20 @@ struct Row {
     const auto no_row = [](const std::string&) { return kNoNode; };
     for (size_t i = 0; i < slices.size(); ++i) {
       slices[i]->uid = absl::StrCat(i);
-      std::vector<Device> kept;
-      std::vector<size_t> numbers;
-      for (Device& device : slices[i]->devices) {
-        const DeviceId id{slices[i]->driver, slices[i]->pool, device.name};
-        const auto& used = claims_before->allocation->devices;
-        if (only == nullptr || only->contains(id) ||
-            std::any_of(used.begin(), used.end(), [&](const AllocatedDevice& use) { return use.id == id; })) {
-          kept.push_back(std::move(device));
-          numbers.push_back(index);
-        }
-        ++index;
-      }
-      slices[i]->devices = std::move(kept);
-      for (size_t d = 0; d < numbers.size(); ++d) indices[&slices[i]->devices[d]] = numbers[d];
+      for (const Device& device : slices[i]->devices) indices[&device] = index++;
       devices.Update(Kind::kResourceSlice, nullptr, slices[i], no_row);
     }
     devices.Update(Kind::kResourceClaim, nullptr, claims_before, no_row);
+    if (only == nullptr) return;
+    for (DeviceClass& one : classes) one.selectors.insert(one.selectors.begin(), kOnly);
   }
   const Json& Answer(const char* of, const std::string& expression, const Device& device) const {
     return json.at(of).at(expression).at(indices.at(&device));
   }
 
+  static constexpr char kOnly[] = "is one of `only`";
   const Json& json;
+  const absl::flat_hash_set<DeviceId>* only;
   Node node;
   std::shared_ptr<ResourceClaim> claims_before;
   std::vector<std::shared_ptr<ResourceSlice>> slices;
@@ -139,6 +130,10 @@ absl::StatusOr<DeviceAttribute> UpstreamsDerived(const Json& answer, const std::
 DeviceQuestions Questions(Row& row) {
   DeviceQuestions questions;
   questions.selector = [&row](const std::string& expression, const ResourceSlice& slice, const Device& device) {
+    if (expression == Row::kOnly) {
+      const bool is = row.only->contains({slice.driver, slice.pool, device.name});
+      return SelectorAnswer{is ? SelectorAnswer::Kind::kYes : SelectorAnswer::Kind::kNo, ""};
+    }
     return Same(row, expression, row.selectors.Matches(expression, slice, device),
                 UpstreamsSelector(row.Answer("selectors", expression, device)));
   };
@@ -160,6 +155,16 @@ DeviceQuestions Questions(Row& row) {
   return questions;
 }
 
+// Of each device, in all claims.
+std::vector<std::string> RequestsOf(const Json& allocations) {
+  std::vector<std::string> requests;
+  for (const Json& allocation : allocations) {
+    const Json devices = allocation.value("devices", Json::object()).value("results", Json::array());
+    for (const Json& device : devices) requests.push_back(device.at("request"));
+  }
+  return requests;
+}
+
 // Amounts are compared as numbers where their texts differ for another reason than the number's.
 std::string Differences(const Json& row, const DeviceOutcome& outcome, bool scored, bool* others) {
   using Kind = DeviceOutcome::Kind;
@@ -175,7 +180,8 @@ std::string Differences(const Json& row, const DeviceOutcome& outcome, bool scor
   Json ours = Json::array();
   for (const DeviceAllocation& allocation : outcome.allocations) ours.push_back(WriteAllocation(allocation));
   *others = allocated && ours != results;
-  if (*others && !scored) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
+  if (*others && scored) return RequestsOf(ours) == RequestsOf(results) ? "" : "other alternatives";
+  if (*others) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
   const int64_t rounds = row.value("rounds", int64_t{0});
   if (rounds != 0 && rounds != outcome.rounds) {
     return absl::StrCat(outcome.rounds, " rounds, upstream ", rounds);
@@ -199,8 +205,7 @@ std::string Problem(const Json& json, const DeviceOutcome& outcome) {
   }
   Row row(json, &taken);
   const DeviceOutcome again = Ask(row, /*scored=*/false);
-  if (again.kind != DeviceOutcome::Kind::kAllocated) return absl::StrCat("not to be had: ", again.message);
-  return again.chosen == outcome.chosen ? "" : "other alternatives";
+  return again.kind == DeviceOutcome::Kind::kAllocated ? "" : absl::StrCat("not to be had: ", again.message);
 }
 
 }  // namespace
