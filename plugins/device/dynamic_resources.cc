@@ -361,13 +361,15 @@ absl::Status DynamicResources::Score(const PodInfo&, const Snapshot& snap, const
     const Row& row = made.rows[n];
     out[n] = made.located_worth + row.worth;
     most = std::max(most, out[n]), least = std::min(least, out[n]);
+    if (row.loss == DeviceOutcome::kUnknownLoss) return;
     most_loss = std::max(most_loss, row.loss), least_loss = std::min(least_loss, row.loss);
   });
   if (most > 0) feasible.ForEach([&](NodeIndex n) { out[n] = out[n] * kMaxNodeScore / most; });
   if (choice_.first_fit || most_loss <= least_loss) return absl::OkStatus();
   feasible.ForEach([&](NodeIndex n) {
     if (n >= snap.size()) return;
-    const int64_t saved = (most_loss - made.rows[n].loss) * kMaxNodeScore / (most_loss - least_loss);
+    const int64_t loss = made.rows[n].loss == DeviceOutcome::kUnknownLoss ? most_loss : made.rows[n].loss;
+    const int64_t saved = (most_loss - loss) * kMaxNodeScore / (most_loss - least_loss);
     out[n] = most == least ? saved : (9 * out[n] + saved) / 10;
   });
   return absl::OkStatus();

@@ -148,8 +148,8 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
   if (!choice_.first_fit) {
     const DeviceColumns::OfNode* own = &known == shared_.get() ? nullptr : devices.Of(node.name);
     const bool up_to_date = own != nullptr && known.version == own->version;
-    if (own != nullptr) known.version = own->version;
-    search.Improve(known.order, up_to_date, better_limit);
+    const bool known_now = search.Improve(known.order, up_to_date, better_limit);
+    if (own != nullptr && known_now) known.version = own->version;
   }
   for (const ClaimPlan& plan : search.claims()) {
     DeviceAllocation& allocation = outcome.allocations.emplace_back();

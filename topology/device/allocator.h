@@ -88,7 +88,8 @@ struct DeviceOutcome {
   std::vector<std::vector<uint32_t>> chosen;
   int64_t rounds = 0;  // how often a place in the claims was taken up (upstream's allocateOne)
   // Without the first fit: what others can no longer have of the node's devices, to compare nodes with; 256 are some
-  // one device. See DeviceOrder.
+  // one device. See DeviceOrder. kUnknownLoss: too few steps were left to tell.
+  static constexpr int64_t kUnknownLoss = -1;
   int64_t loss = 0;
   // What the budget limits, in units of some 30 ns: rounds, devices looked at, constraints, alternatives planned, and
   // what selectors cost. The last may go beyond the limit by one evaluation.

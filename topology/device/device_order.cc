@@ -134,6 +134,10 @@ void DeviceOrder::Update(const DeviceReach& reach, std::vector<PoolCounters>& co
   for (size_t c = 0; c < count; ++c) {
     const Candidate& candidate = reach.candidates[c];
     if (candidate.use != nullptr && candidate.use->exclusive > 0) free_[c] = 0;
+    // Results cannot say from where it is reached: it is taken only where the first fit takes it, which fails then.
+    const auto& selector =
+        candidate.slice->per_device_node_selection ? candidate.device->nodes.selector : candidate.slice->nodes.selector;
+    if (selector && selector->size() > 1) free_[c] = 0;
     if (!IsShared(candidate)) continue;
     const int64_t left = LeftOf(candidate);
     if (left < 0) free_[c] = 0;
@@ -159,6 +163,11 @@ void DeviceOrder::Update(const DeviceReach& reach, std::vector<PoolCounters>& co
     }
     Sort(many, entries_, order_[many ? 1 : 0]);
   }
+}
+
+int64_t DeviceOrder::StepsOfMatch(const std::string& attribute) const {
+  const bool known = std::find(attributes_.begin(), attributes_.end(), attribute) != attributes_.end();
+  return static_cast<int64_t>(free_.size()) * (known ? 2 : 6);
 }
 
 void DeviceOrder::Match(const DeviceReach& reach, const std::string& attribute, int64_t wanted,

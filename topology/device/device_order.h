@@ -36,6 +36,9 @@ class DeviceOrder {
   // The same for `wanted` devices with one value of the attribute; devices of values that cannot suffice come last.
   void Match(const DeviceReach& reach, const std::string& attribute, int64_t wanted, std::vector<uint32_t>& out) const;
 
+  // What Match costs, in DeviceOutcome's steps. An attribute that groups are of is known already.
+  int64_t StepsOfMatch(const std::string& attribute) const;
+
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
   // The candidates' values of an attribute, numbered as they come; kNone: it has none.

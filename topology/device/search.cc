@@ -12,7 +12,7 @@ namespace {
 // Planning a request or alternative is some 100 ns, and a byte for each device of the node.
 constexpr int64_t kStepsOfPlan = 2, kCandidatesAStep = 64;
 // What looking for better devices may cost beside as much again as it took to find some.
-constexpr int64_t kStepsToImprove = 256;
+constexpr int64_t kStepsToImprove = 256, kStepsToImproveADevice = 8;
 constexpr std::string_view kOptionalNodeOperations = "DRAOptionalNodeOperations";
 
 bool Tolerates(const DeviceToleration& toleration, const DeviceTaint& taint) {
@@ -187,70 +187,83 @@ bool DeviceSearch::Run() {
   return step == Step::kDone;
 }
 
-void DeviceSearch::Reset() {
-  for (ClaimPlan& plan : claims_) {
-    for (const TakenDevice& taken : plan.devices) {
-      allocating_[taken.candidate].clear();
-      shares_[taken.candidate] = {};
-      counters_[candidates_[taken.candidate].pool] = PoolCounters(pools_[candidates_[taken.candidate].pool]);
+std::vector<std::vector<TakenDevice>> DeviceSearch::Reset() {
+  std::vector<std::vector<TakenDevice>> taken(claims_.size());
+  for (size_t i = 0; i < claims_.size(); ++i) {
+    for (const TakenDevice& device : claims_[i].devices) {
+      const uint32_t pool = candidates_[device.candidate].pool;
+      allocating_[device.candidate].clear();
+      shares_[device.candidate] = {};
+      counters_[pool] = PoolCounters(pools_[pool]);
     }
-    for (ConstraintState& constraint : plan.constraints) constraint.Clear();
+    for (ConstraintState& constraint : claims_[i].constraints) constraint.Clear();
+    taken[i].swap(claims_[i].devices);
   }
+  return taken;
 }
 
-void DeviceSearch::SetOrders(const DeviceOrder& order) {
-  int64_t wanted = 0;
-  const auto for_counted = [&](auto&& f) {
-    for (ClaimPlan& claim : claims_) {
-      for (size_t r = 0; r < claim.requests.size(); ++r) {
-        RequestPlan& plan = claim.requests[r][claim.chosen[r]];
-        if (!plan.admin()) f(claim, plan);
-      }
-    }
-  };
+bool DeviceSearch::SetOrders(const DeviceOrder& order) {
   const auto concerns = [](const ConstraintState& constraint, const RequestPlan& plan) {
     return plan.parent != nullptr ? constraint.Concerns(plan.parent->name, plan.FullName())
                                   : constraint.Concerns(plan.request->name, "");
   };
-  for_counted([&](const ClaimPlan&, const RequestPlan& plan) { wanted += plan.count; });
-  for_counted([&](ClaimPlan& claim, RequestPlan& plan) {
-    plan.order = order.Of(wanted > 1);
-    for (const ConstraintState& constraint : claim.constraints) {
-      if (!constraint.matches() || plan.all || !concerns(constraint, plan)) continue;
-      int64_t together = 0;
-      for (size_t r = 0; r < claim.requests.size(); ++r) {
-        const RequestPlan& other = claim.requests[r][claim.chosen[r]];
-        if (concerns(constraint, other)) together += other.count;
+  int64_t wanted = 0;
+  for (ClaimPlan& claim : claims_) {
+    for (size_t r = 0; r < claim.requests.size(); ++r) wanted += claim.requests[r][claim.chosen[r]].count;
+  }
+  for (ClaimPlan& claim : claims_) {
+    claim.matched.resize(claim.constraints.size());
+    const auto plan_of = [&](size_t r) -> RequestPlan& { return claim.requests[r][claim.chosen[r]]; };
+    for (size_t r = 0; r < claim.requests.size(); ++r) {
+      RequestPlan& plan = plan_of(r);
+      plan.order = order.Of(wanted > 1);
+      if (plan.all) continue;
+      for (size_t i = 0; i < claim.constraints.size(); ++i) {
+        const ConstraintState& constraint = claim.constraints[i];
+        if (!constraint.matches() || !concerns(constraint, plan)) continue;
+        if (claim.matched[i].empty()) {
+          if (!CountSteps(order.StepsOfMatch(constraint.attribute()))) return false;
+          int64_t together = 0;
+          for (size_t other = 0; other < claim.requests.size(); ++other) {
+            if (concerns(constraint, plan_of(other))) together += plan_of(other).count;
+          }
+          order.Match(reach_, constraint.attribute(), together, claim.matched[i]);
+        }
+        plan.order = claim.matched[i];
+        break;
       }
-      order.Match(reach_, constraint.attribute(), together, plan.matched);
-      plan.order = plan.matched;
-      return;
     }
-  });
+  }
+  return true;
 }
 
-void DeviceSearch::Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit) {
-  std::vector<std::vector<TakenDevice>> first(claims_.size());
-  Reset();
-  for (size_t i = 0; i < claims_.size(); ++i) first[i].swap(claims_[i].devices);
-  if (!up_to_date) order.Update(reach_, counters_);
-  SetOrders(order);
-  improving_ = true;
+bool DeviceSearch::Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit) {
   const int64_t steps = outcome_.steps, rounds = outcome_.rounds;
-  step_limit_ = steps + std::min(step_limit, steps + kStepsToImprove);
-  if (!Run()) {
-    for (size_t i = 0; i < claims_.size(); ++i) claims_[i].devices = std::move(first[i]);
-    outcome_.kind = DeviceOutcome::Kind::kNoFit;
-    outcome_.message.clear();
+  const auto count = static_cast<int64_t>(candidates_.size());
+  step_limit_ = steps + std::min(step_limit, steps + kStepsToImprove + kStepsToImproveADevice * count);
+  const bool may = up_to_date || CountSteps(count);
+  bool better = false;
+  if (may) {
+    improving_ = true;
+    std::vector<std::vector<TakenDevice>> first = Reset();
+    if (!up_to_date) order.Update(reach_, counters_);
+    better = SetOrders(order) && Run();
+    if (!better) {
+      for (size_t i = 0; i < claims_.size(); ++i) claims_[i].devices = std::move(first[i]);
+    }
+    for (const ClaimPlan& plan : claims_) {
+      for (const TakenDevice& taken : plan.devices) {
+        if (!taken.plan->admin()) outcome_.loss += order.Loss(taken.candidate);
+      }
+    }
   }
+  if (!may) outcome_.loss = DeviceOutcome::kUnknownLoss;
+  if (!better) outcome_.message.clear();
+  outcome_.kind = DeviceOutcome::Kind::kNoFit;
   outcome_.rounds = rounds;
   outcome_.better_steps = outcome_.steps - steps;
   outcome_.steps = steps;
-  for (const ClaimPlan& plan : claims_) {
-    for (const TakenDevice& taken : plan.devices) {
-      if (!taken.plan->admin()) outcome_.loss += order.Loss(taken.candidate);
-    }
-  }
+  return may;
 }
 
 DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32_t start) {

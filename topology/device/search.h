@@ -34,7 +34,6 @@ struct RequestPlan {
   std::vector<uint32_t> all_devices;  // candidates
   std::vector<uint8_t> selectable;    // by candidate: 0 not asked yet, 1 no, 2 yes
   std::span<const uint32_t> order;    // while improving: candidates to try
-  std::vector<uint32_t> matched;      // holds that of a request with matchAttribute
   bool admin() const { return request->admin_access.value_or(false); }
   std::string FullName() const { return parent ? parent->name + "/" + request->name : request->name; }
 };
@@ -52,6 +51,7 @@ struct ClaimPlan {
   std::vector<uint32_t> chosen;                    // which of them
   std::vector<ConstraintState> constraints;
   std::vector<TakenDevice> devices;
+  std::vector<std::vector<uint32_t>> matched;  // while improving: orders, by matchAttribute constraint
 };
 
 class DeviceSearch {
@@ -65,9 +65,9 @@ class DeviceSearch {
   // After Plan. True: claims() has a solution. False: there is none, or outcome has an error.
   bool Run();
   // After Run found a solution: looks for another of the same alternatives, with devices tried in that order, for as
-  // many steps again and 256 more, and no more than `step_limit`; keeps the old one where that is not enough. Sets the
-  // outcome's loss. `up_to_date`: the order is that of what is taken now.
-  void Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit);
+  // many steps again and some more, and no more than `step_limit`; keeps the old one where that is not enough. Sets the
+  // outcome's loss. `up_to_date`: the order is that of what is taken now; returns whether it is afterwards.
+  bool Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit);
 
   const std::vector<ClaimPlan>& claims() const { return claims_; }
   const Candidate& candidate(uint32_t index) const { return candidates_[index]; }
@@ -95,8 +95,9 @@ class DeviceSearch {
   bool PlanRequest(const ResourceClaim& claim, RequestPlan& plan);
   bool PlanAll(const ResourceClaim& claim, RequestPlan& plan);
   bool Fail(std::string message);
-  void Reset();
-  void SetOrders(const DeviceOrder& order);
+  // Gives back all that is taken. Returns it, by claim.
+  std::vector<std::vector<TakenDevice>> Reset();
+  bool SetOrders(const DeviceOrder& order);
   bool CountSteps(int64_t steps = 1);
 
   Step Place(const At& at, bool in_alternative, uint32_t start);

@@ -328,7 +328,7 @@ TEST(DeviceOrderTest, FitsWhatFirstFitFits) {
   ASSERT_EQ(scored.kind, DeviceOutcome::Kind::kAllocated);
   EXPECT_EQ(Box::Names(first), Box::Names(scored));
   EXPECT_EQ(scored.steps, first.steps);
-  EXPECT_EQ(scored.better_steps, first.steps + 257);
+  EXPECT_EQ(scored.better_steps, first.steps + 256 + 8 * 32 + 1);
 }
 
 // Claims come and go: each fits a node where first fit finds it to fit, and nothing is taken twice.

@@ -205,7 +205,8 @@ std::string Problem(const Json& json, const DeviceOutcome& outcome) {
   }
   Row row(json, &taken);
   const DeviceOutcome again = Ask(row, /*scored=*/false);
-  return again.kind == DeviceOutcome::Kind::kAllocated ? "" : absl::StrCat("not to be had: ", again.message);
+  // An error may be of a selector that was not asked about that device before.
+  return again.kind == DeviceOutcome::Kind::kNoFit ? "not to be had" : "";
 }
 
 }  // namespace
