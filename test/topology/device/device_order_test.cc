@@ -37,7 +37,7 @@ class Box {
         if (expression == "broken") return SelectorAnswer{SelectorAnswer::Kind::kRuntimeError, "broken"};
         return SelectorAnswer{yes ? SelectorAnswer::Kind::kYes : SelectorAnswer::Kind::kNo, ""};
       };
-      questions.node_matches = [](const auto&, const auto&) { return false; };
+      questions.node_matches = [](const auto&, const auto&) { return true; };
       questions.find_class = [this](const std::string& name) {
         DeviceClass& made = classes_[name];
         made.name = name;
@@ -124,9 +124,10 @@ class Box {
     if (!match.empty()) claim.constraints.push_back({{}, match, ""});
     return claim;
   }
-  DeviceOutcome Allocate(const ResourceClaim& claim, bool scored, int64_t steps = 100'000) {
+  DeviceOutcome Allocate(const ResourceClaim& claim, bool scored, int64_t steps = 100'000,
+                         int64_t better_steps = 100'000) {
     const ResourceClaim* claims[] = {&claim};
-    return (scored ? scored_ : first_)->Allocate(devices_, node_, claims, steps);
+    return (scored ? scored_ : first_)->Allocate(devices_, node_, claims, steps, better_steps);
   }
   // The devices that a claim would get.
   std::string Take(const std::vector<Want>& wants, const std::string& match = "") {
@@ -300,6 +301,14 @@ TEST(DeviceOrderTest, TellsWhatIsLost) {
   big.Sized({160, 160, 160, 160}, false);
   EXPECT_EQ(loss(big, {"gpu"}) - loss(empty, {"gpu"}), 128);
   EXPECT_EQ(empty.Allocate(Box::ClaimOf({{"gpu"}}), false).loss, 0);
+  // Without a step to look, it is not told.
+  const ResourceClaim claim = Box::ClaimOf({{"gpu"}});
+  EXPECT_EQ(big.Allocate(claim, true, 1000, 0).loss, loss(big, {"gpu"}));  // known before
+  Box fresh_one;
+  fresh_one.Sized({80, 40}, false);
+  const DeviceOutcome outcome = fresh_one.Allocate(claim, true, 1000, 0);
+  EXPECT_EQ(outcome.loss, DeviceOutcome::kUnknownLoss);
+  EXPECT_EQ(Box::Names(outcome), "gpu0");
 }
 
 // Whether there are devices is what first fit says, though it looks at others: it meets no selector's error where it is
@@ -329,6 +338,27 @@ TEST(DeviceOrderTest, FitsWhatFirstFitFits) {
   EXPECT_EQ(Box::Names(first), Box::Names(scored));
   EXPECT_EQ(scored.steps, first.steps);
   EXPECT_EQ(scored.better_steps, first.steps + 256 + 8 * 32 + 1);
+}
+
+// The tightest device is of a slice from which no result can be made: one of 12,000 generated scenarios.
+TEST(DeviceOrderTest, TakesNoDeviceWhoseNodesCannotBeWritten) {
+  Box box;
+  ResourceSlice near = Box::SliceOf("gpu", 2), far = near;
+  Device device;
+  device.name = "near";
+  device.capacity["memory"].value = Amount(80 * kGi);
+  near.devices.push_back(device);
+  device.name = "far";
+  device.capacity["memory"].value = Amount(40 * kGi);
+  far.devices.push_back(device);
+  far.name = far.uid = "z";
+  far.nodes.node_name = "";
+  far.nodes.selector.emplace(2);
+  box.Put(near).Put(far);
+  EXPECT_EQ(box.Take({{"gpu"}}), "near");
+  EXPECT_EQ(box.Take({{"gpu", 2}}), "near far");  // as the first fit takes them
+  box.Use("gpu", "near");
+  EXPECT_THAT(box.Take({{"gpu"}}), testing::HasSubstr("unsupported ResourceSlice.NodeSelector with 2 terms"));
 }
 
 // Claims come and go: each fits a node where first fit finds it to fit, and nothing is taken twice.
