@@ -22,9 +22,9 @@ void AddRequirements(const std::vector<Requirement>& from, std::vector<Requireme
   }
 }
 
-// From where all of the claim's devices can be reached. False: a slice's selector has several terms, `*terms` of them.
+// From where all of the claim's devices can be reached. False: a slice's selector has several terms, says `outcome`.
 bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& node,
-                 std::optional<NodeSelectorTerm>& nodes, size_t* terms) {
+                 std::optional<NodeSelectorTerm>& nodes, DeviceOutcome& outcome) {
   NodeSelectorTerm all;
   for (const TakenDevice& taken : plan.devices) {
     const Candidate& candidate = search.candidate(taken.candidate);
@@ -36,8 +36,13 @@ bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& 
       return true;
     }
     if (!own.selector || own.selector->empty()) continue;
-    *terms = own.selector->size();
-    if (*terms > 1) return false;
+    if (own.selector->size() > 1) {
+      outcome.kind = DeviceOutcome::Kind::kError;
+      outcome.message = absl::StrCat("create NodeSelector for claim ", plan.claim->name,
+                                     ": unsupported ResourceSlice.NodeSelector with ", own.selector->size(), " terms");
+      outcome.allocations.clear();
+      return false;
+    }
     AddRequirements((*own.selector)[0].fields, all.fields);
     AddRequirements((*own.selector)[0].expressions, all.expressions);
   }
@@ -146,6 +151,10 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
     return outcome;
   }
   if (!choice_.first_fit) {
+    for (const ClaimPlan& plan : search.claims()) {
+      std::optional<NodeSelectorTerm> nodes;
+      if (!SelectNodes(plan, search, node, nodes, outcome)) return outcome;
+    }
     const DeviceColumns::OfNode* own = &known == shared_.get() ? nullptr : devices.Of(node.name);
     const bool up_to_date = own != nullptr && known.version == own->version;
     const bool known_now = search.Improve(known.order, up_to_date, better_limit);
@@ -169,14 +178,7 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
       if (features_.optional_node_operations) device.skip_node_operations = candidate.slice->skip_node_operations;
     }
     allocation.config = Configs(plan);
-    size_t terms = 0;
-    if (!SelectNodes(plan, search, node, allocation.nodes, &terms)) {
-      outcome.kind = DeviceOutcome::Kind::kError;
-      outcome.message = absl::StrCat("create NodeSelector for claim ", plan.claim->name,
-                                     ": unsupported ResourceSlice.NodeSelector with ", terms, " terms");
-      outcome.allocations.clear();
-      return outcome;
-    }
+    if (!SelectNodes(plan, search, node, allocation.nodes, outcome)) return outcome;
     outcome.chosen.push_back(plan.chosen);
   }
   outcome.kind = DeviceOutcome::Kind::kAllocated;

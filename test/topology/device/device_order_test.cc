@@ -358,7 +358,14 @@ TEST(DeviceOrderTest, TakesNoDeviceWhoseNodesCannotBeWritten) {
   EXPECT_EQ(box.Take({{"gpu"}}), "near");
   EXPECT_EQ(box.Take({{"gpu", 2}}), "near far");  // as the first fit takes them
   box.Use("gpu", "near");
-  EXPECT_THAT(box.Take({{"gpu"}}), testing::HasSubstr("unsupported ResourceSlice.NodeSelector with 2 terms"));
+  const std::string problem = "unsupported ResourceSlice.NodeSelector with 2 terms";
+  EXPECT_THAT(box.Take({{"gpu"}}), testing::HasSubstr(problem));
+  // What the first fit fails for fails, though there is another.
+  far.name = far.uid = "a";
+  near.name = near.uid = "z";
+  Box other;
+  other.Put(near).Put(far);
+  EXPECT_THAT(other.Take({{"gpu"}}), testing::HasSubstr(problem));
 }
 
 // Claims come and go: each fits a node where first fit finds it to fit, and nothing is taken twice.
