@@ -156,13 +156,19 @@ void DeviceOrder::Update(const DeviceReach& reach, std::vector<PoolCounters>& co
       if (grouping.group[c] != kNone) loss_[c] += (group_free_[grouping.group[c]] - 1) * kOfGroupMember;
     }
   }
-  for (const bool many : {false, true}) {
-    entries_.clear();
-    for (uint32_t c = 0; c < count; ++c) {
-      if (free_[c] != 0) entries_.push_back({false, 0, unit_[c], loss_[c], c});
-    }
-    Sort(many, entries_, order_[many ? 1 : 0]);
+  ordered_[0] = ordered_[1] = false;
+}
+
+std::span<const uint32_t> DeviceOrder::Of(bool many) const {
+  const size_t which = many ? 1 : 0;
+  if (ordered_[which]) return order_[which];
+  ordered_[which] = true;
+  entries_.clear();
+  for (uint32_t c = 0; c < free_.size(); ++c) {
+    if (free_[c] != 0) entries_.push_back({false, 0, unit_[c], loss_[c], c});
   }
+  Sort(many, entries_, order_[which]);
+  return order_[which];
 }
 
 int64_t DeviceOrder::StepsOfMatch(const std::string& attribute) const {

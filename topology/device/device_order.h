@@ -32,7 +32,7 @@ class DeviceOrder {
   int64_t Loss(uint32_t candidate) const { return loss_[candidate]; }
   // The candidates that are free, best first. `many`: more than one device is wanted, so that what lies together (a
   // counter set, else a group) is used up before the next. Valid until Update.
-  std::span<const uint32_t> Of(bool many) const { return order_[many ? 1 : 0]; }
+  std::span<const uint32_t> Of(bool many) const;
   // The same for `wanted` devices with one value of the attribute; devices of values that cannot suffice come last.
   void Match(const DeviceReach& reach, const std::string& attribute, int64_t wanted, std::vector<uint32_t>& out) const;
 
@@ -68,9 +68,10 @@ class DeviceOrder {
   std::vector<int64_t> size_;        // by candidate
   std::vector<uint64_t> unit_;       // by candidate
   // Of what is taken:
-  std::vector<uint8_t> free_;  // by candidate
-  std::vector<int64_t> loss_;  // by candidate
-  std::vector<uint32_t> order_[2];
+  std::vector<uint8_t> free_;               // by candidate
+  std::vector<int64_t> loss_;               // by candidate
+  mutable std::vector<uint32_t> order_[2];  // made when asked for
+  mutable bool ordered_[2] = {false, false};
   std::vector<uint8_t> possible_;            // by consumer of a pool
   std::vector<int64_t> demand_;              // by counter of a pool
   mutable std::vector<int64_t> group_free_;  // by group

@@ -216,8 +216,8 @@ bool DeviceSearch::SetOrders(const DeviceOrder& order) {
     const auto plan_of = [&](size_t r) -> RequestPlan& { return claim.requests[r][claim.chosen[r]]; };
     for (size_t r = 0; r < claim.requests.size(); ++r) {
       RequestPlan& plan = plan_of(r);
-      plan.order = order.Of(wanted > 1);
       if (plan.all) continue;
+      bool matched = false;
       for (size_t i = 0; i < claim.constraints.size(); ++i) {
         const ConstraintState& constraint = claim.constraints[i];
         if (!constraint.matches() || !concerns(constraint, plan)) continue;
@@ -230,8 +230,10 @@ bool DeviceSearch::SetOrders(const DeviceOrder& order) {
           order.Match(reach_, constraint.attribute(), together, claim.matched[i]);
         }
         plan.order = claim.matched[i];
+        matched = true;
         break;
       }
+      if (!matched) plan.order = order.Of(wanted > 1);
     }
   }
   return true;
