@@ -1,6 +1,8 @@
 #include "plugins/device/dynamic_resources.h"
 
 #include <algorithm>
+#include <bit>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,7 +25,8 @@ constexpr char kDeallocated[] = "deallocation of ResourceClaim completed";
 
 constexpr size_t kMostConsumers = 256;  // of a claim: status.reservedFor
 constexpr int64_t kMostAlternatives = 8;
-// A step is some 50 ns: 1 ms for a node, and 20 ms for all that one look at the cluster may cost.
+// A step is some 30 ns: 0.6 ms for a node, and 12 ms for all that one look at the cluster may cost; as much again for
+// better devices than the first that fit, so that scoring keeps no node from being asked.
 constexpr int64_t kStepsForNode = 20'000, kStepsInAll = 400'000;
 
 bool IsReadyOrMayBe(const ResourceClaim& claim) {
@@ -61,6 +64,15 @@ int64_t WorthOf(const DeviceOutcome& outcome, std::span<const ResourceClaim* con
   return worth;
 }
 
+// Of a look at the cluster: a trial is of one node.
+bool LooksAtMany(const Feasible& nodes) {
+  size_t entered = 0;
+  for (size_t w = nodes.range().begin; w < nodes.range().end && entered < 2; ++w) {
+    entered += static_cast<size_t>(std::popcount(nodes.Entered(w)));
+  }
+  return entered > 1 && !nodes.explaining();
+}
+
 // Why the class of a request that is to be allocated cannot do, or "".
 std::string ClassProblem(const ResourceClaim& claim, const ClusterObjects& objects) {
   const auto missing = [&](const DeviceRequest& request, const std::string& name) -> std::string {
@@ -89,6 +101,7 @@ struct DynamicResources::Row {
   uint64_t version = 0;
   Kind kind = Kind::kNotAsked;
   int64_t worth = 0;    // kFits
+  int64_t loss = 0;     // kFits
   std::string message;  // of errors
 };
 
@@ -98,6 +111,7 @@ struct DynamicResources::State final : PluginState {
   std::vector<const ResourceClaim*> wanted;   // are to get one
   int64_t located_worth = 0;
   mutable std::vector<Row> rows;
+  mutable int64_t steps = kStepsInAll, better_steps = kStepsInAll;  // that are left
 };
 
 absl::StatusOr<std::unique_ptr<Plugin>> DynamicResources::Make(const PluginArgs& args) {
@@ -105,7 +119,8 @@ absl::StatusOr<std::unique_ptr<Plugin>> DynamicResources::Make(const PluginArgs&
   return std::unique_ptr<Plugin>(new DynamicResources(given != nullptr ? *given : DynamicResourcesArgs()));
 }
 
-DynamicResources::DynamicResources(const DynamicResourcesArgs& args) : nodes_fail_alone_(args.nodes_fail_alone) {}
+DynamicResources::DynamicResources(const DynamicResourcesArgs& args)
+    : nodes_fail_alone_(args.nodes_fail_alone), choice_{args.first_fit, args.groups} {}
 
 // --- The allocator --------------------------------------------------------------------------------
 
@@ -128,7 +143,7 @@ void DynamicResources::Look(const Snapshot& snap) const {
     return objects_->Get<DeviceClass>(Kind::kDeviceClass, "", name);
   };
   questions.new_share_id = [this] { return ShareId(); };
-  allocator_ = std::make_unique<DeviceAllocator>(DeviceFeatures(), std::move(questions));
+  allocator_ = std::make_unique<DeviceAllocator>(DeviceFeatures(), std::move(questions), choice_);
 }
 
 // A UUID in form. Decisions have no random source: it is made of what there is once only.
@@ -138,10 +153,10 @@ std::string DynamicResources::ShareId() const {
                          (b >> 48 & 0x3fff) | 0x8000, b & 0xffff'ffff'ffff);
 }
 
-DeviceOutcome DynamicResources::Run(const Snapshot& snap, NodeIndex node,
-                                    std::span<const ResourceClaim* const> claims) const {
+DeviceOutcome DynamicResources::Run(const Snapshot& snap, NodeIndex node, std::span<const ResourceClaim* const> claims,
+                                    int64_t better_limit) const {
   Look(snap);
-  return allocator_->Allocate(*devices_, snap.node(node), claims, kStepsForNode);
+  return allocator_->Allocate(*devices_, snap.node(node), claims, kStepsForNode, better_limit);
 }
 
 DeviceOutcome DynamicResources::Allocate(const Pod& pod, const Snapshot& snap, NodeIndex node,
@@ -159,7 +174,7 @@ DeviceOutcome DynamicResources::Allocate(const Pod& pod, const Snapshot& snap, N
     wanted.push_back(found.claim.get());
     claims->push_back(std::move(found.claim));
   }
-  return wanted.empty() ? outcome : Run(snap, node, wanted);
+  return wanted.empty() ? outcome : Run(snap, node, wanted, kStepsForNode);
 }
 
 // --- Queueing -------------------------------------------------------------------------------------
@@ -229,18 +244,19 @@ bool DynamicResources::Available(const State& made, const Node& node) const {
   });
 }
 
-DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Snapshot& snap, NodeIndex n,
-                                                     int64_t* steps) const {
+DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Snapshot& snap, NodeIndex n) const {
   Row row;
   row.version = snap.devices().VersionOf(n);
-  DeviceOutcome outcome = Run(snap, n, made.wanted);
-  *steps -= outcome.steps;
+  DeviceOutcome outcome = Run(snap, n, made.wanted, std::max<int64_t>(made.better_steps, 0));
+  made.steps -= outcome.steps;
+  made.better_steps -= outcome.better_steps;
   row.message = std::move(outcome.message);
   if (outcome.kind == DeviceOutcome::Kind::kError && nodes_fail_alone_) row.message.insert(0, 1, kFatalMark);
   switch (outcome.kind) {
     case DeviceOutcome::Kind::kAllocated:
       row.kind = Row::Kind::kFits;
       row.worth = WorthOf(outcome, made.wanted);
+      row.loss = outcome.loss;
       break;
     case DeviceOutcome::Kind::kNoFit: row.kind = Row::Kind::kNoFit; break;
     case DeviceOutcome::Kind::kError: row.kind = nodes_fail_alone_ ? Row::Kind::kNodeError : Row::Kind::kError; break;
@@ -251,12 +267,15 @@ DynamicResources::Row DynamicResources::AskAllocator(const State& made, const Sn
   return row;
 }
 
-// The allocator is asked about a node once while its devices are what they were.
+// The allocator is asked about a node once while its devices are what they were. There are steps anew for a look at the
+// cluster, none for explaining what it found and for trying one node after the other with pods evicted: the look after
+// it goes on where it ended.
 absl::Status DynamicResources::Filter(const PodInfo&, const Snapshot& snap, const CycleState& state,
                                       Feasible& nodes) const {
   if (!state.Has(slot())) return absl::InternalError("not found");
   const State& made = state.Get<State>(slot());
-  int64_t steps = kStepsInAll;
+  const bool many = LooksAtMany(nodes);
+  if (many) made.steps = made.better_steps = kStepsInAll;
   absl::Status status;
   for (size_t w = nodes.range().begin; w < nodes.range().end && status.ok(); ++w) {
     NodeSet::ForEachBit(nodes.Entered(w), w, [&](NodeIndex n) {
@@ -264,8 +283,14 @@ absl::Status DynamicResources::Filter(const PodInfo&, const Snapshot& snap, cons
       const bool available = Available(made, snap.node(n));
       if (!available && !nodes.explaining()) return nodes.Reject(n, kElsewhere);
       Row& row = made.rows[n];
-      const bool known = row.kind != Row::Kind::kNotAsked && row.version == snap.devices().VersionOf(n);
-      if (!known && !made.wanted.empty()) row = steps > 0 ? AskAllocator(made, snap, n, &steps) : Row();
+      const bool same = row.version == snap.devices().VersionOf(n);
+      const bool known = row.kind != Row::Kind::kNotAsked && same;
+      if (!known && !made.wanted.empty()) {
+        // One node alone, with devices that nobody was asked about, is no more than its own limit.
+        const bool may = made.steps > 0 || (!many && !same && !nodes.explaining());
+        row = may ? AskAllocator(made, snap, n) : Row();
+        row.version = snap.devices().VersionOf(n);
+      }
       if (made.wanted.empty()) row.kind = Row::Kind::kFits;
       switch (row.kind) {
         case Row::Kind::kFits: break;
@@ -329,13 +354,24 @@ absl::Status DynamicResources::Score(const PodInfo&, const Snapshot& snap, const
   std::fill(out + range.begin * kWordBits, out + range.end * kWordBits, 0);
   if (!state.Has(slot())) return absl::OkStatus();
   const State& made = state.Get<State>(slot());
-  int64_t most = 0;
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  int64_t most = 0, least = kMax, most_loss = 0, least_loss = kMax;
   feasible.ForEach([&](NodeIndex n) {
     if (n >= snap.size()) return;
-    out[n] = made.located_worth + made.rows[n].worth;
-    most = std::max(most, out[n]);
+    const Row& row = made.rows[n];
+    out[n] = made.located_worth + row.worth;
+    most = std::max(most, out[n]), least = std::min(least, out[n]);
+    if (row.loss == DeviceOutcome::kUnknownLoss) return;
+    most_loss = std::max(most_loss, row.loss), least_loss = std::min(least_loss, row.loss);
   });
   if (most > 0) feasible.ForEach([&](NodeIndex n) { out[n] = out[n] * kMaxNodeScore / most; });
+  if (choice_.first_fit || most_loss <= least_loss) return absl::OkStatus();
+  feasible.ForEach([&](NodeIndex n) {
+    if (n >= snap.size()) return;
+    const int64_t loss = made.rows[n].loss == DeviceOutcome::kUnknownLoss ? most_loss : made.rows[n].loss;
+    const int64_t saved = (most_loss - loss) * kMaxNodeScore / (most_loss - least_loss);
+    out[n] = most == least ? saved : (9 * out[n] + saved) / 10;
+  });
   return absl::OkStatus();
 }
 

@@ -56,6 +56,10 @@ struct MusterOptions {
   uint64_t seed = 1;
   Duration pod_max_in_unschedulable_pods = absl::Minutes(5);
   Duration assume_expiry = absl::Seconds(30);  // a bind confirmed by no watch event is forgotten after this
+  // Of devices that fit, the first are taken, as kube-scheduler does; else those whose taking leaves most for others.
+  bool devices_first_fit = false;
+  // Attributes of devices, fully qualified, that should stay together for claims that match them.
+  std::vector<std::string> device_groups = {"resource.kubernetes.io/pcieRoot"};
   std::string default_queue;  // for namespaces that no Queue selects; "" = their pods are held once any Queue exists
 };
 

@@ -67,6 +67,9 @@ struct DefaultPreemptionArgs {
 struct DynamicResourcesArgs {
   Duration filter_timeout = absl::Seconds(10);    // read, not used: steps are counted, not time
   Duration binding_timeout = absl::Seconds(600);  // for binding conditions
+  // MusterConfiguration's deviceChoice and deviceGroups.
+  bool first_fit = false;
+  std::vector<std::string> groups = {"resource.kubernetes.io/pcieRoot"};
   // No part of the configuration: what is wrong with the claims on a node keeps the pod off that node alone.
   bool nodes_fail_alone = false;
 };

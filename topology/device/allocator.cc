@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "topology/device/device_order.h"
 #include "topology/device/pools.h"
 #include "topology/device/search.h"
 
@@ -21,9 +22,9 @@ void AddRequirements(const std::vector<Requirement>& from, std::vector<Requireme
   }
 }
 
-// From where all of the claim's devices can be reached. False: a slice's selector has several terms, `*terms` of them.
+// From where all of the claim's devices can be reached. False: a slice's selector has several terms, says `outcome`.
 bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& node,
-                 std::optional<NodeSelectorTerm>& nodes, size_t* terms) {
+                 std::optional<NodeSelectorTerm>& nodes, DeviceOutcome& outcome) {
   NodeSelectorTerm all;
   for (const TakenDevice& taken : plan.devices) {
     const Candidate& candidate = search.candidate(taken.candidate);
@@ -35,8 +36,13 @@ bool SelectNodes(const ClaimPlan& plan, const DeviceSearch& search, const Node& 
       return true;
     }
     if (!own.selector || own.selector->empty()) continue;
-    *terms = own.selector->size();
-    if (*terms > 1) return false;
+    if (own.selector->size() > 1) {
+      outcome.kind = DeviceOutcome::Kind::kError;
+      outcome.message = absl::StrCat("create NodeSelector for claim ", plan.claim->name,
+                                     ": unsupported ResourceSlice.NodeSelector with ", own.selector->size(), " terms");
+      outcome.allocations.clear();
+      return false;
+    }
     AddRequirements((*own.selector)[0].fields, all.fields);
     AddRequirements((*own.selector)[0].expressions, all.expressions);
   }
@@ -93,37 +99,48 @@ std::vector<AllocatedConfig> Configs(const ClaimPlan& plan) {
 
 struct DeviceAllocator::Known {
   uint64_t slices_version = 0;
+  uint64_t version = 0;  // that `order` is up to date with; 0: none
   DeviceReach reach;
+  DeviceOrder order;
 };
 
-DeviceAllocator::DeviceAllocator(DeviceFeatures features, DeviceQuestions questions)
-    : features_(features), questions_(std::move(questions)), reach_(std::make_unique<DeviceReach>()) {}
+DeviceAllocator::DeviceAllocator(DeviceFeatures features, DeviceQuestions questions, DeviceChoice choice)
+    : features_(features),
+      questions_(std::move(questions)),
+      choice_(std::move(choice)),
+      shared_(std::make_unique<Known>()) {}
 
 DeviceAllocator::~DeviceAllocator() = default;
 
-const DeviceReach& DeviceAllocator::ReachOf(const DeviceColumns& devices, const Node& node) {
+DeviceAllocator::Known& DeviceAllocator::KnownOf(const DeviceColumns& devices, const Node& node) {
+  const auto make = [&](Known& known) {
+    known.reach = GatherReach(devices, node, features_, questions_);
+    if (!choice_.first_fit) known.order.Reset(known.reach, choice_.groups);
+  };
   const DeviceColumns::OfNode* own = devices.Of(node.name);
   if (!devices.shared().empty() || own == nullptr) {
     // Which of them reach it hangs on its labels too.
-    *reach_ = GatherReach(devices, node, features_, questions_);
-    return *reach_;
+    make(*shared_);
+    shared_->version = 0;
+    return *shared_;
   }
   if (known_.size() > 2 * devices.nodes() + 1024) known_.clear();  // mostly of nodes long gone
   std::unique_ptr<Known>& known = known_[node.name];
   if (known == nullptr) known = std::make_unique<Known>();
   if (known->slices_version != own->slices_version) {
     known->slices_version = own->slices_version;
-    known->reach = GatherReach(devices, node, features_, questions_);
+    make(*known);
   }
-  return known->reach;
+  return *known;
 }
 
 DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node& node,
-                                        std::span<const ResourceClaim* const> claims, int64_t step_limit) {
-  const DeviceReach& reach = ReachOf(devices, node);
-  const std::vector<DevicePool>& pools = reach.pools;
+                                        std::span<const ResourceClaim* const> claims, int64_t step_limit,
+                                        int64_t better_limit) {
+  Known& known = KnownOf(devices, node);
+  const std::vector<DevicePool>& pools = known.reach.pools;
   DeviceOutcome outcome;
-  DeviceSearch search(node, features_, questions_, devices.allocated(), reach, step_limit, outcome);
+  DeviceSearch search(node, features_, questions_, known.reach, step_limit, outcome);
   if (!search.Plan(claims)) return outcome;
   if (!search.Run()) {
     if (outcome.kind != DeviceOutcome::Kind::kNoFit) return outcome;
@@ -132,6 +149,16 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
       outcome.message = "invalid resource pools were encountered";
     }
     return outcome;
+  }
+  if (!choice_.first_fit) {
+    for (const ClaimPlan& plan : search.claims()) {
+      std::optional<NodeSelectorTerm> nodes;
+      if (!SelectNodes(plan, search, node, nodes, outcome)) return outcome;
+    }
+    const DeviceColumns::OfNode* own = &known == shared_.get() ? nullptr : devices.Of(node.name);
+    const bool up_to_date = own != nullptr && known.version == own->version;
+    const bool known_now = search.Improve(known.order, up_to_date, better_limit);
+    if (own != nullptr && known_now) known.version = own->version;
   }
   for (const ClaimPlan& plan : search.claims()) {
     DeviceAllocation& allocation = outcome.allocations.emplace_back();
@@ -151,14 +178,7 @@ DeviceOutcome DeviceAllocator::Allocate(const DeviceColumns& devices, const Node
       if (features_.optional_node_operations) device.skip_node_operations = candidate.slice->skip_node_operations;
     }
     allocation.config = Configs(plan);
-    size_t terms = 0;
-    if (!SelectNodes(plan, search, node, allocation.nodes, &terms)) {
-      outcome.kind = DeviceOutcome::Kind::kError;
-      outcome.message = absl::StrCat("create NodeSelector for claim ", plan.claim->name,
-                                     ": unsupported ResourceSlice.NodeSelector with ", terms, " terms");
-      outcome.allocations.clear();
-      return outcome;
-    }
+    if (!SelectNodes(plan, search, node, allocation.nodes, outcome)) return outcome;
     outcome.chosen.push_back(plan.chosen);
   }
   outcome.kind = DeviceOutcome::Kind::kAllocated;

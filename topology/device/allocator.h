@@ -1,10 +1,12 @@
-// Which devices a pod's claims get on a node: the first solution in the order of pools, slices and devices, found as
-// kube-scheduler's structured allocator finds it (k8s.io/dynamic-resource-allocation 0.37), its messages included.
+// Which devices a pod's claims get on a node. Whether there are any is found as kube-scheduler's structured allocator
+// finds it (k8s.io/dynamic-resource-allocation 0.37), its messages included: by the first solution in the order of
+// pools, slices and devices. Then the same search in a better order may choose others.
 #ifndef MUSTER_TOPOLOGY_DEVICE_ALLOCATOR_H_
 #define MUSTER_TOPOLOGY_DEVICE_ALLOCATOR_H_
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,10 +41,21 @@ struct DeviceFeatures {
   }
 };
 
+// Which of the devices that fit are taken.
+struct DeviceChoice {
+  // The first in the order of pools, slices and devices, as kube-scheduler takes them; else those whose taking leaves
+  // most for others. What fits is the same.
+  bool first_fit = true;
+  // Attributes whose values name groups of devices that are worth more together: taken from where a group is broken
+  // already. Without the first fit only.
+  std::vector<std::string> groups;
+};
+
 struct SelectorAnswer {
   enum class Kind : uint8_t { kNo, kYes, kCompileError, kRuntimeError };
   Kind kind = Kind::kNo;
   std::string message;  // of errors
+  int64_t steps = 0;    // what finding it cost; 0: it was known
 };
 
 // What the allocator asks; all but `derived` must be given, and the same question must have the same answer.
@@ -74,33 +87,39 @@ struct DeviceOutcome {
   // Index of the alternative chosen, by claim and request; 0 where there are none.
   std::vector<std::vector<uint32_t>> chosen;
   int64_t rounds = 0;  // how often a place in the claims was taken up (upstream's allocateOne)
-  int64_t steps = 0;   // rounds and devices looked at: what the budget limits
+  // Without the first fit: what others can no longer have of the node's devices, to compare nodes with; 256 are some
+  // one device. See DeviceOrder. kUnknownLoss: too few steps were left to tell.
+  static constexpr int64_t kUnknownLoss = -1;
+  int64_t loss = 0;
+  // What the budget limits, in units of some 30 ns: rounds, devices looked at, constraints, alternatives planned, and
+  // what selectors cost. The last may go beyond the limit by one evaluation.
+  int64_t steps = 0;
+  int64_t better_steps = 0;  // without the first fit: the same, of looking for better devices than that finds
 };
-
-// What the devices that a node can reach are like, made of the slices.
-struct DeviceReach;
 
 // Remembers what it made of each node's slices until they change. Not for several threads at once.
 class DeviceAllocator {
  public:
-  explicit DeviceAllocator(DeviceFeatures features, DeviceQuestions questions);
+  DeviceAllocator(DeviceFeatures features, DeviceQuestions questions, DeviceChoice choice = {});
   ~DeviceAllocator();
   DeviceAllocator(const DeviceAllocator&) = delete;
   DeviceAllocator& operator=(const DeviceAllocator&) = delete;
 
-  // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps.
+  // Devices for all of `claims`, none of which has an allocation, in their order. At most `step_limit` steps, and
+  // `better_limit` for better ones.
   // Requires: `devices` is the same object at every call.
   DeviceOutcome Allocate(const DeviceColumns& devices, const Node& node, std::span<const ResourceClaim* const> claims,
-                         int64_t step_limit);
+                         int64_t step_limit, int64_t better_limit = std::numeric_limits<int64_t>::max() / 2);
 
  private:
   struct Known;
-  const DeviceReach& ReachOf(const DeviceColumns& devices, const Node& node);
+  Known& KnownOf(const DeviceColumns& devices, const Node& node);
 
   const DeviceFeatures features_;
   const DeviceQuestions questions_;
+  const DeviceChoice choice_;
   absl::flat_hash_map<std::string, std::unique_ptr<Known>> known_;  // by node
-  std::unique_ptr<DeviceReach> reach_;                              // of a node that reaches slices of several
+  std::unique_ptr<Known> shared_;                                   // of a node that reaches slices of several
 };
 
 }  // namespace muster

@@ -21,11 +21,16 @@ class ConstraintState {
   const std::string& attribute() const {
     return matches_ ? constraint_->match_attribute : constraint_->distinct_attribute;
   }
+  bool matches() const { return matches_; }  // else all must differ
   // Whether it is about the request; `alternative`: "request/alternative", or "".
   bool Concerns(const std::string& request, const std::string& alternative) const;
   // A device comes, with its attribute (null: it has none; it must live until removed). False: it must not.
   bool Add(const DeviceAttribute* attribute);
   void RemoveLast();
+  void Clear() {
+    devices_.clear();
+    common_.clear();
+  }
 
  private:
   const DeviceConstraint* constraint_;

@@ -27,51 +27,46 @@ void Join(std::optional<PoolCounters::Groups>& groups, const std::vector<std::st
 void PoolCounters::Load() {
   if (loaded_) return;
   loaded_ = true;
-  for (const CounterSet* set : pool_->counter_sets) {
-    for (const auto& [name, amount] : set->counters) left_[{set->name, name}] = amount.value;
+  left_.reserve(pool_->counters.size());
+  for (const DevicePool::Counter& counter : pool_->counters) left_.push_back(counter.amount);
+  for (const DevicePool::Consumer& consumer : pool_->consumers) {
+    if (!consumer.holds()) continue;
+    for (const DevicePool::Amount& taken : pool_->AmountsOf(consumer)) left_[taken.counter] -= taken.amount;
   }
-  for (const auto* slices : {&pool_->slices, &pool_->elsewhere}) {
-    for (const ResourceSlice* slice : *slices) {
-      for (const Device& device : slice->devices) {
-        if (device.consumes_counters.empty()) continue;
-        const auto use = allocated_->find(DeviceId{slice->driver, slice->pool, device.name});
-        if (use == allocated_->end()) continue;
-        if (use->second.free() && use->second.metered == 0) continue;
-        for (const CounterConsumption& consumed : device.consumes_counters) {
-          for (const auto& [name, amount] : consumed.counters) {
-            const auto left = left_.find({consumed.counter_set, name});
-            if (left != left_.end()) left->second -= amount.value;
-          }
-          std::optional<Groups> groups;
-          const auto known = groups_.find(consumed.counter_set);
-          if (known != groups_.end()) groups = known->second;
-          Join(groups, consumed.compatibility_groups);
-          groups_[consumed.counter_set] = *std::move(groups);
-        }
-      }
+}
+
+void PoolCounters::LoadGroups() {
+  if (groups_loaded_) return;
+  groups_loaded_ = true;
+  for (const DevicePool::Consumer& consumer : pool_->consumers) {
+    if (!consumer.holds()) continue;
+    for (const CounterConsumption& consumed : consumer.device->consumes_counters) {
+      std::optional<Groups> groups;
+      const auto known = groups_.find(consumed.counter_set);
+      if (known != groups_.end()) groups = known->second;
+      Join(groups, consumed.compatibility_groups);
+      groups_[consumed.counter_set] = *std::move(groups);
     }
   }
 }
 
-bool PoolCounters::Take(const Device& device) {
+bool PoolCounters::Take(uint32_t consumer) {
   Load();
-  for (const CounterConsumption& consumed : device.consumes_counters) {
-    for (const auto& [name, amount] : consumed.counters) left_[{consumed.counter_set, name}] -= amount.value;
-  }
+  for (const DevicePool::Amount& taken : pool_->AmountsOf(pool_->consumers[consumer]))
+    left_[taken.counter] -= taken.amount;
   // Of all counters: one that is overdrawn, by whatever, stops the pool.
-  if (std::none_of(left_.begin(), left_.end(), [](const auto& left) { return left.second.IsNegative(); })) return true;
-  Give(device);
+  if (std::none_of(left_.begin(), left_.end(), [](Quantity left) { return left.IsNegative(); })) return true;
+  Give(consumer);
   return false;
 }
 
-void PoolCounters::Give(const Device& device) {
-  for (const CounterConsumption& consumed : device.consumes_counters) {
-    for (const auto& [name, amount] : consumed.counters) left_[{consumed.counter_set, name}] += amount.value;
-  }
+void PoolCounters::Give(uint32_t consumer) {
+  for (const DevicePool::Amount& taken : pool_->AmountsOf(pool_->consumers[consumer]))
+    left_[taken.counter] += taken.amount;
 }
 
 bool PoolCounters::JoinGroups(const Device& device, GroupsUndo& undo) {
-  Load();
+  LoadGroups();
   for (const CounterConsumption& consumed : device.consumes_counters) {
     const auto known = groups_.find(consumed.counter_set);
     std::optional<Groups> groups;

@@ -2,6 +2,7 @@
 #ifndef MUSTER_TOPOLOGY_DEVICE_COUNTERS_H_
 #define MUSTER_TOPOLOGY_DEVICE_COUNTERS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,12 +26,17 @@ class PoolCounters {
   };
   using GroupsUndo = std::vector<std::pair<std::string_view, std::optional<Groups>>>;
 
-  // The pool and what is allocated must outlive it. Reads them when it is first asked.
-  PoolCounters(const DevicePool& pool, const AllocatedDevices& allocated) : pool_(&pool), allocated_(&allocated) {}
+  // The pool must outlive it. Reads what is taken when it is first asked.
+  explicit PoolCounters(const DevicePool& pool) : pool_(&pool) {}
 
-  // Takes what the device consumes, if all counters of the pool hold.
-  bool Take(const Device& device);
-  void Give(const Device& device);
+  // Takes what the device consumes, if all counters of the pool hold. `consumer`: index of the pool's.
+  bool Take(uint32_t consumer);
+  void Give(uint32_t consumer);
+  // By index of the pool's counters.
+  const std::vector<Quantity>& Left() {
+    Load();
+    return left_;
+  }
 
   // Whether the device's groups go with those of the devices that consume the same sets; then it is one of them.
   bool JoinGroups(const Device& device, GroupsUndo& undo);
@@ -38,11 +44,11 @@ class PoolCounters {
 
  private:
   void Load();
+  void LoadGroups();
 
   const DevicePool* pool_;
-  const AllocatedDevices* allocated_;
-  bool loaded_ = false;
-  absl::btree_map<std::pair<std::string_view, std::string_view>, Quantity> left_;  // by set and counter
+  bool loaded_ = false, groups_loaded_ = false;
+  std::vector<Quantity> left_;
   absl::btree_map<std::string_view, Groups> groups_;  // by set; none: no device consumes it
 };
 

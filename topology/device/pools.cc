@@ -5,6 +5,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 
 namespace muster {
@@ -105,7 +106,56 @@ void Build(Slices near, const Slices& all, const DeviceFeatures& features, Devic
   pool.counter_sets.clear();
 }
 
+const DeviceUse* UseOf(const DeviceColumns& devices, const DeviceId& device) {
+  const auto use = devices.allocated().find(device);
+  return use == devices.allocated().end() ? nullptr : &use->second;
+}
+
+void AddConsumer(DevicePool& pool, const Device& device, const DeviceUse* use) {
+  const auto begin = static_cast<uint32_t>(pool.amounts.size());
+  for (const CounterConsumption& consumed : device.consumes_counters) {
+    for (const auto& [name, amount] : consumed.counters) {
+      const auto counter = std::lower_bound(
+          pool.counters.begin(), pool.counters.end(),
+          std::pair<std::string_view, std::string_view>(consumed.counter_set, name),
+          [](const DevicePool::Counter& c, const auto& wanted) { return std::pair(c.set, c.name) < wanted; });
+      pool.amounts.push_back({static_cast<uint32_t>(counter - pool.counters.begin()),
+                              ShareOf(amount.value, counter->amount), amount.value});
+    }
+  }
+  pool.consumers.push_back({&device, use, begin, static_cast<uint32_t>(pool.amounts.size())});
+}
+
+// Who takes how much of the pool's counters. The reach has its candidates.
+void CountConsumers(const DeviceColumns& devices, uint32_t index, DeviceReach& reach) {
+  DevicePool& pool = reach.pools[index];
+  for (const CounterSet* set : pool.counter_sets) {
+    for (const auto& [name, amount] : set->counters) pool.counters.push_back({set->name, name, amount.value});
+  }
+  std::sort(pool.counters.begin(), pool.counters.end(),
+            [](const auto& a, const auto& b) { return std::pair(a.set, a.name) < std::pair(b.set, b.name); });
+  for (uint32_t c = reach.pool_begin[index]; c < reach.pool_begin[index + 1]; ++c) {
+    Candidate& candidate = reach.candidates[c];
+    if (candidate.device->consumes_counters.empty()) continue;
+    candidate.consumer = static_cast<uint32_t>(pool.consumers.size());
+    AddConsumer(pool, *candidate.device, candidate.use);
+  }
+  for (const ResourceSlice* slice : pool.elsewhere) {
+    for (const Device& device : slice->devices) {
+      if (device.consumes_counters.empty()) continue;
+      AddConsumer(pool, device, UseOf(devices, {slice->driver, slice->pool, device.name}));
+    }
+  }
+}
+
 }  // namespace
+
+uint32_t ShareOf(Quantity part, Quantity whole) {
+  const int64_t of = whole.MilliValue();
+  if (of <= 0 || part.IsNegative()) return 0;
+  if (!(part < whole)) return kWholeShare;
+  return static_cast<uint32_t>(absl::int128(part.MilliValue()) * kWholeShare / of);
+}
 
 bool Reaches(const DeviceNodes& nodes, const Node& node, const DeviceQuestions& questions) {
   if (!nodes.node_name.empty()) return node.name == nodes.node_name;
@@ -156,13 +206,14 @@ DeviceReach GatherReach(const DeviceColumns& devices, const Node& node, const De
     for (const ResourceSlice* slice : pools[p].slices) {
       for (const Device& device : slice->devices) {
         Candidate& candidate = reach.candidates.emplace_back(Candidate{slice, &device, p, nullptr});
-        const auto use = devices.allocated().find(candidate.Id());
-        if (use != devices.allocated().end()) candidate.use = &use->second;
+        candidate.use = UseOf(devices, candidate.Id());
       }
     }
   }
   reach.pool_begin.push_back(static_cast<uint32_t>(reach.candidates.size()));
   reach.pools = std::move(pools);
+  if (!features.partitionable_devices) return reach;
+  for (uint32_t p = 0; p < reach.pools.size(); ++p) CountConsumers(devices, p, reach);
   return reach;
 }
 

@@ -2,7 +2,10 @@
 #ifndef MUSTER_TOPOLOGY_DEVICE_POOLS_H_
 #define MUSTER_TOPOLOGY_DEVICE_POOLS_H_
 
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "topology/device/allocator.h"
@@ -16,15 +19,41 @@ struct DevicePool {
   std::vector<const ResourceSlice*> slices;     // that have devices and reach the node, by name
   std::vector<const ResourceSlice*> elsewhere;  // that have devices and do not
   std::vector<const CounterSet*> counter_sets;
+
+  struct Counter {
+    std::string_view set, name;
+    Quantity amount;
+  };
+  struct Amount {
+    uint32_t counter;  // index of counters
+    uint32_t share;    // of the counter's amount, in parts of kWholeShare
+    Quantity amount;
+  };
+  struct Consumer {
+    const Device* device;
+    const DeviceUse* use;  // null: nothing is taken
+    uint32_t begin, end;   // of amounts
+    bool holds() const { return use != nullptr && (!use->free() || use->metered > 0); }
+  };
+  std::vector<Counter> counters;    // of all sets, by set and name
+  std::vector<Consumer> consumers;  // the devices that consume them, those that reach the node first
+  std::vector<Amount> amounts;
+  std::span<const Amount> AmountsOf(const Consumer& c) const { return {&amounts[c.begin], c.end - c.begin}; }
+
   std::string Text() const { return driver + "/" + name; }
 };
+inline constexpr int64_t kWholeShare = 256;
+// `part` of `whole` in parts of kWholeShare, at most that; 0 where there is nothing to share.
+uint32_t ShareOf(Quantity part, Quantity whole);
 
 // A device that the node can reach, of a pool that may be used.
 struct Candidate {
+  static constexpr uint32_t kNoCounters = UINT32_MAX;
   const ResourceSlice* slice;
   const Device* device;
   uint32_t pool;
-  const DeviceUse* use;  // null: nothing is taken
+  const DeviceUse* use;             // null: nothing is taken
+  uint32_t consumer = kNoCounters;  // index of its pool's consumers
   DeviceId Id() const { return {slice->driver, slice->pool, device->name}; }
 };
 

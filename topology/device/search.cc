@@ -9,6 +9,10 @@
 namespace muster {
 namespace {
 
+// Planning a request or alternative is some 100 ns, and a byte for each device of the node.
+constexpr int64_t kStepsOfPlan = 2, kCandidatesAStep = 64;
+// What looking for better devices may cost beside as much again as it took to find some.
+constexpr int64_t kStepsToImprove = 256, kStepsToImproveADevice = 8;
 constexpr std::string_view kOptionalNodeOperations = "DRAOptionalNodeOperations";
 
 bool Tolerates(const DeviceToleration& toleration, const DeviceTaint& taint) {
@@ -33,18 +37,18 @@ std::string Where(const ResourceClaim& claim, const DeviceRequest& request) {
 }  // namespace
 
 DeviceSearch::DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-                           const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit,
-                           DeviceOutcome& outcome)
+                           const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome)
     : node_(node),
       features_(features),
       questions_(questions),
+      reach_(reach),
       pools_(reach.pools),
       candidates_(reach.candidates),
       pool_begin_(reach.pool_begin),
       step_limit_(step_limit),
       outcome_(outcome) {
   counters_.reserve(pools_.size());
-  for (const DevicePool& pool : pools_) counters_.emplace_back(pool, allocated);
+  for (const DevicePool& pool : pools_) counters_.emplace_back(pool);
   allocating_.resize(candidates_.size());
   shares_.resize(candidates_.size());
 }
@@ -55,8 +59,9 @@ bool DeviceSearch::Fail(std::string message) {
   return false;
 }
 
-bool DeviceSearch::CountStep() {
-  if (++outcome_.steps <= step_limit_) return true;
+bool DeviceSearch::CountSteps(int64_t steps) {
+  outcome_.steps += steps;
+  if (outcome_.steps <= step_limit_) return true;
   outcome_.kind = DeviceOutcome::Kind::kGaveUp;
   outcome_.message = absl::StrCat("gave up looking for devices after ", step_limit_, " steps");
   return false;
@@ -120,6 +125,7 @@ bool DeviceSearch::PlanClaim(size_t index) {
 
 bool DeviceSearch::PlanRequest(const ResourceClaim& claim, RequestPlan& plan) {
   const DeviceRequest& request = *plan.request;
+  if (!CountSteps(kStepsOfPlan + static_cast<int64_t>(candidates_.size()) / kCandidatesAStep)) return false;
   const auto fail = [&](const auto&... why) { return Fail(absl::StrCat(Where(claim, request), why...)); };
   if (!request.derived_attributes.empty() && !features_.derived_attributes) {
     return fail(": cannot handle request with derived attributes, the feature is disabled");
@@ -154,7 +160,7 @@ bool DeviceSearch::PlanAll(const ResourceClaim& claim, RequestPlan& plan) {
                                pools_[p].Text(), " is currently ", pools_[p].incomplete ? "being updated" : "invalid"));
     }
     for (uint32_t c = pool_begin_[p]; c < pool_begin_[p + 1]; ++c) {
-      if (!CountStep()) return false;
+      if (!CountSteps()) return false;
       const Step selectable = Selectable(claim, plan, c);
       if (selectable == Step::kError) return false;
       if (selectable == Step::kNo) continue;
@@ -181,9 +187,90 @@ bool DeviceSearch::Run() {
   return step == Step::kDone;
 }
 
+std::vector<std::vector<TakenDevice>> DeviceSearch::Reset() {
+  std::vector<std::vector<TakenDevice>> taken(claims_.size());
+  for (size_t i = 0; i < claims_.size(); ++i) {
+    for (const TakenDevice& device : claims_[i].devices) {
+      const uint32_t pool = candidates_[device.candidate].pool;
+      allocating_[device.candidate].clear();
+      shares_[device.candidate] = {};
+      counters_[pool] = PoolCounters(pools_[pool]);
+    }
+    for (ConstraintState& constraint : claims_[i].constraints) constraint.Clear();
+    taken[i].swap(claims_[i].devices);
+  }
+  return taken;
+}
+
+bool DeviceSearch::SetOrders(const DeviceOrder& order) {
+  const auto concerns = [](const ConstraintState& constraint, const RequestPlan& plan) {
+    return plan.parent != nullptr ? constraint.Concerns(plan.parent->name, plan.FullName())
+                                  : constraint.Concerns(plan.request->name, "");
+  };
+  int64_t wanted = 0;
+  for (ClaimPlan& claim : claims_) {
+    for (size_t r = 0; r < claim.requests.size(); ++r) wanted += claim.requests[r][claim.chosen[r]].count;
+  }
+  for (ClaimPlan& claim : claims_) {
+    claim.matched.resize(claim.constraints.size());
+    const auto plan_of = [&](size_t r) -> RequestPlan& { return claim.requests[r][claim.chosen[r]]; };
+    for (size_t r = 0; r < claim.requests.size(); ++r) {
+      RequestPlan& plan = plan_of(r);
+      if (plan.all) continue;
+      bool matched = false;
+      for (size_t i = 0; i < claim.constraints.size(); ++i) {
+        const ConstraintState& constraint = claim.constraints[i];
+        if (!constraint.matches() || !concerns(constraint, plan)) continue;
+        if (claim.matched[i].empty()) {
+          if (!CountSteps(order.StepsOfMatch(constraint.attribute()))) return false;
+          int64_t together = 0;
+          for (size_t other = 0; other < claim.requests.size(); ++other) {
+            if (concerns(constraint, plan_of(other))) together += plan_of(other).count;
+          }
+          order.Match(reach_, constraint.attribute(), together, claim.matched[i]);
+        }
+        plan.order = claim.matched[i];
+        matched = true;
+        break;
+      }
+      if (!matched) plan.order = order.Of(wanted > 1);
+    }
+  }
+  return true;
+}
+
+bool DeviceSearch::Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit) {
+  const int64_t steps = outcome_.steps, rounds = outcome_.rounds;
+  const auto count = static_cast<int64_t>(candidates_.size());
+  step_limit_ = steps + std::min(step_limit, steps + kStepsToImprove + kStepsToImproveADevice * count);
+  const bool may = up_to_date || CountSteps(count);
+  bool better = false;
+  if (may) {
+    improving_ = true;
+    std::vector<std::vector<TakenDevice>> first = Reset();
+    if (!up_to_date) order.Update(reach_, counters_);
+    better = SetOrders(order) && Run();
+    if (!better) {
+      for (size_t i = 0; i < claims_.size(); ++i) claims_[i].devices = std::move(first[i]);
+    }
+    for (const ClaimPlan& plan : claims_) {
+      for (const TakenDevice& taken : plan.devices) {
+        if (!taken.plan->admin()) outcome_.loss += order.Loss(taken.candidate);
+      }
+    }
+  }
+  if (!may) outcome_.loss = DeviceOutcome::kUnknownLoss;
+  if (!better) outcome_.message.clear();
+  outcome_.kind = DeviceOutcome::Kind::kNoFit;
+  outcome_.rounds = rounds;
+  outcome_.better_steps = outcome_.steps - steps;
+  outcome_.steps = steps;
+  return may;
+}
+
 DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32_t start) {
   ++outcome_.rounds;
-  if (!CountStep()) return Step::kError;
+  if (!CountSteps()) return Step::kError;
   if (at.claim >= claims_.size()) return Step::kDone;
   ClaimPlan& claim = claims_[at.claim];
   if (at.request >= claim.requests.size()) {
@@ -202,13 +289,14 @@ DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32
 
 DeviceSearch::Step DeviceSearch::PlaceAlternatives(At at) {
   bool all_too_many = true;
-  const size_t count = claims_[at.claim].requests[at.request].size();
-  for (at.alternative = 0; at.alternative < count; ++at.alternative) {
+  ClaimPlan& claim = claims_[at.claim];
+  const size_t count = improving_ ? claim.chosen[at.request] + 1 : claim.requests[at.request].size();
+  for (at.alternative = improving_ ? claim.chosen[at.request] : 0; at.alternative < count; ++at.alternative) {
     const Step step = Place(at, true, 0);
     if (step == Step::kTooMany) continue;
     all_too_many = false;
     if (step == Step::kNo) continue;
-    if (step == Step::kDone) claims_[at.claim].chosen[at.request] = at.alternative;
+    if (step == Step::kDone) claim.chosen[at.request] = at.alternative;
     return step;
   }
   return all_too_many ? Step::kTooMany : Step::kNo;
@@ -230,8 +318,11 @@ DeviceSearch::Step DeviceSearch::PlaceCounted(const At& at, RequestPlan& plan, u
   const ResourceClaim& claim = *claims_[at.claim].claim;
   At next = at;
   ++next.nth;
-  for (uint32_t c = start; c < candidates_.size(); ++c) {
-    if (!CountStep()) return Step::kError;
+  const bool ordered = improving_ && !plan.admin();
+  const size_t end = ordered ? plan.order.size() : candidates_.size();
+  for (uint32_t i = start; i < end; ++i) {
+    const uint32_t c = ordered ? plan.order[i] : i;
+    if (!CountSteps()) return Step::kError;
     if (plan.admin() ? AllocatingFor(c, at.claim) : InUse(c)) continue;
     Step step = Selectable(claim, plan, c);
     if (step == Step::kDone) step = HasCapacity(claim, plan, c, "checking");
@@ -240,7 +331,7 @@ DeviceSearch::Step DeviceSearch::PlaceCounted(const At& at, RequestPlan& plan, u
     if (step == Step::kNo) continue;
     if (step == Step::kError) return step;
     // The others of the request lie behind it: combinations, not permutations.
-    step = Place(next, plan.parent != nullptr, c + 1);
+    step = Place(next, plan.parent != nullptr, i + 1);
     if (step == Step::kDone) return step;
     Release(undo);
     if (step != Step::kNo) return step;
@@ -259,7 +350,7 @@ DeviceSearch::Step DeviceSearch::Take(const At& at, const RequestPlan& plan, uin
 
 DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan, uint32_t candidate, Undo& undo) {
   ClaimPlan& claim = claims_[at.claim];
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   const bool shareable = features_.consumable_capacity && device->allow_multiple_allocations.value_or(false);
   if (!shareable && plan.admin() && AllocatingFor(candidate, at.claim)) return Step::kNo;
   if (!plan.admin() && InUse(candidate)) return Step::kNo;
@@ -275,7 +366,7 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
       shareable && ((use != nullptr && (use->metered > 0 || use->shared > 0)) || shares_[candidate].count > 0);
   if (!taken_before && !device->consumes_counters.empty()) {
     if (features_.compatibility_groups && !counters_[pool].JoinGroups(*device, undo.groups)) return Step::kNo;
-    if (!counters_[pool].Take(*device)) return Step::kNo;
+    if (!counters_[pool].Take(consumer)) return Step::kNo;
     undo.counters = true;
   }
   if (features_.device_taints && TaintsPrevent(*device, *plan.request)) return Step::kNo;
@@ -308,6 +399,7 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
 DeviceSearch::Step DeviceSearch::Constrain(ClaimPlan& claim, const RequestPlan& plan, uint32_t candidate, Undo& undo) {
   const std::string& request = plan.parent != nullptr ? plan.parent->name : plan.request->name;
   const std::string alternative = plan.parent != nullptr ? plan.FullName() : "";
+  if (!claim.constraints.empty() && !CountSteps(static_cast<int64_t>(claim.constraints.size()))) return Step::kError;
   for (ConstraintState& constraint : claim.constraints) {
     if (constraint.Concerns(request, alternative)) {
       const DeviceAttribute* attribute = nullptr;
@@ -326,7 +418,7 @@ DeviceSearch::Step DeviceSearch::Constrain(ClaimPlan& claim, const RequestPlan& 
 
 void DeviceSearch::Release(const Undo& undo) {
   ClaimPlan& claim = claims_[undo.claim];
-  const auto& [slice, device, pool, use] = candidates_[undo.candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[undo.candidate];
   if (undo.shared) {
     Shares& shares = shares_[undo.candidate];
     for (const auto& [name, amount] : claim.devices.back().consumed) shares.sums[name] -= amount.value;
@@ -344,11 +436,11 @@ void DeviceSearch::Release(const Undo& undo) {
   if (undo.taken) claim.devices.pop_back();
   if (undo.marked) allocating_[undo.candidate].pop_back();
   counters_[pool].LeaveGroups(undo.groups);
-  if (undo.counters) counters_[pool].Give(*device);
+  if (undo.counters) counters_[pool].Give(consumer);
 }
 
 DeviceSearch::Step DeviceSearch::Selectable(const ResourceClaim& claim, RequestPlan& plan, uint32_t candidate) {
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   if (!features_.binding_conditions && !device->binding_conditions.empty()) return Step::kNo;
   uint8_t& known = plan.selectable[candidate];
   if (known != 0) return known == 2 ? Step::kDone : Step::kNo;
@@ -367,6 +459,7 @@ DeviceSearch::Step DeviceSearch::SelectorsMatch(const std::string& whose, const 
                                                 const Candidate& candidate) {
   for (size_t i = 0; i < selectors.size(); ++i) {
     const SelectorAnswer answer = questions_.selector(selectors[i], *candidate.slice, *candidate.device);
+    if (answer.steps > 0 && !CountSteps(answer.steps)) return Step::kError;
     switch (answer.kind) {
       case SelectorAnswer::Kind::kYes: break;
       case SelectorAnswer::Kind::kNo: return Step::kNo;
@@ -397,7 +490,7 @@ DeviceSearch::Step DeviceSearch::HasCapacity(const ResourceClaim& claim, const R
 
 DeviceSearch::Step DeviceSearch::AttributeOf(const RequestPlan& plan, uint32_t candidate, const std::string& name,
                                              const DeviceAttribute** found) {
-  const auto& [slice, device, pool, use] = candidates_[candidate];
+  const auto& [slice, device, pool, use, consumer] = candidates_[candidate];
   const auto& derived = plan.request->derived_attributes;
   const auto it = std::find_if(derived.rbegin(), derived.rend(), [&](const auto& d) { return d.name == name; });
   if (it == derived.rend()) {

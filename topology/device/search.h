@@ -17,6 +17,7 @@
 #include "topology/device/capacity.h"
 #include "topology/device/constraint.h"
 #include "topology/device/counters.h"
+#include "topology/device/device_order.h"
 #include "topology/device/pools.h"
 
 namespace muster {
@@ -32,6 +33,7 @@ struct RequestPlan {
   bool all = false;                   // "All": these `all_devices`
   std::vector<uint32_t> all_devices;  // candidates
   std::vector<uint8_t> selectable;    // by candidate: 0 not asked yet, 1 no, 2 yes
+  std::span<const uint32_t> order;    // while improving: candidates to try
   bool admin() const { return request->admin_access.value_or(false); }
   std::string FullName() const { return parent ? parent->name + "/" + request->name : request->name; }
 };
@@ -49,18 +51,23 @@ struct ClaimPlan {
   std::vector<uint32_t> chosen;                    // which of them
   std::vector<ConstraintState> constraints;
   std::vector<TakenDevice> devices;
+  std::vector<std::vector<uint32_t>> matched;  // while improving: orders, by matchAttribute constraint
 };
 
 class DeviceSearch {
  public:
   // All must outlive it. `outcome` gets rounds, steps and, where something fails, kind and message.
   DeviceSearch(const Node& node, const DeviceFeatures& features, const DeviceQuestions& questions,
-               const AllocatedDevices& allocated, const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome);
+               const DeviceReach& reach, int64_t step_limit, DeviceOutcome& outcome);
 
   // Reads the claims. False: outcome says why not.
   bool Plan(std::span<const ResourceClaim* const> claims);
   // After Plan. True: claims() has a solution. False: there is none, or outcome has an error.
   bool Run();
+  // After Run found a solution: looks for another of the same alternatives, with devices tried in that order, for as
+  // many steps again and some more, and no more than `step_limit`; keeps the old one where that is not enough. Sets the
+  // outcome's loss. `up_to_date`: the order is that of what is taken now; returns whether it is afterwards.
+  bool Improve(DeviceOrder& order, bool up_to_date, int64_t step_limit);
 
   const std::vector<ClaimPlan>& claims() const { return claims_; }
   const Candidate& candidate(uint32_t index) const { return candidates_[index]; }
@@ -88,7 +95,10 @@ class DeviceSearch {
   bool PlanRequest(const ResourceClaim& claim, RequestPlan& plan);
   bool PlanAll(const ResourceClaim& claim, RequestPlan& plan);
   bool Fail(std::string message);
-  bool CountStep();
+  // Gives back all that is taken. Returns it, by claim.
+  std::vector<std::vector<TakenDevice>> Reset();
+  bool SetOrders(const DeviceOrder& order);
+  bool CountSteps(int64_t steps = 1);
 
   Step Place(const At& at, bool in_alternative, uint32_t start);
   Step PlaceAlternatives(At at);
@@ -112,10 +122,12 @@ class DeviceSearch {
   const Node& node_;
   const DeviceFeatures& features_;
   const DeviceQuestions& questions_;
+  const DeviceReach& reach_;
   const std::vector<DevicePool>& pools_;
   const std::vector<Candidate>& candidates_;
   const std::vector<uint32_t>& pool_begin_;
-  const int64_t step_limit_;
+  int64_t step_limit_;
+  bool improving_ = false;
   DeviceOutcome& outcome_;
 
   std::vector<std::vector<size_t>> allocating_;  // of each candidate: the claims that take it now

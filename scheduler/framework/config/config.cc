@@ -21,6 +21,7 @@ namespace {
 
 constexpr char kSchedulerApi[] = "kubescheduler.config.k8s.io/v1";
 constexpr char kSchedulerKind[] = "KubeSchedulerConfiguration";
+constexpr size_t kMostDeviceGroups = 8;
 constexpr char kMusterApi[] = "muster.dev/v1alpha1";
 constexpr char kMusterKind[] = "MusterConfiguration";
 constexpr char kDefaultSchedulerName[] = "muster";
@@ -162,6 +163,39 @@ void ReadMuster(YamlObject& object, MusterOptions* options) {
   if (object.Read("defaultQueue", &options->default_queue) && !options->default_queue.empty() &&
       !IsDnsSubdomain(options->default_queue))
     object.Error("defaultQueue", absl::StrCat("\"", options->default_queue, "\" is no Queue's name"));
+  std::string choice = "Scored";
+  if (object.Read("deviceChoice", &choice) && choice != "Scored" && choice != "FirstFit")
+    object.Error("deviceChoice", "must be Scored or FirstFit");
+  options->devices_first_fit = choice == "FirstFit";
+  if (const auto list = object.Take("deviceGroups")) {
+    options->device_groups.clear();
+    for (const YamlValue& element : list->Elements()) {
+      std::string name;
+      if (!element.Read(&name)) continue;
+      const size_t slash = name.find('/');
+      if (slash == 0 || slash == std::string::npos || slash + 1 == name.size() || slash != name.rfind('/')) {
+        element.Error(absl::StrCat("\"", name, "\" is no fully qualified attribute (DOMAIN/NAME)"));
+      } else if (std::find(options->device_groups.begin(), options->device_groups.end(), name) !=
+                 options->device_groups.end()) {
+        element.Error(absl::StrCat("\"", name, "\" is given twice"));
+      }
+      options->device_groups.push_back(std::move(name));
+    }
+    if (options->device_groups.size() > kMostDeviceGroups)
+      object.Error("deviceGroups", absl::StrCat("must be at most ", kMostDeviceGroups));
+  }
+}
+
+// What plugins read of the second document.
+void FillIn(const MusterOptions& options, std::vector<ProfileConfig>& profiles) {
+  for (ProfileConfig& profile : profiles) {
+    for (auto& [name, args] : profile.args) {
+      auto* of = std::get_if<DynamicResourcesArgs>(&args);
+      if (of == nullptr) continue;
+      of->first_fit = options.devices_first_fit;
+      of->groups = options.device_groups;
+    }
+  }
 }
 
 // Takes apiVersion and kind and compares them.
@@ -244,6 +278,7 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
     errors.Add(std::max(e.mark.line, 0) + 1, "", absl::StrCat("not YAML: ", e.msg));
   }
   if (!errors.empty()) return errors.ToStatus();
+  FillIn(config.muster, config.profiles);
   return config;
 }
 

@@ -163,6 +163,8 @@ Json MusterJson(const MusterOptions& options) {
       {"seed", options.seed},
       {"podMaxInUnschedulablePodsDuration", absl::FormatDuration(options.pod_max_in_unschedulable_pods)},
       {"assumeExpiry", absl::FormatDuration(options.assume_expiry)},
+      {"deviceChoice", options.devices_first_fit ? "FirstFit" : "Scored"},
+      {"deviceGroups", options.device_groups},
   };
   if (!options.default_queue.empty()) json["defaultQueue"] = options.default_queue;
   if (options.threads) json["threads"] = *options.threads;

@@ -158,6 +158,8 @@ seed: 18446744073709551615
 podMaxInUnschedulablePodsDuration: 10m
 assumeExpiry: 5s
 defaultQueue: team-a
+deviceChoice: FirstFit
+deviceGroups: [resource.kubernetes.io/pcieRoot, gpu.example.com/nvlinkGroup]
 )"));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->parallelism, 4);
@@ -180,6 +182,9 @@ defaultQueue: team-a
   EXPECT_EQ(config->muster.pod_max_in_unschedulable_pods, absl::Minutes(10));
   EXPECT_EQ(config->muster.assume_expiry, absl::Seconds(5));
   EXPECT_EQ(config->muster.default_queue, "team-a");
+  EXPECT_TRUE(config->muster.devices_first_fit);
+  EXPECT_THAT(config->muster.device_groups,
+              ElementsAre("resource.kubernetes.io/pcieRoot", "gpu.example.com/nvlinkGroup"));
 
   ASSERT_EQ(config->profiles.size(), 2u);
   EXPECT_EQ(config->profiles[1].scheduler_name, "b");
@@ -420,6 +425,13 @@ TEST(Config, RefusesWrongDocuments) {
       {absl::StrCat(kHead, kMusterHead, "seed: -1"), "f:6: seed: must be an integer from 0 to 18446744073709551615"},
       {absl::StrCat(kHead, kMusterHead, "defaultQueue: Team_A"), "f:6: defaultQueue: \"Team_A\" is no Queue's name"},
       {absl::StrCat(kHead, kMusterHead, "assumeExpiry: 0s"), "f:6: assumeExpiry: must be greater than zero"},
+      {absl::StrCat(kHead, kMusterHead, "deviceChoice: firstFit"), "f:6: deviceChoice: must be Scored or FirstFit"},
+      {absl::StrCat(kHead, kMusterHead, "deviceGroups: pcieRoot"), "f:6: deviceGroups: must be a list"},
+      {absl::StrCat(kHead, kMusterHead, "deviceGroups: [a/b, pcieRoot]"),
+       "f:6: deviceGroups[1]: \"pcieRoot\" is no fully qualified attribute (DOMAIN/NAME)"},
+      {absl::StrCat(kHead, kMusterHead, "deviceGroups: [a/b, a/b]"), "f:6: deviceGroups[1]: \"a/b\" is given twice"},
+      {absl::StrCat(kHead, kMusterHead, "deviceGroups: [a/a, a/b, a/c, a/d, a/e, a/f, a/g, a/h, a/i]"),
+       "f:6: deviceGroups: must be at most 8"},
       {absl::StrCat(kHead, kMusterHead, "quota: x"), "f:6: quota: unknown field"},
   };
   for (const auto& row : kRows) EXPECT_THAT(Message(Parse(row.text)), StartsWith(row.want)) << row.text;

@@ -18,18 +18,30 @@
 namespace muster {
 namespace {
 
+using ::testing::_;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr char kNone[] = "R: cannot allocate all claims";
 constexpr char kElsewhere[] = "R: resourceclaim not available on the node";
 
+DynamicResourcesArgs FirstFit() {
+  DynamicResourcesArgs args;
+  args.first_fit = true;
+  return args;
+}
+
 class DynamicResourcesTest : public ::testing::Test {
  protected:
-  DynamicResourcesTest()
-      : snap_(MakeSnapshot({MakeNode("n0").Ptr(), MakeNode("n1").Ptr(), MakeNode("n2").Ptr()})),
-        run_(DynamicResources::Make({})) {
+  explicit DynamicResourcesTest(int nodes = 3) : snap_(MakeSnapshot(Nodes(nodes))), run_(DynamicResources::Make({})) {
     Put(Kind::kDeviceClass, MakeDeviceClass());
+  }
+  // "n0", "n1", ...
+  static std::vector<NodePtr> Nodes(int count) {
+    std::vector<NodePtr> nodes;
+    for (int i = 0; i < count; ++i) nodes.push_back(MakeNode(absl::StrCat("n", i)).Ptr());
+    return nodes;
   }
   template <typename T>
   void Put(Kind kind, T object) {
@@ -118,6 +130,65 @@ TEST_F(DynamicResourcesTest, SeesWhatChangesAfterPreFilter) {
   EXPECT_THAT(run_.FilterAgain(*info, snap_), ElementsAre(kNone, "", ""));
   snap_.RemoveObject(Kind::kResourceClaim, "default", "other");
   EXPECT_THAT(run_.FilterAgain(*info, snap_), ElementsAre("", "", ""));
+}
+
+class DynamicResourcesOf60Test : public DynamicResourcesTest {
+ protected:
+  DynamicResourcesOf60Test() : DynamicResourcesTest(60) {}
+  void Look(const PodInfo& info, NodeSet nodes) {
+    Feasible look(nodes, {0, snap_.words()});
+    look.BeginPlugin(0);
+    EXPECT_TRUE(plugin().Filter(info, snap_, state_, look).ok());
+  }
+  // How many nodes were asked: as explaining tells, which asks none itself.
+  size_t Asked(const PodInfo& info) {
+    NodeSet nodes = snap_.all();
+    Rejections rejections;
+    rejections.Reset(snap_.size());
+    Feasible explained(nodes, {0, snap_.words()}, &rejections);
+    explained.BeginPlugin(0);
+    EXPECT_TRUE(plugin().Filter(info, snap_, state_, explained).ok());
+    size_t asked = 0;
+    for (const Rejections::OfNode& of : rejections.nodes) {
+      const std::string_view why = rejections.texts.Text(of.reasons.at(0));
+      EXPECT_THAT(std::string(why), AnyOf("gave up looking for devices after 20000 steps",
+                                          "devices were not looked for: the steps of one decision were used up"));
+      asked += why.starts_with("gave up");
+    }
+    return asked;
+  }
+  CycleState state_;
+};
+
+// 17 of 32 that differ in what has 16 values: 20,001 steps a node, of 400,000 in all. Nodes that were not reached are
+// neither reached by explaining nor by trying one, but by the next look.
+TEST_F(DynamicResourcesOf60Test, LooksWithinABudgetOfSteps) {
+  const auto slice_of = [](const std::string& node) {
+    ResourceSlice slice = MakeSlice(node, 32);
+    for (size_t i = 0; i < 32; ++i)
+      slice.devices[i].attributes["d/a"] = {DeviceAttribute::Type::kInt, false, {static_cast<int64_t>(i / 2)}, {}};
+    return slice;
+  };
+  for (NodeIndex n = 0; n < snap_.size(); ++n) Put(Kind::kResourceSlice, slice_of(snap_.node(n).name));
+  ResourceClaim claim = MakeDeviceClaim("pod", 17, "uid-pod");
+  claim.constraints.push_back({{}, "", "d/a"});
+  PutClaim(claim);
+  const PodInfoPtr info = InfoOf(WithClaims(MakePod()));
+  NodeSet candidates = snap_.all();
+  ASSERT_TRUE(plugin().PreFilter(*info, snap_, state_, candidates).ok());
+  Look(*info, snap_.all());
+  EXPECT_EQ(Asked(*info), 20u);
+  EXPECT_EQ(Asked(*info), 20u);
+  NodeSet one(snap_.size());
+  one.Add(59);
+  Look(*info, one);
+  EXPECT_EQ(Asked(*info), 20u);
+  Look(*info, snap_.all());
+  EXPECT_EQ(Asked(*info), 40u);
+  // One whose devices are others now is asked though no step is left.
+  Put(Kind::kResourceSlice, slice_of(snap_.node(59).name));
+  Look(*info, one);
+  EXPECT_EQ(Asked(*info), 41u);
 }
 
 // An answer about a slice's device says nothing of one that took its place.
@@ -230,8 +301,43 @@ TEST_F(DynamicResourcesTest, PrefersEarlierAlternatives) {
   claim.requests[0].first_available = {MakeDeviceRequest(3, "three"), MakeDeviceRequest(1, "one")};
   PutClaim(claim);
   const Pod pod = WithClaims(MakePod());
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_THAT(first.Filter(*InfoOf(pod), snap_), ElementsAre("", "", kNone));
+  EXPECT_THAT(first.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(100, 87, 0));  // 8 and 7 of 8
+  // Scored, n1 loses less, and has a tenth for it.
   EXPECT_THAT(Filter(pod), ElementsAre("", "", kNone));
-  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(100, 87, 0));  // 8 and 7 of 8
+  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(90, 88, _));
+}
+
+TEST_F(DynamicResourcesTest, PrefersNodesThatLoseLess) {
+  PutSlices(8, 2);
+  Put(Kind::kResourceSlice, MakeSlice("n2", 4));
+  const Pod pod = PodAskingFor(1);
+  EXPECT_THAT(Filter(pod), ElementsAre("", "", ""));
+  EXPECT_THAT(run_.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(0, 100, 66));  // 7, 1 and 3 others are free
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_THAT(first.Filter(*InfoOf(pod), snap_), ElementsAre("", "", ""));
+  EXPECT_THAT(first.ScoreAgain(*InfoOf(pod), snap_), ElementsAre(0, 0, 0));
+}
+
+// Of three devices, those on one root first where one of them is in use; in first fit by name.
+TEST_F(DynamicResourcesTest, TakesDevicesOfBrokenGroups) {
+  ResourceSlice slice = MakeSlice("n0", 3);
+  for (size_t i = 0; i < 3; ++i)
+    slice.devices[i].attributes["resource.kubernetes.io/pcieRoot"] = {
+        DeviceAttribute::Type::kString, false, {}, {i == 0 ? "a" : "b"}};
+  slice.devices.push_back(slice.devices[0]);
+  slice.devices.back().name = "dev-3";
+  Put(Kind::kResourceSlice, slice);
+  PutClaim(WithDevices(MakeDeviceClaim("other", 1), "n0", {"dev-1"}));
+  const Pod pod = PodAskingFor(1);
+  const auto taken = [&](const DynamicResources& of) {
+    std::vector<ClaimPtr> claims;
+    return of.Allocate(pod, snap_, 0, &claims).allocations.at(0).devices.at(0).id.device;
+  };
+  EXPECT_EQ(taken(plugin()), "dev-2");
+  RunPlugin first(DynamicResources::Make(FirstFit()));
+  EXPECT_EQ(taken(dynamic_cast<const DynamicResources&>(first.plugin())), "dev-0");
 }
 
 TEST_F(DynamicResourcesTest, ABrokenSelectorIsAnError) {

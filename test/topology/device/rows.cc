@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "plugins/node/node_selector.h"
 #include "test/topology/device/row_objects.h"
@@ -53,25 +54,30 @@ std::shared_ptr<ResourceClaim> ReadAllocated(const Json& uses) {
 }
 
 struct Row {
-  explicit Row(const Json& row)
-      : json(row), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
+  // `allowed`: no class has other devices than these; null: all.
+  explicit Row(const Json& row, const absl::flat_hash_set<DeviceId>* allowed = nullptr)
+      : json(row), only(allowed), node(ReadNode(row.at("node"))), claims_before(ReadAllocated(row["allocated"])) {
     for (const Json& one : row.at("slices")) slices.push_back(std::make_shared<ResourceSlice>(ReadSlice(one)));
     for (const Json& one : row.at("classes")) classes.push_back(ReadClass(one));
     for (const Json& one : row.at("claims")) claims.push_back(ReadClaim(one));
     size_t index = 0;
     const auto no_row = [](const std::string&) { return kNoNode; };
     for (size_t i = 0; i < slices.size(); ++i) {
-      for (const Device& device : slices[i]->devices) indices[&device] = index++;
       slices[i]->uid = absl::StrCat(i);
+      for (const Device& device : slices[i]->devices) indices[&device] = index++;
       devices.Update(Kind::kResourceSlice, nullptr, slices[i], no_row);
     }
     devices.Update(Kind::kResourceClaim, nullptr, claims_before, no_row);
+    if (only == nullptr) return;
+    for (DeviceClass& one : classes) one.selectors.insert(one.selectors.begin(), kOnly);
   }
   const Json& Answer(const char* of, const std::string& expression, const Device& device) const {
     return json.at(of).at(expression).at(indices.at(&device));
   }
 
+  static constexpr char kOnly[] = "is one of `only`";
   const Json& json;
+  const absl::flat_hash_set<DeviceId>* only;
   Node node;
   std::shared_ptr<ResourceClaim> claims_before;
   std::vector<std::shared_ptr<ResourceSlice>> slices;
@@ -124,6 +130,10 @@ absl::StatusOr<DeviceAttribute> UpstreamsDerived(const Json& answer, const std::
 DeviceQuestions Questions(Row& row) {
   DeviceQuestions questions;
   questions.selector = [&row](const std::string& expression, const ResourceSlice& slice, const Device& device) {
+    if (expression == Row::kOnly) {
+      const bool is = row.only->contains({slice.driver, slice.pool, device.name});
+      return SelectorAnswer{is ? SelectorAnswer::Kind::kYes : SelectorAnswer::Kind::kNo, ""};
+    }
     return Same(row, expression, row.selectors.Matches(expression, slice, device),
                 UpstreamsSelector(row.Answer("selectors", expression, device)));
   };
@@ -145,8 +155,18 @@ DeviceQuestions Questions(Row& row) {
   return questions;
 }
 
+// Of each device, in all claims.
+std::vector<std::string> RequestsOf(const Json& allocations) {
+  std::vector<std::string> requests;
+  for (const Json& allocation : allocations) {
+    const Json devices = allocation.value("devices", Json::object()).value("results", Json::array());
+    for (const Json& device : devices) requests.push_back(device.at("request"));
+  }
+  return requests;
+}
+
 // Amounts are compared as numbers where their texts differ for another reason than the number's.
-std::string Differences(const Json& row, const DeviceOutcome& outcome) {
+std::string Differences(const Json& row, const DeviceOutcome& outcome, bool scored, bool* others) {
   using Kind = DeviceOutcome::Kind;
   const std::string theirs = row.value("error", "");
   if (Comparable(outcome.message) != Comparable(theirs))
@@ -159,7 +179,9 @@ std::string Differences(const Json& row, const DeviceOutcome& outcome) {
   }
   Json ours = Json::array();
   for (const DeviceAllocation& allocation : outcome.allocations) ours.push_back(WriteAllocation(allocation));
-  if (allocated && ours != results) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
+  *others = allocated && ours != results;
+  if (*others && scored) return RequestsOf(ours) == RequestsOf(results) ? "" : "other alternatives";
+  if (*others) return absl::StrCat(ours.dump(), ", upstream ", results.dump());
   const int64_t rounds = row.value("rounds", int64_t{0});
   if (rounds != 0 && rounds != outcome.rounds) {
     return absl::StrCat(outcome.rounds, " rounds, upstream ", rounds);
@@ -167,9 +189,29 @@ std::string Differences(const Json& row, const DeviceOutcome& outcome) {
   return "";
 }
 
+DeviceOutcome Ask(Row& row, bool scored) {
+  std::vector<const ResourceClaim*> claims;
+  for (const ResourceClaim& claim : row.claims) claims.push_back(&claim);
+  DeviceAllocator allocator(ReadFeatures(row.json.at("features")), Questions(row),
+                            {.first_fit = !scored, .groups = {"resource.kubernetes.io/pcieRoot"}});
+  return allocator.Allocate(row.devices, row.node, claims, int64_t{100'000'000});
+}
+
+// Why the first fit does not take those devices where there are no others, or "".
+std::string Problem(const Json& json, const DeviceOutcome& outcome) {
+  absl::flat_hash_set<DeviceId> taken;
+  for (const DeviceAllocation& allocation : outcome.allocations) {
+    for (const AllocatedDevice& device : allocation.devices) taken.insert(device.id);
+  }
+  Row row(json, &taken);
+  const DeviceOutcome again = Ask(row, /*scored=*/false);
+  // An error may be of a selector that was not asked about that device before.
+  return again.kind == DeviceOutcome::Kind::kNoFit ? "not to be had" : "";
+}
+
 }  // namespace
 
-RowAnswer AskRow(const std::string& line) {
+RowAnswer AskRow(const std::string& line, bool scored) {
   RowAnswer answer;
   try {
     const Json json = Json::parse(line);
@@ -178,15 +220,13 @@ RowAnswer AskRow(const std::string& line) {
       return answer;
     }
     Row row(json);
-    std::vector<const ResourceClaim*> claims;
-    for (const ResourceClaim& claim : row.claims) claims.push_back(&claim);
-    DeviceAllocator allocator(ReadFeatures(json.at("features")), Questions(row));
     const auto start = std::chrono::steady_clock::now();
-    const DeviceOutcome outcome = allocator.Allocate(row.devices, row.node, claims, int64_t{100'000'000});
+    const DeviceOutcome outcome = Ask(row, scored);
     answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     answer.allocated = outcome.kind == DeviceOutcome::Kind::kAllocated;
     answer.steps = outcome.steps;
-    answer.difference = row.difference.empty() ? Differences(json, outcome) : row.difference;
+    answer.difference = row.difference.empty() ? Differences(json, outcome, scored, &answer.others) : row.difference;
+    if (answer.difference.empty() && answer.others) answer.difference = Problem(json, outcome);
     if (!answer.difference.empty()) {
       answer.difference = absl::StrCat(json.at("name").get<std::string>(), ": ", answer.difference);
     }

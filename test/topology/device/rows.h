@@ -12,11 +12,13 @@ struct RowAnswer {
   bool allocated = false;
   int64_t steps = 0;
   double seconds = 0;      // that Allocate took
+  bool others = false;     // other devices than upstream's; a difference in first fit
   std::string difference;  // from upstream's answer; "" where there is none
 };
 
-// Asks our allocator what upstream's was asked. `line` is one row, as JSON; a malformed one is a difference.
-RowAnswer AskRow(const std::string& line);
+// Asks our allocator what upstream's was asked. `line` is one row, as JSON; a malformed one is a difference. `scored`:
+// not in first fit. Then other devices are no difference where the first fit takes them if there are no others.
+RowAnswer AskRow(const std::string& line, bool scored = false);
 
 }  // namespace muster
 
