@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/bench_cluster.h"
+#include "bench/placement/devices.h"
 #include "bench/placement/groups.h"
 #include "bench/placement/meter.h"
 #include "bench/placement/queues.h"
@@ -33,9 +34,10 @@ struct Flags {
   uint64_t nodes = 1000, pods = 10'000, shapes = 8, rate = 0, threads = 1, seed = 1, binds = 128, timeout = 300;
   uint64_t scale = 1000;  // thousandths
   std::string kind = "repeated", output = "table", config, workload;
-  bool groups = false, queues = false;
+  bool groups = false, queues = false, devices = false;
   GroupFlags group;
   QueueFlags queue;
+  DeviceFlags device;
 };
 
 // Notes when pods are created and bound.
@@ -290,10 +292,12 @@ int Run(int argc, char** argv) {
   arguments.Text("--config", "FILE", "the scheduler's configuration", &flags.config);
   arguments.Switch("--groups", "instead: what deciding about gangs costs, of all sizes", &flags.groups);
   arguments.Switch("--queues", "instead: what queues cost, of many and with much pending", &flags.queues);
+  arguments.Switch("--devices", "instead: what devices cost, and the worst that can be asked of them", &flags.devices);
   arguments.Number("--tree", "N", "with --queues: how many", 100, 10'000, &flags.queue.queues);
   arguments.Number("--pending", "N", "with --queues: groups", 1, kMany, &flags.queue.groups);
-  arguments.Text("--only", "TEXT", "with --groups and --queues: the cases with this in their name", &flags.group.only);
-  arguments.Number("--effort", "PERCENT", "with --groups: of the gangs to decide about", 1, 10'000,
+  arguments.Text("--only", "TEXT", "with --groups, --queues, --devices: the cases with this in their name",
+                 &flags.group.only);
+  arguments.Number("--effort", "PERCENT", "with --groups, --devices: of the gangs or pods to decide about", 1, 10'000,
                    &flags.group.effort);
   arguments.Choice("-o, --output", {"table", "json"}, "how to print", &flags.output);
   const std::vector<std::string> args(argv + 1, argv + argc);
@@ -310,6 +314,14 @@ int Run(int argc, char** argv) {
     flags.queue.config = flags.config;
     flags.queue.output = flags.output;
     return MeasureQueues(flags.queue);
+  }
+  if (flags.devices) {
+    flags.device.seed = flags.seed;
+    flags.device.effort = flags.group.effort;
+    flags.device.only = flags.group.only;
+    flags.device.config = flags.config;
+    flags.device.output = flags.output;
+    return MeasureDevices(flags.device);
   }
   const absl::StatusOr<Report> report = Measure(flags);
   if (!report.ok()) {

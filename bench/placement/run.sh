@@ -13,6 +13,7 @@
 #                                          how near, how soon, how full (default 3 days of 24 hours)
 #   run.sh --queues [flags]     1,000 queues with 50,000 groups pending: what the next choice costs, and placing all
 #   run.sh --live-queues [flags]           the same pods live with and without 1,000 queues, in turns
+#   run.sh --devices [flags]    what devices cost: filling 500 nodes, pairs on PCIe roots, the worst that can be asked
 #   run.sh --monday [flags]                a Monday morning of 50 teams in simulated time (bench/scenario/results.md)
 # Environment: MUSTER_BIN, MUSTER_CONTROL_PLANE (a folder with kube-apiserver and so on), GO (default: go).
 set -euo pipefail
@@ -69,6 +70,7 @@ case ${1:-} in
   --algorithm) shift; algorithm "$@" ;;
   --groups) shift; groups "$@" ;;
   --queues) shift; in_memory --queues "$@" ;;
+  --devices) shift; in_memory --devices "$@" ;;
   --live-queues) shift; live -queues 1000 -cases limit,muster,muster-queues -repeats 3 "$@" ;;
   --monday) shift; "$build/bench/scenario/muster_monday" "$@" ;;
   --group-day) shift; group_day "$@" ;;

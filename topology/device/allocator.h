@@ -43,6 +43,7 @@ struct SelectorAnswer {
   enum class Kind : uint8_t { kNo, kYes, kCompileError, kRuntimeError };
   Kind kind = Kind::kNo;
   std::string message;  // of errors
+  int64_t steps = 0;    // what finding it cost; 0: it was known
 };
 
 // What the allocator asks; all but `derived` must be given, and the same question must have the same answer.
@@ -74,7 +75,9 @@ struct DeviceOutcome {
   // Index of the alternative chosen, by claim and request; 0 where there are none.
   std::vector<std::vector<uint32_t>> chosen;
   int64_t rounds = 0;  // how often a place in the claims was taken up (upstream's allocateOne)
-  int64_t steps = 0;   // rounds and devices looked at: what the budget limits
+  // What the budget limits, in units of some 30 ns: rounds, devices looked at, constraints, alternatives planned, and
+  // what selectors cost. The last may go beyond the limit by one evaluation.
+  int64_t steps = 0;
 };
 
 // What the devices that a node can reach are like, made of the slices.

@@ -8,6 +8,9 @@
 namespace muster {
 namespace {
 
+// CEL's limit of 1,000,000 is some 8 ms: 250,000 steps.
+constexpr int64_t kCostAStep = 4, kStepsOfByte = 3;
+
 void AddAttribute(cel::DeviceView& view, const std::string& name, const DeviceAttribute& attribute) {
   using Type = DeviceAttribute::Type;
   switch (attribute.type) {
@@ -49,6 +52,7 @@ const DeviceSelectors::Program& DeviceSelectors::Compiled(Programs& programs, co
     selectors_.clear();
     derived_.clear();
   }
+  steps_ += 1 + static_cast<int64_t>(expression.size()) * kStepsOfByte;
   return *programs.emplace(expression, std::make_unique<const Program>(compile(expression))).first->second;
 }
 
@@ -69,20 +73,22 @@ void DeviceSelectors::Forget(const ResourceSlice& slice) {
 SelectorAnswer DeviceSelectors::Matches(const std::string& expression, const ResourceSlice& slice,
                                         const Device& device) {
   using Answered = SelectorAnswer::Kind;
+  steps_ = 0;
   const Program& program = Compiled(selectors_, expression, cel::Compile);
-  if (!program.ok()) return {Answered::kCompileError, std::string(program.status().message())};
+  if (!program.ok()) return {Answered::kCompileError, std::string(program.status().message()), steps_};
   Slice& known = slices_[&slice];
   Answers& answers = known.answers[&program];
   answers.resize(slice.devices.size());
   const size_t index = IndexOf(slice, device);
   if (answers[index] == kUnknown) answers[index] = Evaluate(*program, ViewOf(slice, device), known.errors);
-  if (answers[index] < kError) return {answers[index] == kYes ? Answered::kYes : Answered::kNo, ""};
-  return {Answered::kRuntimeError, known.errors[answers[index] - kError]};
+  if (answers[index] < kError) return {answers[index] == kYes ? Answered::kYes : Answered::kNo, "", steps_};
+  return {Answered::kRuntimeError, known.errors[answers[index] - kError], steps_};
 }
 
 uint32_t DeviceSelectors::Evaluate(const cel::Program& program, const cel::DeviceView& device,
                                    std::vector<std::string>& errors) {
   cel::Result result = program.Evaluate(device, scratch_);
+  steps_ += 1 + static_cast<int64_t>(result.cost) / kCostAStep;
   if (result.outcome == cel::Result::Outcome::kValue) return result.value ? kYes : kNo;
   errors.push_back(WithHint(std::move(result.message)));
   return kError + static_cast<uint32_t>(errors.size()) - 1;

@@ -19,7 +19,7 @@ namespace muster {
 // One thread at a time.
 class DeviceSelectors {
  public:
-  // `device` is one of the slice's. Nothing is allocated for an answer that is known, errors aside.
+  // `device` is one of the slice's. Nothing is allocated for an answer that is known, errors aside; its `steps` are 0.
   SelectorAnswer Matches(const std::string& expression, const ResourceSlice& slice, const Device& device);
   // Errors read as the allocator shows them.
   absl::StatusOr<DeviceAttribute> Derive(const DerivedAttribute& attribute, const ResourceSlice& slice,
@@ -55,6 +55,7 @@ class DeviceSelectors {
   cel::DeviceView view_{""};
   const Device* viewed_ = nullptr;
   cel::Scratch scratch_;
+  int64_t steps_ = 0;  // of compiling and evaluating, since the answer before
 };
 
 }  // namespace muster

@@ -9,6 +9,8 @@
 namespace muster {
 namespace {
 
+// Planning a request or alternative is some 100 ns, and a byte for each device of the node.
+constexpr int64_t kStepsOfPlan = 2, kCandidatesAStep = 64;
 constexpr std::string_view kOptionalNodeOperations = "DRAOptionalNodeOperations";
 
 bool Tolerates(const DeviceToleration& toleration, const DeviceTaint& taint) {
@@ -55,8 +57,9 @@ bool DeviceSearch::Fail(std::string message) {
   return false;
 }
 
-bool DeviceSearch::CountStep() {
-  if (++outcome_.steps <= step_limit_) return true;
+bool DeviceSearch::CountSteps(int64_t steps) {
+  outcome_.steps += steps;
+  if (outcome_.steps <= step_limit_) return true;
   outcome_.kind = DeviceOutcome::Kind::kGaveUp;
   outcome_.message = absl::StrCat("gave up looking for devices after ", step_limit_, " steps");
   return false;
@@ -120,6 +123,7 @@ bool DeviceSearch::PlanClaim(size_t index) {
 
 bool DeviceSearch::PlanRequest(const ResourceClaim& claim, RequestPlan& plan) {
   const DeviceRequest& request = *plan.request;
+  if (!CountSteps(kStepsOfPlan + static_cast<int64_t>(candidates_.size()) / kCandidatesAStep)) return false;
   const auto fail = [&](const auto&... why) { return Fail(absl::StrCat(Where(claim, request), why...)); };
   if (!request.derived_attributes.empty() && !features_.derived_attributes) {
     return fail(": cannot handle request with derived attributes, the feature is disabled");
@@ -154,7 +158,7 @@ bool DeviceSearch::PlanAll(const ResourceClaim& claim, RequestPlan& plan) {
                                pools_[p].Text(), " is currently ", pools_[p].incomplete ? "being updated" : "invalid"));
     }
     for (uint32_t c = pool_begin_[p]; c < pool_begin_[p + 1]; ++c) {
-      if (!CountStep()) return false;
+      if (!CountSteps()) return false;
       const Step selectable = Selectable(claim, plan, c);
       if (selectable == Step::kError) return false;
       if (selectable == Step::kNo) continue;
@@ -183,7 +187,7 @@ bool DeviceSearch::Run() {
 
 DeviceSearch::Step DeviceSearch::Place(const At& at, bool in_alternative, uint32_t start) {
   ++outcome_.rounds;
-  if (!CountStep()) return Step::kError;
+  if (!CountSteps()) return Step::kError;
   if (at.claim >= claims_.size()) return Step::kDone;
   ClaimPlan& claim = claims_[at.claim];
   if (at.request >= claim.requests.size()) {
@@ -231,7 +235,7 @@ DeviceSearch::Step DeviceSearch::PlaceCounted(const At& at, RequestPlan& plan, u
   At next = at;
   ++next.nth;
   for (uint32_t c = start; c < candidates_.size(); ++c) {
-    if (!CountStep()) return Step::kError;
+    if (!CountSteps()) return Step::kError;
     if (plan.admin() ? AllocatingFor(c, at.claim) : InUse(c)) continue;
     Step step = Selectable(claim, plan, c);
     if (step == Step::kDone) step = HasCapacity(claim, plan, c, "checking");
@@ -308,6 +312,7 @@ DeviceSearch::Step DeviceSearch::TakeUnder(const At& at, const RequestPlan& plan
 DeviceSearch::Step DeviceSearch::Constrain(ClaimPlan& claim, const RequestPlan& plan, uint32_t candidate, Undo& undo) {
   const std::string& request = plan.parent != nullptr ? plan.parent->name : plan.request->name;
   const std::string alternative = plan.parent != nullptr ? plan.FullName() : "";
+  if (!claim.constraints.empty() && !CountSteps(static_cast<int64_t>(claim.constraints.size()))) return Step::kError;
   for (ConstraintState& constraint : claim.constraints) {
     if (constraint.Concerns(request, alternative)) {
       const DeviceAttribute* attribute = nullptr;
@@ -367,6 +372,7 @@ DeviceSearch::Step DeviceSearch::SelectorsMatch(const std::string& whose, const 
                                                 const Candidate& candidate) {
   for (size_t i = 0; i < selectors.size(); ++i) {
     const SelectorAnswer answer = questions_.selector(selectors[i], *candidate.slice, *candidate.device);
+    if (answer.steps > 0 && !CountSteps(answer.steps)) return Step::kError;
     switch (answer.kind) {
       case SelectorAnswer::Kind::kYes: break;
       case SelectorAnswer::Kind::kNo: return Step::kNo;

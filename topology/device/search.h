@@ -88,7 +88,7 @@ class DeviceSearch {
   bool PlanRequest(const ResourceClaim& claim, RequestPlan& plan);
   bool PlanAll(const ResourceClaim& claim, RequestPlan& plan);
   bool Fail(std::string message);
-  bool CountStep();
+  bool CountSteps(int64_t steps = 1);
 
   Step Place(const At& at, bool in_alternative, uint32_t start);
   Step PlaceAlternatives(At at);

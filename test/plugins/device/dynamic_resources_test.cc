@@ -18,6 +18,7 @@
 namespace muster {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -26,10 +27,14 @@ constexpr char kElsewhere[] = "R: resourceclaim not available on the node";
 
 class DynamicResourcesTest : public ::testing::Test {
  protected:
-  DynamicResourcesTest()
-      : snap_(MakeSnapshot({MakeNode("n0").Ptr(), MakeNode("n1").Ptr(), MakeNode("n2").Ptr()})),
-        run_(DynamicResources::Make({})) {
+  explicit DynamicResourcesTest(int nodes = 3) : snap_(MakeSnapshot(Nodes(nodes))), run_(DynamicResources::Make({})) {
     Put(Kind::kDeviceClass, MakeDeviceClass());
+  }
+  // "n0", "n1", ...
+  static std::vector<NodePtr> Nodes(int count) {
+    std::vector<NodePtr> nodes;
+    for (int i = 0; i < count; ++i) nodes.push_back(MakeNode(absl::StrCat("n", i)).Ptr());
+    return nodes;
   }
   template <typename T>
   void Put(Kind kind, T object) {
@@ -118,6 +123,65 @@ TEST_F(DynamicResourcesTest, SeesWhatChangesAfterPreFilter) {
   EXPECT_THAT(run_.FilterAgain(*info, snap_), ElementsAre(kNone, "", ""));
   snap_.RemoveObject(Kind::kResourceClaim, "default", "other");
   EXPECT_THAT(run_.FilterAgain(*info, snap_), ElementsAre("", "", ""));
+}
+
+class DynamicResourcesOf60Test : public DynamicResourcesTest {
+ protected:
+  DynamicResourcesOf60Test() : DynamicResourcesTest(60) {}
+  void Look(const PodInfo& info, NodeSet nodes) {
+    Feasible look(nodes, {0, snap_.words()});
+    look.BeginPlugin(0);
+    EXPECT_TRUE(plugin().Filter(info, snap_, state_, look).ok());
+  }
+  // How many nodes were asked: as explaining tells, which asks none itself.
+  size_t Asked(const PodInfo& info) {
+    NodeSet nodes = snap_.all();
+    Rejections rejections;
+    rejections.Reset(snap_.size());
+    Feasible explained(nodes, {0, snap_.words()}, &rejections);
+    explained.BeginPlugin(0);
+    EXPECT_TRUE(plugin().Filter(info, snap_, state_, explained).ok());
+    size_t asked = 0;
+    for (const Rejections::OfNode& of : rejections.nodes) {
+      const std::string_view why = rejections.texts.Text(of.reasons.at(0));
+      EXPECT_THAT(std::string(why), AnyOf("gave up looking for devices after 20000 steps",
+                                          "devices were not looked for: the steps of one decision were used up"));
+      asked += why.starts_with("gave up");
+    }
+    return asked;
+  }
+  CycleState state_;
+};
+
+// 17 of 32 that differ in what has 16 values: 20,001 steps a node, of 400,000 in all. Nodes that were not reached are
+// neither reached by explaining nor by trying one, but by the next look.
+TEST_F(DynamicResourcesOf60Test, LooksWithinABudgetOfSteps) {
+  const auto slice_of = [](const std::string& node) {
+    ResourceSlice slice = MakeSlice(node, 32);
+    for (size_t i = 0; i < 32; ++i)
+      slice.devices[i].attributes["d/a"] = {DeviceAttribute::Type::kInt, false, {static_cast<int64_t>(i / 2)}, {}};
+    return slice;
+  };
+  for (NodeIndex n = 0; n < snap_.size(); ++n) Put(Kind::kResourceSlice, slice_of(snap_.node(n).name));
+  ResourceClaim claim = MakeDeviceClaim("pod", 17, "uid-pod");
+  claim.constraints.push_back({{}, "", "d/a"});
+  PutClaim(claim);
+  const PodInfoPtr info = InfoOf(WithClaims(MakePod()));
+  NodeSet candidates = snap_.all();
+  ASSERT_TRUE(plugin().PreFilter(*info, snap_, state_, candidates).ok());
+  Look(*info, snap_.all());
+  EXPECT_EQ(Asked(*info), 20u);
+  EXPECT_EQ(Asked(*info), 20u);
+  NodeSet one(snap_.size());
+  one.Add(59);
+  Look(*info, one);
+  EXPECT_EQ(Asked(*info), 20u);
+  Look(*info, snap_.all());
+  EXPECT_EQ(Asked(*info), 40u);
+  // One whose devices are others now is asked though no step is left.
+  Put(Kind::kResourceSlice, slice_of(snap_.node(59).name));
+  Look(*info, one);
+  EXPECT_EQ(Asked(*info), 41u);
 }
 
 // An answer about a slice's device says nothing of one that took its place.

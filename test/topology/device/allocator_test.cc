@@ -51,6 +51,7 @@ class World {
   }
   Device& device(size_t i) { return slice_.devices[i]; }
   ResourceClaim& claim() { return claim_; }
+  int64_t selector_steps = 0;  // of each answer
   void Ask(std::string mode, int64_t count) {
     DeviceRequest& request = claim_.requests.emplace_back();
     request.name = absl::StrCat("r", claim_.requests.size());
@@ -60,8 +61,9 @@ class World {
   }
   DeviceOutcome Allocate(int64_t steps = 1000) const {
     DeviceQuestions questions;
-    questions.selector = [](const auto&, const auto&, const auto&) {
-      return SelectorAnswer{SelectorAnswer::Kind::kYes, ""};
+    questions.selector = [this](const std::string& expression, const auto&, const auto&) {
+      return SelectorAnswer{expression == "no" ? SelectorAnswer::Kind::kNo : SelectorAnswer::Kind::kYes, "",
+                            selector_steps};
     };
     questions.node_matches = [](const auto&, const auto&) { return false; };
     questions.find_class = [this](const std::string& name) { return name == "c" ? &class_ : nullptr; };
@@ -116,14 +118,16 @@ TEST(DeviceAllocatorTest, AsksForAnIdOfEachShareThatIsTaken) {
   EXPECT_EQ(outcome.allocations[0].devices[1].share_id, "share-2");
 }
 
-// 16 of 64 devices that must all be equal in what differs for all: 64 pairs to look at, and no more.
+// 16 of 64 devices that must all be equal in what differs for all: each pair is looked at, and no more. A step is the
+// device's and one the constraint's.
 TEST(DeviceAllocatorTest, LooksNoFurtherWhereAConstraintFailsAtOnce) {
   World world(64);
   world.Ask("ExactCount", 16);
   world.claim().constraints.push_back({{}, "d/a", ""});
   const DeviceOutcome outcome = world.Allocate(100'000);
   EXPECT_EQ(outcome.kind, Kind::kNoFit);
-  EXPECT_LE(outcome.steps, 64 * 65);
+  EXPECT_LE(outcome.rounds, 65);
+  EXPECT_LE(outcome.steps, 2 * 64 * 65);
 }
 
 // 17 of 32 that differ in a number of which there are 16: every way to choose 16 would be looked at.
@@ -137,6 +141,42 @@ TEST(DeviceAllocatorTest, GivesUpAtItsLimit) {
   EXPECT_EQ(outcome.message, "gave up looking for devices after 50000 steps");
   EXPECT_EQ(outcome.steps, 50'001);
   EXPECT_TRUE(outcome.allocations.empty());
+}
+
+// Beyond its limit by one answer at most.
+TEST(DeviceAllocatorTest, CountsWhatSelectorsCost) {
+  World world(64);
+  world.selector_steps = 300;
+  for (const char* mode : {"ExactCount", "All"}) {
+    world.claim().requests.clear();
+    world.Ask(mode, 1);
+    world.claim().requests[0].selectors = {"no"};
+    const DeviceOutcome outcome = world.Allocate(1000);
+    EXPECT_EQ(outcome.kind, Kind::kGaveUp) << mode;
+    EXPECT_GT(outcome.steps, 1000) << mode;
+    EXPECT_LE(outcome.steps, 1300) << mode;
+    EXPECT_EQ(world.Allocate(64 * 302).kind, Kind::kNoFit) << mode;
+  }
+}
+
+// 2,048 alternatives, though the first request has no device already.
+TEST(DeviceAllocatorTest, CountsPlanningAndConstraints) {
+  World world(64);
+  world.Ask("ExactCount", 1);
+  world.claim().requests[0].selectors = {"no"};
+  const int64_t without = world.Allocate(100'000).steps;
+  for (int i = 0; i < 256; ++i) {
+    world.Ask("ExactCount", 0);
+    world.claim().requests.back().first_available.resize(8, world.claim().requests[0]);
+    for (DeviceRequest& alternative : world.claim().requests.back().first_available) alternative.count = 0;
+  }
+  EXPECT_EQ(world.Allocate(100'000).steps, without + 256 * 8 * 3);
+
+  World constrained(64);
+  constrained.Ask("ExactCount", 1);
+  constrained.claim().constraints.assign(10, {{}, "d/a", ""});
+  EXPECT_EQ(constrained.Allocate().kind, Kind::kAllocated);
+  EXPECT_EQ(constrained.Allocate().steps, 3 + 1 + 1 + 10 + 1 + 1 + 1);  // plan, place, device, constraints, places
 }
 
 TEST(DeviceAllocatorTest, RefusesAllWhereAConstraintForbidsThem) {

@@ -68,6 +68,21 @@ TEST(DeviceSelectorsTest, Answers) {
   }
 }
 
+// 100,000 turns, at just under the cost limit; then it is known.
+TEST(DeviceSelectorsTest, TellsWhatAnAnswerCost) {
+  const ResourceSlice slice = Slice();
+  DeviceSelectors selectors;
+  const auto steps = [&](const std::string& expression) {
+    return selectors.Matches(expression, slice, slice.devices[0]).steps;
+  };
+  const std::string hostile = "lists.range(400).all(x, lists.range(200).all(y, x + y >= 0))";
+  EXPECT_GT(steps(hostile), 50'000);
+  EXPECT_EQ(steps(hostile), 0);
+  EXPECT_GT(steps("lists.range(2000).all(x, lists.range(2000).all(y, x + y >= 0))"), 250'000);  // too costly
+  EXPECT_LT(steps("device.driver == 'other'"), 100);
+  EXPECT_GT(steps(absl::StrCat("device.driver == '", std::string(10'000, 'x'), "'")), 30'000);  // long to compile
+}
+
 TEST(DeviceSelectorsTest, ForgetsAnswers) {
   ResourceSlice slice = Slice();
   DeviceSelectors selectors;
