@@ -13,7 +13,8 @@
 #                                          how near, how soon, how full (default 3 days of 24 hours)
 #   run.sh --queues [flags]     1,000 queues with 50,000 groups pending: what the next choice costs, and placing all
 #   run.sh --live-queues [flags]           the same pods live with and without 1,000 queues, in turns
-#   run.sh --devices [flags]    what devices cost: filling 500 nodes, pairs on PCIe roots, the worst that can be asked
+#   run.sh --devices [flags]    what devices cost: filling 500 nodes, pairs on PCIe roots, the worst that can be asked,
+#                                          then filling them beside kube-scheduler's algorithm (minutes)
 #   run.sh --device-fragmentation [flags]  how many pods get devices by score and in first fit, 4 minutes
 #   run.sh --monday [flags]                a Monday morning of 50 teams in simulated time (bench/scenario/results.md)
 # Environment: MUSTER_BIN, MUSTER_CONTROL_PLANE (a folder with kube-apiserver and so on), GO (default: go).
@@ -49,6 +50,13 @@ algorithm() {
   "$build/placement_algorithm" -muster "$build/bench/placement/muster_placement" -scale "$scale" $(workloads "$@")
 }
 
+devices() {
+  in_memory --devices "$@"
+  build_algorithm
+  echo "# beside kube-scheduler's algorithm, in memory"
+  "$build/placement_algorithm" -muster "$build/bench/placement/muster_placement" -pods 5000 $(workloads devices)
+}
+
 groups() {
   in_memory --groups "$@"
   build_algorithm
@@ -71,7 +79,7 @@ case ${1:-} in
   --algorithm) shift; algorithm "$@" ;;
   --groups) shift; groups "$@" ;;
   --queues) shift; in_memory --queues "$@" ;;
-  --devices) shift; in_memory --devices "$@" ;;
+  --devices) shift; devices "$@" ;;
   --device-fragmentation) shift; in_memory --device-fragmentation "$@" ;;
   --live-queues) shift; live -queues 1000 -cases limit,muster,muster-queues -repeats 3 "$@" ;;
   --monday) shift; "$build/bench/scenario/muster_monday" "$@" ;;

@@ -363,7 +363,10 @@ void Scheduler::Kick() {
 
 void Scheduler::Pump() {
   pump_posted_ = false;
-  const auto room = [&] { return binding_.in_flight() < static_cast<size_t>(config_.muster.binds_in_flight); };
+  // Claims count too: what the server takes goes to those who are nearly done, not to one step of all.
+  const auto room = [&] {
+    return binding_.in_flight() + preparation_.claims().writing() < static_cast<size_t>(config_.muster.binds_in_flight);
+  };
   if (active_ && synced()) {
     CheckExpired();
     RefreshQuota();
@@ -378,7 +381,7 @@ void Scheduler::Pump() {
     }
     if (cycles < kCyclesPerTurn && room()) LookForRoom();
     if (cycles == kCyclesPerTurn) Kick();
-    // With no room for another bind there is nothing to wake up for: the next bind's end comes here.
+    // With no room for another bind there is nothing to wake up for: the next end comes here.
     if (room()) ArmTimer();
     QueuesChanged();
   }

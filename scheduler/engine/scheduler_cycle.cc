@@ -109,6 +109,7 @@ void Scheduler::Bind(const BindingCycle::Task& task) {
 // Where all is well, binds the pod.
 void Scheduler::OnPreparationEnded(const BindingCycle::Task& task, const std::string& error) {
   const Pod& pod = *task.pod;
+  Kick();
   if (commits_.Has(pod.uid)) return commits_.OnPreparationEnded(task, error);
   if (error.empty() && active_) return Bind(task);
   preparation_.GiveUp(pod.uid);

@@ -85,6 +85,7 @@ const PluginSet = `  plugins:
       - {name: VolumeZone}
       - {name: PodTopologySpread, weight: 2}
       - {name: InterPodAffinity, weight: 2}
+      - {name: DynamicResources, weight: 2}
       - {name: DefaultPreemption}
       - {name: NodeResourcesBalancedAllocation, weight: 1}
       - {name: ImageLocality, weight: 1}
@@ -154,7 +155,7 @@ func (c *Cluster) StartControllerManager(controllers string) (*Process, error) {
 	args := []string{"--kubeconfig=" + filepath.Join(c.Dir, "kubeconfig"),
 		"--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0",
 		"--service-account-private-key-file=" + filepath.Join(c.Dir, "service-account.key"),
-		"--controllers=" + controllers}
+		"--controllers=" + controllers, "--kube-api-qps=5000", "--kube-api-burst=5000"}
 	if c.options.Groups != "" {
 		args = append(args, groupGates[c.options.Groups])
 	}

@@ -1,4 +1,5 @@
 // Devices from the decision to the bind, on the simulated cluster.
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -142,6 +143,30 @@ TEST_F(DevicesTest, GivesEachPodDevicesOfItsOwn) {
   ASSERT_TRUE(c.Settle());
   EXPECT_NE(c.NodeOf("e"), "");
   EXPECT_EQ(Claim("b"), nullptr);
+  CheckClaims();
+}
+
+class FewAtOnceTest : public DevicesTest {
+ protected:
+  FewAtOnceTest() : DevicesTest({.seed = 1, .threads = 1, .faults = {}, .binds_in_flight = 2}) {}
+};
+
+TEST_F(FewAtOnceTest, BindsTheFirstBeforeItWritesTheClaimsOfAll) {
+  AddNode("n0", 20);
+  for (int i = 0; i < 20; ++i) CreateAskingFor(1, MakePod("p" + std::to_string(i)));
+  const auto begun = [&] {
+    int count = 0;
+    for (const PodPtr& pod : c.server.Pods()) count += pod->node.empty() && Claim(pod->name)->finalizer;
+    return count;
+  };
+  int most = 0;
+  for (int i = 0; i < 1000; ++i) {
+    c.loop.RunFor(absl::Milliseconds(1));
+    most = std::max(most, begun());
+  }
+  EXPECT_EQ(most, 2);
+  ASSERT_TRUE(c.Settle());
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(c.NodeOf("p" + std::to_string(i)), "n0");
   CheckClaims();
 }
 

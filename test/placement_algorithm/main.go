@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/scheduler"
@@ -128,6 +129,10 @@ func run(file string, scale, most int) ([]time.Duration, error) {
 	if err != nil {
 		return nil, err
 	}
+	return placeAll(load, most)
+}
+
+func placeAll(load *workload.Workload, most int) ([]time.Duration, error) {
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
 	defer cancel()
 	snapshot := cache.NewEmptySnapshot()
@@ -152,6 +157,13 @@ func newScheduler(ctx context.Context, load *workload.Workload, snapshot *cache.
 			return nil, err
 		}
 	}
+	// kube-scheduler keeps what it wrote of a claim only where its version is a newer one.
+	version := 1
+	client.PrependReactor("update", "resourceclaims", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		version++
+		action.(clienttesting.UpdateAction).GetObject().(metav1.Object).SetResourceVersion(fmt.Sprint(version))
+		return false, nil, nil
+	})
 	factory := scheduler.NewInformerFactory(client, 0, nil)
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
 	sched, err := scheduler.New(ctx, client, factory, nil, profile.NewRecorderFactory(broadcaster),
@@ -185,7 +197,8 @@ func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snap
 			return nil, err
 		}
 		start := time.Now()
-		result, err := sched.SchedulePod(ctx, fwk, framework.NewCycleState(), queued)
+		state := framework.NewCycleState()
+		result, err := sched.SchedulePod(ctx, fwk, state, queued)
 		times = append(times, time.Since(start))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", pod.Name, err)
@@ -195,6 +208,13 @@ func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snap
 		if err := sched.Cache.AssumePod(logger, placed); err != nil {
 			return nil, err
 		}
+		// What was decided of claims is known to the next pod from here on.
+		if status := fwk.RunReservePluginsReserve(ctx, state, placed, result.SuggestedHost); !status.IsSuccess() {
+			return nil, fmt.Errorf("%s: %w", pod.Name, status.AsError())
+		}
+		if status := fwk.RunPreBindPlugins(ctx, state, placed, result.SuggestedHost); !status.IsSuccess() {
+			return nil, fmt.Errorf("%s: %w", pod.Name, status.AsError())
+		}
 	}
 	return times, nil
 }
@@ -202,7 +222,10 @@ func place(ctx context.Context, sched *scheduler.Scheduler, snapshot *cache.Snap
 // complete fills in what the server would, as far as the scheduler reads it here.
 func complete(object runtime.Object, priorities map[string]int32) {
 	meta := object.(metav1.Object)
-	meta.SetUID(types.UID(fmt.Sprintf("%T/%s/%s", object, meta.GetNamespace(), meta.GetName())))
+	meta.SetResourceVersion("1")
+	if meta.GetUID() == "" {
+		meta.SetUID(types.UID(fmt.Sprintf("%T/%s/%s", object, meta.GetNamespace(), meta.GetName())))
+	}
 	switch typed := object.(type) {
 	case *v1.Node:
 		typed.Status.Capacity = typed.Status.Allocatable

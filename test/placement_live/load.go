@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourceapi "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -47,8 +48,18 @@ func encode(object runtime.Object, version schema.GroupVersion, kind string) ([]
 	return runtime.Encode(serializer.NewSerializer(scheme.Scheme, scheme.Scheme), object)
 }
 
+// write is a request to the server.
+type write struct {
+	method, path string
+	body         []byte
+}
+
 func (p *poster) post(path string, body []byte) error {
-	request, err := http.NewRequest(http.MethodPost, p.base+path, bytes.NewReader(body))
+	return p.send(write{http.MethodPost, path, body})
+}
+
+func (p *poster) send(w write) error {
+	request, err := http.NewRequest(w.method, p.base+w.path, bytes.NewReader(w.body))
 	if err != nil {
 		return err
 	}
@@ -59,9 +70,9 @@ func (p *poster) post(path string, body []byte) error {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusCreated {
+	if response.StatusCode != http.StatusCreated && response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return fmt.Errorf("POST %s: %s: %q", path, response.Status, text)
+		return fmt.Errorf("%s %s: %s: %q", w.method, w.path, response.Status, text)
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
@@ -184,9 +195,9 @@ func (p *poster) createBoundPods(n, nodes int) error {
 	return inParallel(n, func(i int) error { return p.createPod(i, fmt.Sprintf("bound-%d", i), nodeName(i%nodes)) })
 }
 
-// bindings are encoded before the clock starts: one pod each, over all nodes in turn.
-func bindings(o options) ([][]byte, error) {
-	all := make([][]byte, o.pods)
+// bindings are encoded before the clock starts: one pod each, over all nodes in turn, with what comes before it.
+func bindings(o options, claims []resourceapi.ResourceClaim) ([][]write, error) {
+	all := make([][]write, o.pods)
 	for i := range all {
 		body, err := encode(&corev1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: podName(i), Namespace: o.namespaceOf(i)},
@@ -195,13 +206,25 @@ func bindings(o options) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[i] = body
+		if claims != nil {
+			if all[i], err = claimWrites(claims[i], i, o); err != nil {
+				return nil, err
+			}
+		}
+		path := "/api/v1/namespaces/" + o.namespaceOf(i) + "/pods/" + podName(i) + "/binding"
+		all[i] = append(all[i], write{http.MethodPost, path, body})
 	}
 	return all, nil
 }
 
-func (p *poster) bind(namespace string, i int, body []byte) error {
-	return p.post("/api/v1/namespaces/"+namespace+"/pods/"+podName(i)+"/binding", body)
+// bind sends a pod's writes, one after the other.
+func (p *poster) bind(writes []write) error {
+	for _, w := range writes {
+		if err := p.send(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // arrive creates n pods at an even rate, whatever the server takes for each, and returns when each was sent.

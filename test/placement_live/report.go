@@ -106,7 +106,7 @@ func (r report) table() string {
 	return head + rows + "p50...p99.9: until a watching client sees the bind, from " +
 		map[bool]string{true: "the pod's creation", false: "the scheduler's start"}[r.Rate > 0] +
 		". decision: bucket bounds of the scheduler's own histogram.\n" +
-		"server, others: shares of the machine that the API server with etcd, and programs beside the benchmark, took.\n"
+		"server, others: shares of the machine that the API server with etcd (and controllers), and programs beside the benchmark, took.\n"
 }
 
 func (r coldReport) table() string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,12 +102,13 @@ func (p *poster) remove(object runtime.Object) error {
 
 // createLoad makes all that is there before the measurement, one kind after the other, as the file orders them.
 func (p *poster) createLoad(load *workload.Workload) error {
-	for begin := 0; begin < len(load.Before); {
+	before := slices.DeleteFunc(slices.Clone(load.Before), madeByController)
+	for begin := 0; begin < len(before); {
 		end := begin + 1
-		for end < len(load.Before) && reflect.TypeOf(load.Before[end]) == reflect.TypeOf(load.Before[begin]) {
+		for end < len(before) && reflect.TypeOf(before[end]) == reflect.TypeOf(before[begin]) {
 			end++
 		}
-		batch := load.Before[begin:end]
+		batch := before[begin:end]
 		if err := inParallel(len(batch), func(i int) error { return p.create(batch[i]) }); err != nil {
 			return err
 		}

@@ -54,7 +54,9 @@ class ClaimFlights {
   ClaimPtr OnClaim(const ClaimPtr& claim, bool gone);
   // Takes the allocation from a claim that nobody uses.
   void Deallocate(const ResourceClaim& claim);
-  // Tasks, and writes whose end is not known.
+  // Tasks.
+  size_t writing() const { return tasks_.size(); }
+  // And writes whose end is not known.
   size_t in_flight() const { return tasks_.size() + settling_; }
 
  private:
