@@ -273,17 +273,19 @@ absl::StatusOr<Row> MeasurePlacing(const QueueFlags& flags, std::string name, bo
       if (pods > 1) pod.group = {GroupRef::Source::kLabels, absl::StrCat("group-", g), static_cast<int32_t>(pods)};
       if (pods > 1) pod.rank = static_cast<int32_t>(i);
       kubelet.RunsFor(ns, pod.name, mix.runs);
-      kubelet.Replaces(ns, pod.name);
+      // Of a gang some may have ended already: too few would come anew.
+      if (!gangs) kubelet.Replaces(ns, pod.name);
       status.Update(server.CreatePod(std::move(pod)));
     }
     row.pods += pods;
   }
   if (!status.ok()) return status;
   const Time most = start + absl::Hours(1);
-  loop.Run([&] { return counter.ended() == row.pods || loop.Now() > most; });
+  const auto done = [&] { return counter.ended() + (gangs ? counter.evicted() : 0); };
+  loop.Run([&] { return done() == row.pods || loop.Now() > most; });
   row.wall = Seconds(Steady::now() - begin);
   row.cpu = ThreadCpu() - cpu;
-  row.done = counter.ended();
+  row.done = done();
   row.evicted = counter.evicted();
   row.decisions = log.entries();
   row.simulated = absl::ToDoubleSeconds(loop.Now() - start);
