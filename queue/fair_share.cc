@@ -5,6 +5,8 @@
 namespace muster {
 
 FairShare::FairShare(Before before) : before_(std::move(before)) {
+  static const QuotaTree kNoQueues;  // until Build
+  tree_ = &kNoQueues;
   nodes_.push_back(std::make_unique<Node>(*this, kNoQueue));
 }
 
