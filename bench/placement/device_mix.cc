@@ -11,11 +11,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/placement/configuration.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
 #include "scheduler/command/arguments.h"
 #include "scheduler/engine/scheduler.h"
-#include "scheduler/framework/config/config.h"
 #include "scheduler/model/device.h"
 #include "scheduler/runtime/decision_log.h"
 #include "scheduler/runtime/random.h"
@@ -360,8 +360,7 @@ absl::StatusOr<Row> Measure(const RequestMix& mix, const DeviceMixFlags& flags, 
 
 int MeasureDeviceMixes(const DeviceMixFlags& flags) {
   const Registry registry = AllPlugins();
-  absl::StatusOr<Configuration> config = DefaultConfiguration(registry);
-  if (!flags.config.empty()) config = LoadConfiguration(flags.config, registry);
+  const auto config = ConfigurationOf(flags.config, registry);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
     return kExitBadInput;

@@ -10,12 +10,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/placement/configuration.h"
 #include "bench/placement/meter.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
 #include "scheduler/command/arguments.h"
 #include "scheduler/engine/scheduler.h"
-#include "scheduler/framework/config/config.h"
 #include "scheduler/model/device.h"
 #include "scheduler/runtime/decision_log.h"
 #include "scheduler/sim/sim_api_server.h"
@@ -332,8 +332,7 @@ nlohmann::ordered_json Json(const Row& row) {
 
 int MeasureDevices(const DeviceFlags& flags) {
   const Registry registry = AllPlugins();
-  absl::StatusOr<Configuration> config = DefaultConfiguration(registry);
-  if (!flags.config.empty()) config = LoadConfiguration(flags.config, registry);
+  const auto config = ConfigurationOf(flags.config, registry);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
     return kExitBadInput;

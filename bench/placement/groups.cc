@@ -13,13 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/gpu_cluster.h"
+#include "bench/placement/configuration.h"
 #include "bench/placement/meter.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
 #include "scheduler/command/arguments.h"
 #include "scheduler/engine/cycle/group_cycle.h"
 #include "scheduler/engine/scheduler.h"
-#include "scheduler/framework/config/config.h"
 #include "scheduler/framework/framework.h"
 #include "scheduler/runtime/decision_log.h"
 #include "scheduler/runtime/worker_pool.h"
@@ -407,11 +407,6 @@ nlohmann::ordered_json Json(const Row& row) {
           {"podsPerSecond", row.pods_per_second},
           {"cpuSecondsPerPod", row.cpu_a_pod},
           {"why", row.why}};
-}
-
-absl::StatusOr<Configuration> ConfigurationOf(const std::string& path, const Registry& registry) {
-  if (path.empty()) return DefaultConfiguration(registry);
-  return LoadConfiguration(path, registry);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/placement/configuration.h"
 #include "bench/placement/meter.h"
 #include "nlohmann/json.hpp"
 #include "plugins/all.h"
@@ -17,7 +18,6 @@
 #include "queue/quota_tree.h"
 #include "scheduler/command/arguments.h"
 #include "scheduler/engine/scheduler.h"
-#include "scheduler/framework/config/config.h"
 #include "scheduler/model/queue.h"
 #include "scheduler/runtime/decision_log.h"
 #include "scheduler/runtime/random.h"
@@ -330,8 +330,7 @@ nlohmann::ordered_json Json(const Row& row) {
 
 int MeasureQueues(const QueueFlags& flags) {
   const Registry registry = AllPlugins();
-  absl::StatusOr<Configuration> config = DefaultConfiguration(registry);
-  if (!flags.config.empty()) config = LoadConfiguration(flags.config, registry);
+  const auto config = ConfigurationOf(flags.config, registry);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
     return kExitBadInput;
